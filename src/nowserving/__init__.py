@@ -1,0 +1,58 @@
+"""nowserving: one message at a time per conversation, in arrival order, on any number of workers."""
+
+from nowserving.endpoints import EndpointConfig
+from nowserving.errors import (
+    ConfigurationError,
+    ConnectionException,
+    CorruptLock,
+    DuplicateMessage,
+    LockBusy,
+    LockError,
+    LockInterrupted,
+    LockLost,
+    LockReentered,
+    LockSuperseded,
+    LockTimeout,
+    RasaException,
+    StoreClosed,
+    StoreUnavailable,
+)
+from nowserving.held import HeldLock
+from nowserving.lock import NO_TICKET_ISSUED, Ticket, TicketLock
+from nowserving.standing import IssuedTicket
+from nowserving.store import LOCK_LIFETIME, LockStore
+from nowserving.stores.memory import InMemoryLockStore
+from nowserving.stores.redis import (
+    DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX,
+    DEFAULT_SOCKET_TIMEOUT_IN_SECONDS,
+    RedisLockStore,
+)
+
+__all__ = [
+    "DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX",
+    "DEFAULT_SOCKET_TIMEOUT_IN_SECONDS",
+    "LOCK_LIFETIME",
+    "NO_TICKET_ISSUED",
+    "ConfigurationError",
+    "ConnectionException",
+    "CorruptLock",
+    "DuplicateMessage",
+    "EndpointConfig",
+    "HeldLock",
+    "InMemoryLockStore",
+    "IssuedTicket",
+    "LockBusy",
+    "LockError",
+    "LockInterrupted",
+    "LockLost",
+    "LockReentered",
+    "LockStore",
+    "LockSuperseded",
+    "LockTimeout",
+    "RasaException",
+    "RedisLockStore",
+    "StoreClosed",
+    "StoreUnavailable",
+    "Ticket",
+    "TicketLock",
+]

@@ -1,0 +1,121 @@
+"""A bell that one waiter listens to and anybody may ring, from any thread or event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nowserving.standing import Standing
+
+
+class Bell:
+    """Carries a wake-up, with the latest news if there is any, to the one who waits for it.
+
+    A ring before the wait is kept, so nobody has to be listening yet. Waiting works inside an
+    event loop (the task sleeps) and in a plain thread without one (the thread blocks), which is
+    what lets the in-memory queue serve synchronous callers without a thread of its own.
+
+    There is no lock in it, so a fork can't inherit a held one. ``ring`` writes *rung* before it
+    reads *wake*; ``answer`` writes *wake* before it reads *rung*: whatever the interleaving, at
+    least one of the two sees the other. Both may, so a wake-up can be doubled, never lost.
+    """
+
+    __slots__ = ("_news", "_rung", "_wake")
+
+    def __init__(self) -> None:
+        self._rung = False
+        self._news: Standing | None = None
+        self._wake: Callable[[], None] | None = None
+
+    def ring(self, news: Standing | None = None) -> None:
+        """Wake the waiter, or let the next wait return at once.
+
+        Args:
+            news: Where the ticket stands now, if the ringer knows; the latest one counts.
+        """
+        if news is not None:
+            self._news = news
+        self._rung = True
+        wake = self._wake
+        if wake is not None:
+            wake()
+
+    def answer(self, callback: Callable[[], None] | None) -> None:
+        """Call ``callback`` at each ring instead of waiting, from the ringer's thread.
+
+        Args:
+            callback: Takes no time and raises nothing; None to stop listening. It is called at
+                once when the bell was rung before.
+        """
+        self._wake = callback
+        if self._rung and callback is not None:
+            callback()
+
+    def take_news(self) -> Standing | None:
+        """Return the news of the last ring, once, and forget the ring."""
+        # "Rung" falls first: a ring that comes between these lines raises it again, and the next
+        # wait returns at once. The other order would lose that ring.
+        self._rung = False
+        news = self._news
+        self._news = None
+        return news
+
+    async def wait(self, timeout: float) -> Standing | None:  # noqa: ASYNC109 - a hint's bound
+        """Wait for a ring.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            The news that came with the ring; None when it brought none or time is over.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._block(timeout)
+        else:
+            await self._sleep(loop, timeout)
+        return self.take_news()
+
+    def _block(self, timeout: float) -> None:
+        event = threading.Event()
+        self.answer(event.set)
+        try:
+            event.wait(timeout)
+        finally:
+            self.answer(None)
+
+    async def _sleep(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
+        woken = loop.create_future()
+
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        def wake_from_anywhere() -> None:
+            # Same loop: no detour over the self-pipe, which costs a system call each way.
+            if _running_loop() is loop:
+                wake()
+                return
+            with suppress(RuntimeError):  # that loop is closed: its waiter is gone with it
+                loop.call_soon_threadsafe(wake)
+
+        timer = loop.call_later(timeout, wake)
+        self.answer(wake_from_anywhere)
+        try:
+            await woken
+        finally:
+            timer.cancel()
+            self.answer(None)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

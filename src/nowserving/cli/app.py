@@ -1,0 +1,41 @@
+"""The command's root: its subcommands, and ``--version``."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from nowserving.cli.verify import verify
+
+app = typer.Typer(
+    help="One message at a time per conversation, in the order in which they arrived.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",  # joins the lines of a docstring's paragraphs
+    pretty_exceptions_show_locals=False,  # a store's URL may hold a password
+)
+app.command()(verify)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it
+    if not wanted:
+        return
+    try:
+        typer.echo(f"nowserving {version('nowserving')}")
+    except PackageNotFoundError:
+        typer.echo("nowserving (not installed, run from its source)")
+    raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    # No docstring: typer would show it in place of `help` above.
+    return

@@ -1,0 +1,234 @@
+"""``nowserving verify``: replay a message log on several workers and check every promise."""
+
+import asyncio
+import contextlib
+import json
+import math
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from nowserving import LockStore, RasaException
+from nowserving.cli import view
+from nowserving.verify import servers, traffic
+from nowserving.verify.plan import Plan, make_plan
+from nowserving.verify.replay import Replay, replay
+from nowserving.verify.report import write_report
+from nowserving.verify.result import Result, Settings, without_password
+from nowserving.verify.trace import Message, TraceError, read_trace
+
+IN_MEMORY = "memory://"
+VIOLATED = 1
+INTERRUPTED = 130
+TERMINATED = 143
+
+_WORKERS = 4
+_SHORTEST_LIFETIME = 60.0  # seconds
+_ASK_FOR_REPORT = "Also write a page with a timeline of the busiest conversations."
+
+
+def _positive(value: float | None) -> float | None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise typer.BadParameter(f"{value} is not a number above 0.")
+    return value
+
+
+def _not_negative(value: float) -> float:
+    if not (math.isfinite(value) and value >= 0):
+        raise typer.BadParameter(f"{value} is not a number of 0 or more.")
+    return value
+
+
+def verify(  # noqa: PLR0913 - one parameter an option
+    *,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            metavar="FILE",
+            help="CSV file with the columns seconds, conversation_id, sender, characters. "
+            "Without it, messages are made up: skewed, bursty, with awkward ids.",
+        ),
+    ] = None,
+    messages: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Use only the first N messages of the trace, or make up N.",
+            metavar="N",
+            show_default=f"the whole trace, or {traffic.MESSAGES} made up",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Worker processes.", metavar="N", show_default=f"{_WORKERS}; 1 in memory"
+        ),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="The store that the workers share.",
+            metavar="URL",
+            show_default="a Redis of its own; without redis-server, in memory with 1 worker",
+        ),
+    ] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            callback=_positive,
+            help="Trace seconds that pass in one second.",
+            metavar="X",
+            show_default="as much as keeps the busiest conversation at work all the time",
+        ),
+    ] = None,
+    handler_ms: Annotated[
+        float,
+        typer.Option(
+            callback=_not_negative,
+            help="Mean milliseconds that a message is handled; long messages take longer.",
+            metavar="MS",
+        ),
+    ] = 250.0,
+    lifetime: Annotated[
+        float | None,
+        typer.Option(
+            callback=_positive,
+            help="Seconds that a ticket lives.",
+            metavar="S",
+            show_default=f"{_SHORTEST_LIFETIME:.0f}, or more if the longest line needs it",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Draws the made-up messages, and the worker of each message.")
+    ] = 0,
+    without_lock: Annotated[
+        bool, typer.Option("--without-lock", help="Take no locks: shows what happens then.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(dir_okay=False, metavar="FILE.html", help=_ASK_FOR_REPORT)
+    ] = None,
+) -> None:
+    """Replay a message log on several workers and check every promise.
+
+    Messages come when they came in the trace, only faster, and go to the workers as a load
+    balancer deals them. Each is handled under the lock of its conversation. What the workers
+    recorded then shows whether two turns of a conversation ever overlapped, were served in
+    another order than the store accepted them, or got lost.
+
+    Exit status: 0 if nothing was violated, 1 if anything was, 2 if it could not be tried.
+    """
+    log = _load(trace, messages, seed)
+    _check_folder(report)
+    with _stoppable(), _store(store, workers, without_lock=without_lock) as (url, count):
+        plan = make_plan(
+            log, workers=count, handler_seconds=handler_ms / 1_000, speed=speed, seed=seed
+        )
+        settings = Settings(
+            source=trace.name if trace else "made-up traffic",
+            store=None if url is None else without_password(url),
+            handler_ms=handler_ms,
+            lifetime=lifetime or max(_SHORTEST_LIFETIME, 2 * plan.longest_work),
+            seed=seed,
+        )
+        result = Result.of(settings, plan, _run(plan, url, settings.lifetime))
+    if report is not None:
+        write_report(result, report)
+    if as_json:
+        typer.echo(json.dumps(result.as_dict(), indent=2))
+    else:
+        view.show(result)
+    raise typer.Exit(VIOLATED if result.findings.violated else 0)
+
+
+def _load(trace: Path | None, messages: int | None, seed: int) -> list[Message]:
+    if trace is None:
+        return traffic.make_traffic(messages or traffic.MESSAGES, seed)
+    try:
+        return read_trace(trace, messages)
+    except TraceError as error:
+        raise typer.BadParameter(str(error), param_hint="--trace") from error
+
+
+def _check_folder(report: Path | None) -> None:
+    if report is not None and not report.parent.is_dir():
+        raise typer.BadParameter(
+            f"{report}: there is no folder {report.parent}: make it first.", param_hint="--report"
+        )
+
+
+@contextlib.contextmanager
+def _store(
+    url: str | None, workers: int | None, *, without_lock: bool
+) -> Iterator[tuple[str | None, int]]:
+    """Choose the store and the number of workers that it can serve."""
+    if without_lock:
+        yield None, workers or _WORKERS
+    elif url is not None:
+        _check_workers(url, workers)
+        asyncio.run(_try(url))
+        yield url, workers or (1 if url.startswith(IN_MEMORY) else _WORKERS)
+    elif servers.redis_is_installed():
+        with servers.own_redis() as own:
+            yield own, workers or _WORKERS
+    else:
+        view.aside.print(
+            "There is no redis-server here: locking in memory, which one process can share "
+            "with nobody, so with 1 worker."
+        )
+        yield IN_MEMORY, 1
+
+
+def _check_workers(url: str, workers: int | None) -> None:
+    if url.startswith(IN_MEMORY) and (workers or 1) > 1:
+        raise typer.BadParameter(
+            f"{url!r} serves one process, and --workers is {workers}: "
+            f"use --workers 1, or a store that processes can share.",
+            param_hint="--store",
+        )
+
+
+async def _try(url: str) -> None:
+    """Take a lock once, so that a store that cannot be used is told before anything starts."""
+    try:
+        store = LockStore.create(url)
+        try:
+            async with store.lock("nowserving verify: can this store be used?"):
+                pass
+        finally:
+            await store.aclose()
+    except (RasaException, ValueError) as error:
+        raise typer.BadParameter(
+            f"{without_password(url)!r} cannot be used: {error}", param_hint="--store"
+        ) from error
+
+
+def _run(plan: Plan, url: str | None, lifetime: float) -> Replay:
+    title = "without a lock" if url is None else "with the lock"
+    with view.progress(title, len(plan.deliveries)) as advance:
+        return asyncio.run(replay(plan, store=url, lifetime=lifetime, on_turn=advance))
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM stop everything that was started; then say so."""
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield
+    except KeyboardInterrupt:
+        view.aside.print("Stopped: nothing was verified.")
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(TERMINATED)  # what is running stops its processes on the way out

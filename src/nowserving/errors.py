@@ -1,0 +1,122 @@
+"""Every error that nowserving raises on purpose.
+
+``LockError`` is the root of all that can go wrong between taking a ticket and leaving the
+line. Its children say what happened and carry what is known about it, so that a caller can
+answer the user ("you are third in line") without parsing a message.
+"""
+
+from __future__ import annotations
+
+
+class RasaException(Exception):  # noqa: N818 - the reference's name
+    """Root of the reference API's exceptions (``rasa.shared.exceptions.RasaException``)."""
+
+
+class ConnectionException(RasaException):
+    """A store could not be reached while it was being created."""
+
+
+class ConfigurationError(RasaException, ValueError):
+    """A store's configuration (endpoint, URL, argument) names something unknown or unusable."""
+
+
+class LockError(RasaException):
+    """A lock could not be acquired, or what happened to it afterwards.
+
+    Args:
+        message: What happened, in a sentence that names the conversation.
+        conversation_id: The conversation whose lock it is about, where one is known.
+        number: The number of the ticket it is about, where one was issued.
+        position: How many live tickets were ahead, where that is known.
+        waited: Seconds spent waiting before the error, where there was a wait.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        conversation_id: str | None = None,
+        number: int | None = None,
+        position: int | None = None,
+        waited: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.conversation_id = conversation_id
+        self.number = number
+        self.position = position
+        self.waited = waited
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # An exception with keyword arguments does not pickle by itself, and errors do travel
+        # between worker processes.
+        return (_rebuild, (type(self), self.message, dict(self.__dict__)))
+
+
+class LockTimeout(LockError):  # noqa: N818 - the project's vocabulary, as in DESIGN
+    """The wait took longer than ``timeout``; the ticket was given back."""
+
+
+class LockBusy(LockError):  # noqa: N818
+    """The line was not joined: it is held (``when_busy="reject"``) or full (``max_waiting``).
+
+    Attributes:
+        holder: Owner id of the ticket that is being served, where it has one.
+        held_since: Unix seconds at which that turn began, by the store's clock.
+    """
+
+    holder: str | None = None
+    held_since: float | None = None
+
+
+class LockSuperseded(LockError):  # noqa: N818
+    """A newer message of the conversation took this waiter's place (``latest``, ``interrupt``)."""
+
+
+class LockInterrupted(LockError):  # noqa: N818
+    """A newer message asked this holder to stop, and its body was cancelled (``interrupt``)."""
+
+
+class LockLost(LockError):  # noqa: N818
+    """The holder's ticket expired or was released by someone else while its body still ran."""
+
+
+class LockReentered(LockError):  # noqa: N818
+    """A task asked for the lock of a conversation that it holds already."""
+
+
+class DuplicateMessage(LockError):  # noqa: N818
+    """The same ``message_id`` is known in this conversation.
+
+    Attributes:
+        state: ``"waiting"``, ``"working"`` or ``"done"``: how far the first delivery is.
+    """
+
+    state: str = ""
+
+
+class StoreUnavailable(LockError):  # noqa: N818
+    """The store did not answer in time or refused the command; the cause is chained."""
+
+
+class StoreClosed(LockError):  # noqa: N818
+    """The store was closed before or during the wait."""
+
+
+class CorruptLock(LockError):  # noqa: N818
+    """Something that nowserving did not write stands where a conversation's record belongs.
+
+    Attributes:
+        key: The key or row that holds the foreign data, which is left untouched.
+    """
+
+    key: str = ""
+
+
+def _rebuild(kind: type[LockError], message: str, state: dict[str, object]) -> LockError:
+    error = kind(message)
+    error.__dict__.update(state)
+    return error

@@ -1,0 +1,73 @@
+"""What ``lock()`` yields: the reference's ``TicketLock`` that knows its own turn."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from nowserving.lock import Ticket, TicketLock
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from nowserving.turn import Turn
+
+
+class HeldLock(TicketLock):
+    """A lock that is being held.
+
+    As a ``TicketLock`` it shows its own ticket and nobody else's: the whole line costs a look at
+    the whole line, which ``store.get_lock(conversation_id)`` does when it is wanted.
+    """
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        left = turn.lease_end - time.monotonic()
+        super().__init__(
+            turn.conversation_id, (Ticket(turn.place.number, time.time() + left),)
+        )
+
+    @property
+    def ticket(self) -> int:
+        """The number of the ticket that is served."""
+        return self._turn.place.number
+
+    @property
+    def fencing_token(self) -> int:
+        """An integer that grows with every turn of this conversation, for ever.
+
+        A resource that stores the highest token it has seen and refuses smaller ones is safe
+        from a holder that was paused past its lease.
+        """
+        return self._turn.token
+
+    @property
+    def predecessor(self) -> str:
+        """How the turn before this one ended.
+
+        ``"done"``, ``"failed"`` (its body raised), ``"expired"``, ``"interrupted"``,
+        ``"released"`` (by an operator), or ``"none"`` when the store remembers none.
+        """
+        return self._turn.predecessor
+
+    @property
+    def waited(self) -> float:
+        """Seconds between asking for the lock and getting it."""
+        return self._turn.waited
+
+    @property
+    def lost(self) -> bool:
+        """Whether the lock is, or may be, somebody else's by now.
+
+        True as soon as the lease that the store last confirmed is over: from then on nothing
+        but another look could tell, and the safe answer is "lost".
+        """
+        return self._turn.is_lost()
+
+    @property
+    def lost_event(self) -> asyncio.Event:
+        """An event that is set when the lock is lost; await it beside the work.
+
+        It belongs to the holder's event loop; a synchronous holder asks :attr:`lost` instead.
+        """
+        return self._turn.lost_event()

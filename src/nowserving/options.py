@@ -1,0 +1,213 @@
+"""What a turn may be asked for: the arguments of ``lock()``, checked before anything is touched."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
+
+from nowserving.errors import ConfigurationError
+from nowserving.standing import IssuedTicket, WhenBusy
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from nowserving.held import HeldLock
+
+OnLost = Literal["warn", "cancel"]
+"""What happens when a holder's lock is lost: a warning, or its body is cancelled."""
+
+_LIFETIME_VARIABLE = "TICKET_LOCK_LIFETIME"
+_DEFAULT_LIFETIME = 60.0
+
+
+def lifetime_from_environment() -> float:
+    """Return the default lifetime in seconds: ``TICKET_LOCK_LIFETIME``, else 60.
+
+    Raises:
+        ConfigurationError: If the variable is set to anything but a positive number.
+    """
+    text = os.environ.get(_LIFETIME_VARIABLE)
+    if text is None:
+        return _DEFAULT_LIFETIME
+    try:
+        return seconds(_LIFETIME_VARIABLE, float(text))
+    except (TypeError, ValueError):
+        msg = (
+            f"The environment variable {_LIFETIME_VARIABLE} is {text!r}; set it to a positive "
+            "number of seconds, or unset it for the default of 60."
+        )
+        raise ConfigurationError(msg) from None
+
+
+class Overrides(TypedDict, total=False):
+    """The keyword-only arguments of ``lock()``; each is described in :class:`Options`."""
+
+    auto_renew: bool
+    timeout: float | None
+    max_hold: float | None
+    on_lost: OnLost
+    on_expiring: Callable[[HeldLock], Awaitable[None] | None] | None
+    when_busy: WhenBusy
+    max_waiting: int | None
+    ticket: IssuedTicket | int | str | None
+    message_id: str | None
+    reentrant: bool
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a turn behaves, beyond the reference's three arguments.
+
+    Attributes:
+        auto_renew: Renew the ticket every third of its lifetime while it waits and while it
+            holds, from a thread of our own. Without it the lifetime is a limit.
+        timeout: Seconds to wait at most, the body not included; 0 tries once; None waits on.
+        max_hold: Seconds the body may hold the lock at most, renewed or not; None for no limit.
+        on_lost: ``"warn"`` logs a lost lock; ``"cancel"`` cancels the body, and ``LockLost``
+            leaves the ``async with``.
+        on_expiring: Called once with the held lock when renewal fails and the lease is about to
+            end; may be a coroutine function. It runs on the holder's event loop.
+        when_busy: ``"queue"``, ``"reject"``, ``"latest"`` or ``"interrupt"``.
+        max_waiting: Raise ``LockBusy`` when this many wait already; None for no limit.
+        ticket: Redeem this ticket, issued earlier, instead of taking one.
+        message_id: Raise ``DuplicateMessage`` when this message is known already.
+        reentrant: Allow the task that holds the lock to take it again.
+    """
+
+    auto_renew: bool = False
+    timeout: float | None = None
+    max_hold: float | None = None
+    on_lost: OnLost = "warn"
+    on_expiring: Callable[[HeldLock], Awaitable[None] | None] | None = None
+    when_busy: WhenBusy = "queue"
+    max_waiting: int | None = None
+    ticket: IssuedTicket | None = None
+    message_id: str | None = None
+    reentrant: bool = False
+
+    def but(self, **overrides: Any) -> Options:  # noqa: ANN401 - checked right here
+        """Return these options with some changed, checked.
+
+        Raises:
+            TypeError: For a name that is no option, or a value of the wrong type.
+            ValueError: For a value that is out of range.
+        """
+        for name, value in overrides.items():
+            check = _CHECKS.get(name)
+            if check is None:
+                msg = f"{name!r} is not an option of lock(); known are {', '.join(_CHECKS)}"
+                raise TypeError(msg)
+            overrides[name] = check(name, value)
+        return replace(self, **overrides)
+
+
+STORE_WIDE = ("auto_renew", "timeout", "max_hold", "on_lost", "when_busy", "max_waiting", "reentrant")
+"""The options that may be set once on a store, and by URL or endpoint key."""
+
+
+def conversation(conversation_id: object) -> str:
+    """Check the name of a conversation.
+
+    Raises:
+        TypeError: If it is not a ``str``.
+        ValueError: If it is empty.
+    """
+    if not isinstance(conversation_id, str):
+        msg = (
+            f"conversation_id={conversation_id!r} is a {type(conversation_id).__name__}; "
+            "it must be a non-empty str"
+        )
+        raise TypeError(msg)
+    if not conversation_id:
+        msg = "conversation_id is empty; every conversation needs a name of its own"
+        raise ValueError(msg)
+    return conversation_id
+
+
+def seconds(name: str, value: object, *, zero: bool = False) -> float:
+    """Check a duration in seconds.
+
+    Raises:
+        TypeError: If it is not a number.
+        ValueError: If it is not finite or not positive (``zero`` allows 0).
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        msg = f"{name}={value!r} is a {type(value).__name__}; it must be a number of seconds"
+        raise TypeError(msg)
+    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+        msg = f"{name}={value!r} must be {'at least 0' if zero else 'more than 0'} seconds and finite"
+        raise ValueError(msg)
+    return float(value)
+
+
+def _optional_seconds(name: str, value: object) -> float | None:
+    return None if value is None else seconds(name, value)
+
+
+def _timeout(name: str, value: object) -> float | None:
+    return None if value is None else seconds(name, value, zero=True)
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        msg = f"{name}={value!r} must be True or False"
+        raise TypeError(msg)
+    return value
+
+
+def _choice(choices: object) -> Callable[[str, object], object]:
+    def check(name: str, value: object) -> object:
+        if value not in get_args(choices):
+            known = ", ".join(repr(choice) for choice in get_args(choices))
+            msg = f"{name}={value!r} is unknown; choose one of {known}"
+            raise ValueError(msg)
+        return value
+
+    return check
+
+
+def _count(name: str, value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        msg = f"{name}={value!r} must be a whole number or None"
+        raise TypeError(msg)
+    if value < 0:
+        msg = f"{name}={value!r} must be at least 0"
+        raise ValueError(msg)
+    return value
+
+
+def _callback(name: str, value: object) -> object:
+    if value is not None and not callable(value):
+        msg = f"{name}={value!r} must be callable or None"
+        raise TypeError(msg)
+    return value
+
+
+def _ticket(_name: str, value: Any) -> IssuedTicket | None:  # noqa: ANN401 - parse() checks it
+    return None if value is None else IssuedTicket.parse(value)
+
+
+def _message(name: str, value: object) -> str | None:
+    if value is not None and (not isinstance(value, str) or not value):
+        msg = f"{name}={value!r} must be a non-empty str or None"
+        raise TypeError(msg)
+    return value
+
+
+_CHECKS: dict[str, Callable[[str, Any], object]] = {
+    "auto_renew": _flag,
+    "timeout": _timeout,
+    "max_hold": _optional_seconds,
+    "on_lost": _choice(OnLost),
+    "on_expiring": _callback,
+    "when_busy": _choice(WhenBusy),
+    "max_waiting": _count,
+    "ticket": _ticket,
+    "message_id": _message,
+    "reentrant": _flag,
+}
+assert set(_CHECKS) == {field.name for field in fields(Options)}  # noqa: S101 - one list, not two

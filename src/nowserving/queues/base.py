@@ -1,0 +1,135 @@
+"""The seam between turns and stores: a ``TicketQueue`` decides order, atomically, on its own clock.
+
+Every verb is one atomic step in the store. A queue never decides how long to wait, whether to give
+up or what to tell the caller: that is for ``rules.py`` and ``turn.py``. It imports nothing of them.
+
+Every verb may be repeated: a queue that lost a reply sends the same verb again, and the owner in
+the :class:`~nowserving.standing.Place` makes the repetition find what the first attempt did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from nowserving.lock import TicketLock
+    from nowserving.standing import Admission, Departure, Line, Outcome, Place, Standing
+
+
+@dataclass(frozen=True)
+class Guarantees:
+    """What a queue promises; declared by each one, with no defaults to hide behind.
+
+    Attributes:
+        cross_process: Several processes of one machine share the line.
+        cross_host: Several machines do.
+        pushes: A promoted waiter is told, without looking, and no notice is ever lost.
+        durable: An answered verb survives a crash of the store.
+        store_clock: Time is the store's, so that callers' clocks do not matter.
+        suspends: Its verbs need an event loop; False when they never suspend and may be run
+            straight in the calling thread.
+        policies: ``when_busy``, ``max_waiting``, ``message_id`` and redeeming are decided
+            atomically inside ``take``.
+    """
+
+    cross_process: bool
+    cross_host: bool
+    pushes: bool
+    durable: bool
+    store_clock: bool
+    suspends: bool
+    policies: bool
+
+
+class TicketQueue(Protocol):
+    """One store's lines.
+
+    Errors of every verb: ``StoreUnavailable`` when the store does not answer in time or refuses,
+    ``CorruptLock`` when foreign data stands where the record belongs.
+    """
+
+    guarantees: Guarantees
+
+    def place(self, conversation_id: str) -> Place:
+        """Return a fresh, unissued place whose bell this queue will ring on the caller's loop."""
+        ...
+
+    def owns(self, owner: str) -> bool:
+        """Return whether ``owner`` was made by this queue object in this process."""
+        ...
+
+    async def take(self, place: Place, admission: Admission) -> Standing:
+        """Join the line, and set ``place.number``.
+
+        Returns:
+            ``SERVED`` or ``WAITING``; ``BUSY`` or ``DUPLICATE`` when it was refused, with nothing
+            issued; ``GONE`` or ``SUPERSEDED`` for a ticket that can't be redeemed.
+        """
+        ...
+
+    async def stand(self, place: Place) -> Standing:
+        """Tell where a ticket stands; expired tickets ahead of it are removed on the way."""
+        ...
+
+    async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing]:
+        """Give each place its lifetime (seconds) anew. A ticket that is gone stays gone."""
+        ...
+
+    async def leave(self, place: Place, outcome: Outcome) -> Departure:
+        """Give the ticket back and serve the next one.
+
+        A place that is not numbered (its take was never answered) is looked up by its owner, and
+        if it is not there its owner is remembered, so that a take that arrives later is refused.
+        """
+        ...
+
+    async def wait(self, place: Place, timeout: float) -> Standing | None:  # noqa: ASYNC109
+        """Wait ``timeout`` seconds at most for news of a ticket; may return early with None."""
+        ...
+
+    async def line(self, conversation_id: str) -> Line | None:
+        """Return the line, None where the reference would say that there is no lock."""
+        ...
+
+    async def save(self, lock: TicketLock) -> None:
+        """Merge a caller's picture of the line (the reference's ``save_lock``).
+
+        Tickets below ``lock.seen_below`` that the picture lacks are removed, those it has are
+        kept or added, newer ones are left alone, and the next number never falls.
+        """
+        ...
+
+    async def delete(self, conversation_id: str) -> None:
+        """Remove every ticket of a conversation; their owners are told."""
+        ...
+
+    async def finish(self, conversation_id: str, number: int, secret: str, *, keep: bool) -> bool:
+        """Remove an issued ticket by its number (the reference's ``finish_serving``, ``cleanup``).
+
+        Only a ticket that nobody claimed or that this queue object issued is touched.
+
+        Args:
+            conversation_id: The conversation.
+            number: The ticket's number.
+            secret: Its secret if the caller has it, else an empty string.
+            keep: Whether ``line`` shall still find an empty line afterwards.
+
+        Returns:
+            Whether there is a live ticket in the line afterwards.
+        """
+        ...
+
+    def conversations(self) -> AsyncIterator[str]:
+        """Iterate over the conversations that have a record, in no order."""
+        ...
+
+    async def close(self) -> None:
+        """Release what the queue holds: connections, tasks. Idempotent."""
+        ...
+
+    def forked(self) -> None:
+        """Forget, in a forked child, all that belongs to the parent, without touching it."""
+        ...

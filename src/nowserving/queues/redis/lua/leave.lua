@@ -1,0 +1,37 @@
+-- leave: give a ticket back and serve the next one.
+-- KEYS: the record.
+-- ARGV: number (-1: the take was never answered), owner, outcome, lifetime (us, of a tombstone).
+-- Returns: "left waiting", each 0 or 1: the ticket was there and live; someone is in line now.
+function verbs.leave(key, number, owner, outcome, lifetime)
+  local rec = load(key, number)
+  number = tonumber(number)
+  local mine
+  if number >= 0 then
+    mine = rec.extra1 and ticket_of(rec, number, rec.extra1)
+  elseif not rec.missing then
+    mine = find(rec, owner)
+  end
+  if mine and mine.owner ~= owner then mine = nil end
+
+  local left = 0
+  if mine then
+    if mine.expires > now then
+      left = 1
+      drop(rec, mine, outcome)
+    else
+      drop(rec, mine, 'expired')
+    end
+  elseif number < 0 then
+    -- The take may still be on its way over a connection that is gone: it must find this.
+    if rec.missing then
+      set(rec, 'next', '0')
+      set(rec, 'serving', '0')
+      set(rec, 'token', '0')
+    end
+    set(rec, 'x:' .. owner, '1')
+    keep(rec, now + tonumber(lifetime), tonumber(lifetime))
+  end
+  settle(rec)
+  commit(rec)
+  return left .. ' ' .. (rec.serving < rec.next and 1 or 0)
+end

@@ -1,0 +1,36 @@
+-- redeem: claim a ticket that was issued earlier.
+-- KEYS: the record.
+-- ARGV: number, secret ("-": not known), owner, lifetime (us), flags, message ("-": none).
+-- Returns: a standing as from take; "G number" when it is gone or claimed by someone else,
+--       "X number" when a newer message took its place.
+function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
+  local rec = load(key, number, message ~= '-' and 'm:' .. message)
+  number = tonumber(number)
+  local mine = rec.extra1 and ticket_of(rec, number, rec.extra1)
+  settle(rec)
+  mine = mine and ticket_of(rec, number)
+  if mine and mine.owner == owner then  -- the reply to the first attempt was lost
+    commit(rec)
+    return standing(rec, mine)
+  end
+  if not mine or has(mine, 'c') or (secret ~= '-' and secret ~= mine.owner) then
+    commit(rec)
+    return (not mine and number < rec.below and 'X ' or 'G ') .. int(number)
+  end
+  if message ~= '-' then
+    local progress = progress_of(rec, rec.extra2)
+    if progress then
+      commit(rec)
+      return 'D ' .. progress
+    end
+    mine.message = message
+    set(rec, 'm:' .. message, int(number))
+  end
+  mine.owner, mine.lifetime = owner, tonumber(lifetime)
+  mine.flags = has(mine, 'i') and flags .. 'i' or flags
+  mine.expires = now + mine.lifetime
+  keep(rec, mine.expires + mine.lifetime, mine.lifetime)
+  write(rec, mine)
+  commit(rec)
+  return standing(rec, mine)
+end

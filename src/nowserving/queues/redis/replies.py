@@ -1,0 +1,79 @@
+"""What the Lua verbs answer, read: standings, lines, departures and errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nowserving.errors import CorruptLock, LockError, StoreUnavailable
+from nowserving.standing import NOT_ISSUED, Departure, Line, LineTicket, Standing, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MICROSECONDS = 1_000_000
+_STATES = {state.value: state for state in State}
+
+
+def parse_standing(text: str) -> Standing:
+    """Read a standing as ``take.lua`` documents it."""
+    fields = text.split(" ")
+    state = _STATES[fields[0]]
+    if state is State.SERVED or state is State.INTERRUPTED:
+        left = int(fields[3]) / MICROSECONDS
+        return Standing(state, int(fields[1]), 0, left, left, int(fields[5]), fields[6])
+    if state is State.WAITING:
+        left, blocked = int(fields[3]) / MICROSECONDS, int(fields[4]) / MICROSECONDS
+        return Standing(state, int(fields[1]), int(fields[2]), left, blocked)
+    if state is State.BUSY:
+        since = int(fields[2]) / MICROSECONDS
+        return Standing(state, ahead=int(fields[1]), detail=fields[3], since=since)
+    if state is State.DUPLICATE:
+        return Standing(state, detail=fields[1])
+    return Standing(state, int(fields[1]) if len(fields) > 1 else NOT_ISSUED)
+
+
+def parse_departure(text: str) -> Departure:
+    """Read what ``leave.lua`` says."""
+    return Departure(left=text[0] == "1", someone_waiting=text[2] == "1")
+
+
+def parse_line(reply: Sequence[str] | None) -> Line | None:
+    """Read what ``line.lua`` says."""
+    if reply is None:
+        return None
+    tickets = []
+    for text in reply[1:]:
+        number, expires_in, served_for, owner = text.split(" ")
+        tickets.append(
+            LineTicket(
+                number=int(number),
+                expires_in=int(expires_in) / MICROSECONDS,
+                owner="" if owner == "-" else owner,
+                served_for=None if served_for == "-1" else int(served_for) / MICROSECONDS,
+            )
+        )
+    return Line(int(reply[0]), tuple(tickets))
+
+
+def error_of(text: str, key: str) -> LockError:
+    """Make the error for a verb's ``!`` reply, which names what Redis said.
+
+    Args:
+        text: The reply without its ``!``.
+        key: The record's key, for the message.
+    """
+    if "WRONGTYPE" in text:
+        return _corrupt("it holds a value of another type", key)
+    _, corrupt, what = text.partition("CORRUPT ")
+    if corrupt:
+        return _corrupt(what, key)
+    return StoreUnavailable(f"Redis refused a lock command on {key!r}: {text}")
+
+
+def _corrupt(what: str, key: str) -> CorruptLock:
+    error = CorruptLock(
+        f"The Redis key {key!r} does not hold a nowserving lock: {what}. It was left untouched; "
+        "rename or delete it, or give the lock store a key_prefix of its own."
+    )
+    error.key = key
+    return error

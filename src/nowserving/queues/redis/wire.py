@@ -1,0 +1,116 @@
+"""One connection to Redis: dialled by redis-py, then spoken over directly.
+
+redis-py does what needs care and is not ours: addresses, TLS, authentication, the choice of the
+database, the failover of a Sentinel. Once the connection stands, its transport is handed to this
+protocol, and hiredis parses the replies. A reply then reaches its future in the very callback
+that read it, without the tasks, timers and locks that a general client has to have in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import hiredis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_INCOMPLETE = object()
+
+
+class Dialable(Protocol):
+    """What a wire needs of a ``redis.asyncio`` connection."""
+
+    async def connect(self) -> None:
+        """Connect, authenticate and select the database."""
+        ...
+
+
+class Wire(asyncio.Protocol):
+    """A live connection that sends packed commands and hands over each reply as it arrives.
+
+    Args:
+        on_reply: Called with each reply; an error reply is a ``hiredis.ReplyError`` *value*.
+        on_lost: Called once when the connection is gone, with the reason if there is one; not
+            called after :meth:`close`.
+    """
+
+    def __init__(
+        self, on_reply: Callable[[Any], None], on_lost: Callable[[Exception | None], None]
+    ) -> None:
+        # Whatever bytes stand in Redis must come back: a foreign value must not break the wire.
+        self._reader = hiredis.Reader(
+            encoding="utf-8", errors="surrogateescape", notEnoughData=_INCOMPLETE
+        )
+        self._on_reply = on_reply
+        self._on_lost: Callable[[Exception | None], None] | None = on_lost
+        self._connection: Dialable | None = None
+        self._transport: asyncio.Transport | None = None
+
+    async def dial(self, connection: Dialable, timeout: float) -> None:  # noqa: ASYNC109
+        """Connect and take the transport over.
+
+        Args:
+            connection: A fresh, unconnected ``redis.asyncio`` connection.
+            timeout: Seconds for the connection and its handshake together.
+
+        Raises:
+            Exception: Whatever redis-py raises, or ``asyncio.TimeoutError``.
+        """
+        await asyncio.wait_for(connection.connect(), timeout)
+        # The one place that touches a private name of redis-py: the stream writer it made, under
+        # the same name since 4.2. The connection is kept alive with it, since a writer that is
+        # collected closes its transport.
+        writer = cast("asyncio.StreamWriter", connection._writer)  # type: ignore[attr-defined]  # noqa: SLF001
+        self._connection = connection
+        self._transport = cast("asyncio.Transport", writer.transport)
+        self._transport.set_protocol(self)
+        if self._transport.is_closing():  # it broke between the handshake and here
+            self.connection_lost(None)
+
+    def send(self, *commands: tuple[Any, ...]) -> None:
+        """Write commands; never waits. Their replies come in the same order."""
+        if self._transport is not None:
+            self._transport.write(b"".join([hiredis.pack_command(command) for command in commands]))
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived and hand over every complete reply."""
+        self._reader.feed(data)
+        try:
+            while (reply := self._reader.gets()) is not _INCOMPLETE:
+                self._on_reply(reply)
+        except hiredis.ProtocolError as error:
+            self.abort(error)
+
+    def eof_received(self) -> bool:
+        """The server has hung up: close."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the owner, once."""
+        on_lost, self._on_lost = self._on_lost, None
+        self._let_go()
+        if on_lost is not None:
+            on_lost(exc)
+
+    def abort(self, reason: Exception | None = None) -> None:
+        """Cut the connection now; what was sent may or may not have arrived."""
+        transport = self._transport
+        if transport is not None:
+            transport.abort()
+        self.connection_lost(reason)
+
+    def close(self) -> None:
+        """Close for good: what was written is still sent, and nobody is told."""
+        self._on_lost = None
+        transport = self._transport
+        if transport is not None:
+            transport.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        # redis-py warns of a connection that is collected while it has its streams.
+        if self._connection is not None:
+            self._connection._reader = self._connection._writer = None  # type: ignore[attr-defined]  # noqa: SLF001
+        self._connection = self._transport = None

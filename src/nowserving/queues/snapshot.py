@@ -1,0 +1,212 @@
+"""The adapter for a store that knows only ``get_lock``, ``save_lock`` and ``delete_lock``.
+
+A custom lock store written for Rasa defines these three and inherits the rest. Here is the rest,
+by the reference's own algorithm: read the line, change it, save it whole, and look again every
+``wait_time_in_seconds``. It lacks what that algorithm lacks: two processes that read before either
+has saved overwrite each other's tickets, nobody is pushed, a ticket's life counts from its issue,
+and the fencing tokens rest on this process's clock. Policies hold within one process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakValueDictionary
+
+from nowserving.bell import Bell
+from nowserving.errors import LockError
+from nowserving.identity import Owners, on_fork
+from nowserving.queues.base import Guarantees
+from nowserving.standing import Departure, Line, LineTicket, Place, Standing, State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from nowserving.lock import Ticket, TicketLock
+    from nowserving.standing import Admission, Outcome
+
+
+class Snapshots(Protocol):
+    """The three storage methods of the reference, and how it makes a lock."""
+
+    def create_lock(self, conversation_id: str) -> TicketLock:
+        """Make a lock without tickets."""
+        ...
+
+    def get_lock(self, conversation_id: str) -> TicketLock | None:
+        """Read a lock."""
+        ...
+
+    def save_lock(self, lock: TicketLock) -> None:
+        """Write a lock."""
+        ...
+
+    def delete_lock(self, conversation_id: str) -> None:
+        """Remove a lock."""
+        ...
+
+
+class SnapshotQueue:
+    """Lines as pictures in somebody else's storage.
+
+    Args:
+        storage: The three methods; errors they raise reach the caller as they are.
+    """
+
+    guarantees = Guarantees(
+        cross_process=False,
+        cross_host=False,
+        pushes=False,
+        durable=False,
+        store_clock=False,
+        suspends=False,
+        policies=False,
+    )
+
+    def __init__(self, storage: Snapshots) -> None:
+        self._storage = storage
+        self.forked()
+        on_fork(self)
+
+    def forked(self) -> None:
+        """Begin with owners of our own; the lines are the storage's."""
+        self._owners = Owners()
+        self._mutex = threading.RLock()
+        self._held: WeakValueDictionary[tuple[str, int], Place] = WeakValueDictionary()
+        self._token = 0
+
+    def place(self, conversation_id: str) -> Place:
+        """Return a fresh, unissued place."""
+        return Place(conversation_id, self._owners.draw(), bell=Bell())
+
+    def owns(self, owner: str) -> bool:
+        """Return whether ``owner`` was drawn here."""
+        return owner.startswith(self._owners.nonce)
+
+    async def take(self, place: Place, admission: Admission) -> Standing:
+        """Issue a ticket and save the line.
+
+        Raises:
+            LockError: For what needs a store that decides atomically: ``when_busy`` other than
+                ``"queue"``, ``max_waiting``, ``message_id``, ``ticket``.
+        """
+        asks_for_more = (
+            admission.when_busy != "queue"
+            or admission.max_waiting is not None
+            or admission.message_id is not None
+            or admission.redeem is not None
+        )
+        if asks_for_more:
+            raise LockError(
+                "when_busy, max_waiting, message_id and ticket need a store that decides "
+                "atomically; this one defines only get_lock, save_lock and delete_lock."
+            )
+        with self._mutex:
+            lock = self._read(place.conversation_id)
+            lock = lock or self._storage.create_lock(place.conversation_id)
+            place.number = lock.issue_ticket(admission.lifetime)
+            self._storage.save_lock(lock)
+            self._held[place.conversation_id, place.number] = place
+            return self._standing(lock, place)
+
+    async def stand(self, place: Place) -> Standing:
+        """Read the line and find the ticket in it."""
+        with self._mutex:
+            lock = self._read(place.conversation_id)
+            if lock is None or lock.has_lock_expired(place.number):
+                return Standing(State.GONE, place.number)
+            return self._standing(lock, place)
+
+    async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing]:
+        """Read, extend and save, one line after the other."""
+        standings = []
+        for place, lifetime in places:
+            with self._mutex:
+                lock = self._read(place.conversation_id)
+                ticket = lock and _find(lock, place.number)
+                if lock is not None and ticket is not None:
+                    ticket.expires = time.time() + lifetime
+                    self._storage.save_lock(lock)
+                standings.append(await self.stand(place))
+        return standings
+
+    async def leave(self, place: Place, outcome: Outcome) -> Departure:  # noqa: ARG002 - no room
+        """Take the ticket out and save; delete the lock when nobody is in line any more."""
+        with self._mutex:
+            there = (await self.stand(place)).state is not State.GONE
+            self._held.pop((place.conversation_id, place.number), None)
+            waiting = await self.finish(place.conversation_id, place.number, "", keep=False)
+            return Departure(left=there, someone_waiting=waiting)
+
+    async def wait(self, place: Place, timeout: float) -> Standing | None:
+        """Sleep: nobody pushes here, except a release in this very process."""
+        if place.bell is None:
+            await asyncio.sleep(timeout)
+            return None
+        return await place.bell.wait(timeout)
+
+    async def line(self, conversation_id: str) -> Line | None:
+        """Read the line, take the expired tickets out, and save."""
+        with self._mutex:
+            lock = self._read(conversation_id)
+            if lock is None:
+                return None
+            self._storage.save_lock(lock)
+        now = time.time()
+        tickets = tuple(LineTicket(t.number, t.expires - now, "", None) for t in lock.tickets)
+        return Line(lock.last_issued + 1, tickets)
+
+    async def save(self, lock: TicketLock) -> None:
+        """Save the picture as it is."""
+        self._storage.save_lock(lock)
+
+    async def delete(self, conversation_id: str) -> None:
+        """Delete the lock."""
+        self._storage.delete_lock(conversation_id)
+
+    async def finish(self, conversation_id: str, number: int, secret: str, *, keep: bool) -> bool:  # noqa: ARG002
+        """Take the ticket with this number out and save; ``keep`` a lock without tickets."""
+        with self._mutex:
+            lock = self._read(conversation_id)
+            if lock is None:
+                return False
+            lock.remove_ticket_for(number)
+            self._storage.save_lock(lock)
+            if lock.tickets:
+                following = self._held.get((conversation_id, lock.tickets[0].number))
+                if following is not None and following.bell is not None:
+                    following.bell.ring()
+            waiting = lock.is_someone_waiting()
+            if not waiting and not keep:
+                self._storage.delete_lock(conversation_id)
+            return waiting
+
+    async def conversations(self) -> AsyncIterator[str]:
+        """Nobody knows them."""
+        for conversation_id in ():
+            yield conversation_id
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _read(self, conversation_id: str) -> TicketLock | None:
+        lock = self._storage.get_lock(conversation_id)
+        if lock is not None:
+            lock.remove_expired_tickets()
+        return lock
+
+    def _standing(self, lock: TicketLock, place: Place) -> Standing:
+        ticket = _find(lock, place.number)
+        left = 0.0 if ticket is None else ticket.expires - time.time()
+        if not lock.is_locked(place.number):
+            self._token = max(self._token + 1, time.time_ns() // 1000)
+            return Standing(State.SERVED, place.number, 0, left, left, self._token)
+        head = lock.tickets[0]
+        ahead = place.number - head.number
+        return Standing(State.WAITING, place.number, ahead, left, head.expires - time.time())
+
+
+def _find(lock: TicketLock, number: int) -> Ticket | None:
+    return next((ticket for ticket in lock.tickets if ticket.number == number), None)

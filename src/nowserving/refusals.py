@@ -1,0 +1,69 @@
+"""The errors of a ticket that does not get its turn, worded in one place."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from nowserving.errors import DuplicateMessage, LockBusy, LockError, LockSuperseded, LockTimeout
+from nowserving.standing import NOT_ISSUED, State
+
+if TYPE_CHECKING:
+    from nowserving.standing import Standing
+
+REFUSALS: dict[State, type[LockError]] = {
+    State.GONE: LockError,
+    State.SUPERSEDED: LockSuperseded,
+    State.BUSY: LockBusy,
+    State.DUPLICATE: DuplicateMessage,
+}
+"""The error that each final standing means to whoever asked for the lock."""
+
+
+def refusal(
+    kind: type[LockError],
+    conversation_id: str,
+    standing: Standing,
+    *,
+    message_id: str | None = None,
+    waited: float = 0.0,
+) -> LockError:
+    """Make the error with which a ticket leaves the line.
+
+    Args:
+        kind: The error's class, one of ``REFUSALS`` or ``LockTimeout``.
+        conversation_id: The conversation.
+        standing: What the store said last.
+        message_id: The message it was for.
+        waited: Seconds it waited.
+    """
+    error = kind(
+        f"Could not acquire lock for conversation_id '{conversation_id}'"
+        f"{_because(kind, standing, message_id, waited)}.",
+        conversation_id=conversation_id,
+        number=None if standing.number == NOT_ISSUED else standing.number,
+        position=standing.ahead or None,
+        waited=waited,
+    )
+    if isinstance(error, LockBusy):
+        error.holder = standing.detail
+        error.held_since = time.time() - standing.since
+    elif isinstance(error, DuplicateMessage):
+        error.state = standing.detail
+    return error
+
+
+def _because(
+    kind: type[LockError], standing: Standing, message_id: str | None, waited: float
+) -> str:
+    if kind is LockTimeout:
+        return f": {standing.ahead} ahead after a wait of {waited:.3g} s"
+    if kind is LockBusy:
+        holder = "a ticket without owner" if standing.detail in {"", "-"} else standing.detail
+        return f": {standing.ahead} in line, {holder} is served for {standing.since:.3g} s"
+    if kind is DuplicateMessage:
+        return f": message {message_id!r} is {standing.detail} already"
+    if kind is LockSuperseded:
+        return ": a newer message took its place"
+    # The reference's own sentence for a ticket that expired or is gone: no more than it says.
+    return ""

@@ -1,0 +1,115 @@
+"""The heartbeat: one for all tickets of a store and process, waiting and holding.
+
+It beats in the portal's thread, so a handler that blocks its event loop keeps its lock. It never
+brings back a ticket that is gone: the store refuses, and an ended lease is not even asked for.
+It stops for a turn whose task is done, whose thread has ended or whose loop is closed: nobody is
+left who would work under that lock or give it back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from nowserving.errors import LockError
+from nowserving.standing import State
+
+if TYPE_CHECKING:
+    from nowserving.portal import Portal
+    from nowserving.queues.base import TicketQueue
+    from nowserving.turn import Turn
+
+logger = logging.getLogger(__name__)
+
+BEATS = 3
+"""Renewals in a lifetime: two may fail before a lease is in danger."""
+
+
+class Heartbeat:
+    """Renews the tickets it is given until they are taken back.
+
+    Args:
+        queue: Where the tickets stand.
+        portal: In whose thread to beat.
+    """
+
+    def __init__(self, queue: TicketQueue, portal: Portal) -> None:
+        self._queue = queue
+        self._portal = portal
+        self._turns: set[Turn] = set()
+        self._mutex = threading.Lock()
+        self._next_beat: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._beat_task: asyncio.Task[None] | None = None
+
+    def add(self, turn: Turn) -> None:
+        """Renew this turn's ticket from now on; from any thread."""
+        first = time.monotonic() + turn.lifetime / BEATS
+        with self._mutex:
+            self._turns.add(turn)
+            sooner = self._next_beat is None or first < self._next_beat
+            if sooner:
+                self._next_beat = first
+        if sooner:  # else the next beat comes early enough: no call to another thread
+            self._portal.call(self._arm)
+
+    def discard(self, turn: Turn) -> None:
+        """Stop renewing; from any thread."""
+        with self._mutex:
+            self._turns.discard(turn)
+
+    def _arm(self) -> None:
+        with self._mutex:
+            moment = self._next_beat
+        if self._timer is not None:
+            self._timer.cancel()
+        if moment is not None and self._beat_task is None:
+            delay = max(moment - time.monotonic(), 0.0)
+            self._timer = self._portal.loop.call_later(delay, self._start_beat)
+
+    def _start_beat(self) -> None:
+        self._timer = None
+        self._beat_task = self._portal.loop.create_task(self._beat())
+        self._beat_task.add_done_callback(self._beaten)
+
+    def _beaten(self, task: asyncio.Task[None]) -> None:
+        self._beat_task = None
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("The heartbeat failed; it goes on", exc_info=task.exception())
+        if not task.cancelled():
+            self._arm()
+
+    async def _beat(self) -> None:
+        now = time.monotonic()
+        with self._mutex:
+            turns = [turn for turn in self._turns if not turn.is_abandoned()]
+            self._turns.intersection_update(turns)
+            shortest = min((turn.lifetime for turn in turns), default=None)
+            self._next_beat = None if shortest is None else now + shortest / BEATS
+        if shortest is None:
+            return
+        # Tickets of a longer lifetime join only the beats they need.
+        due = [turn for turn in turns if turn.needs_renewal(now, margin=shortest / BEATS / 2)]
+        if due and not await self._renew(due):
+            with self._mutex:  # soon again: the lease still lasts
+                self._next_beat = time.monotonic() + shortest / BEATS / 4
+
+    async def _renew(self, turns: list[Turn]) -> bool:
+        asked = time.monotonic()
+        try:
+            standings = await self._queue.renew([(turn.place, turn.lifetime) for turn in turns])
+        except LockError as error:
+            logger.debug("A renewal of %d tickets failed: %s", len(turns), error)
+            return False
+        for turn, standing in zip(turns, standings):
+            alive = standing.state in {State.SERVED, State.WAITING, State.INTERRUPTED}
+            if alive:
+                turn.lease_end = asked + standing.expires_in
+            if standing.state is not State.WAITING and turn.place.bell is not None:
+                turn.place.bell.ring(standing)
+            if not alive:
+                self.discard(turn)
+        return True

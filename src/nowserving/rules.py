@@ -1,0 +1,118 @@
+"""What a turn does next: pure decisions, no clock, no store, no waiting.
+
+=============  =====================================================================
+standing       decision
+=============  =====================================================================
+served         ``Enter``, while the last lease confirmed to this process lasts;
+               after that ``Sleep(0)``, which looks again: the news may be old, from
+               before a pause of this process
+interrupted    as served: a turn that is asked to stop at once still leaves properly
+waiting        ``GiveUp(LockTimeout)`` once the time limit of the wait is over, else
+               ``Sleep`` until something can have changed
+gone           ``GiveUp(LockError)``
+superseded     ``GiveUp(LockSuperseded)``
+busy           ``GiveUp(LockBusy)``
+duplicate      ``GiveUp(DuplicateMessage)``
+=============  =====================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from nowserving.errors import LockTimeout
+from nowserving.refusals import REFUSALS
+from nowserving.standing import State
+
+if TYPE_CHECKING:
+    from nowserving.errors import LockError
+    from nowserving.standing import Standing
+
+_SHORTEST_SLEEP = 0.005
+"""Seconds; however small ``wait_time_in_seconds`` is, nobody asks a store more often than this."""
+
+
+class Enter(NamedTuple):
+    """The body may run."""
+
+
+class Sleep(NamedTuple):
+    """Wait for news, then look.
+
+    Attributes:
+        seconds: The longest time to wait.
+    """
+
+    seconds: float
+
+
+class GiveUp(NamedTuple):
+    """Leave the line with an error.
+
+    Attributes:
+        error: Its class.
+    """
+
+    error: type[LockError]
+
+
+Decision = Enter | Sleep | GiveUp
+
+def decide(
+    standing: Standing, now: float, *, lease_end: float, deadline: float, next_look: float
+) -> Decision:
+    """Decide what a ticket with this standing does at ``now``.
+
+    Args:
+        standing: The latest news of the ticket.
+        now: The caller's monotonic clock, in seconds, as all the moments here.
+        lease_end: Until when the ticket surely lives.
+        deadline: When the wait is too long; infinity for no limit.
+        next_look: When to look although nothing was heard.
+    """
+    if standing.state is State.SERVED or standing.state is State.INTERRUPTED:
+        return Enter() if now < lease_end else Sleep(0.0)
+    if standing.state is not State.WAITING:
+        return GiveUp(REFUSALS[standing.state])
+    if now >= deadline:
+        return GiveUp(LockTimeout)
+    # Without a push nothing changes before the ticket that is served or our own one expires.
+    head_ends = now + standing.blocked_for
+    wake = min(next_look, deadline, lease_end, head_ends)
+    return Sleep(max(wake - now, _SHORTEST_SLEEP))
+
+
+def next_look(now: float, every: float) -> float:
+    """Return when to look next, on a grid of ``every`` seconds.
+
+    All waiters of a process that look equally often then look at the same moments, and their
+    looks share a round trip.
+    """
+    every = max(every, _SHORTEST_SLEEP)
+    return (math.floor(now / every) + 1) * every
+
+
+def lease_after(
+    standing: Standing, asked: float, *, pushed: bool, lease_end: float, lifetime: float, renewed: bool
+) -> float:
+    """Return until when a ticket surely lives, after news of it.
+
+    An answer's expiry counts from before the question was sent: wherever the time in between
+    was lost, the lease ends earlier for us than for the store. A pushed notice may have been on
+    its way for any time; but the turn that it announces began after our last look, so without
+    renewal the ticket lives one lifetime from that look at least.
+
+    Args:
+        standing: The news.
+        asked: When the last question was sent, monotonic.
+        pushed: Whether the news was pushed instead of asked for.
+        lease_end: The lease so far.
+        lifetime: Seconds of a full lease.
+        renewed: Whether the ticket is renewed by a heartbeat.
+    """
+    if not pushed:
+        return asked + standing.expires_in
+    if standing.state is State.SERVED and not renewed:
+        return max(lease_end, asked + lifetime)
+    return lease_end

@@ -1,0 +1,249 @@
+"""What a store runs on in one process: its queue, its live turns, its threads and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nowserving.errors import LockError, StoreClosed
+from nowserving.identity import on_fork
+from nowserving.options import Options
+from nowserving.portal import Portal, run_inline
+from nowserving.renewal import Heartbeat
+from nowserving.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from nowserving.queues.base import TicketQueue
+    from nowserving.standing import Outcome, Place
+    from nowserving.turn import Turn
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+_FIRST_DELAY, _LONGEST_DELAY = 0.05, 2.0
+
+# Threads can't be closed in a forked child and must not be collected there: see ``forked``.
+_inherited: list[object] = []
+
+
+class Runtime:
+    """Everything of a store that is not its public face.
+
+    Args:
+        queue: Where the lines are.
+        defaults: What turns do unless told otherwise.
+
+    Attributes:
+        generation: Counts the forks above this process; a turn of another generation is not ours.
+        live: The turns that have a ticket, waiting or holding.
+        holding: The turns that hold, by (task or thread, conversation).
+    """
+
+    def __init__(self, queue: TicketQueue, defaults: Options | None = None) -> None:
+        self.queue = queue
+        self.defaults = defaults or Options()
+        self.generation = 0
+        self._closing = False
+        self._start_afresh()
+        on_fork(self)
+
+    def _start_afresh(self) -> None:
+        self.live: set[Turn] = set()
+        self.holding: dict[tuple[object, str], Turn] = {}
+        self._mutex = threading.Lock()
+        self._portal: Portal | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._watches: dict[asyncio.AbstractEventLoop, Watch] = {}
+        self._leaves: set[Any] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def forked(self) -> None:
+        """In a forked child: drop the parent's turns, threads and connections; touch none."""
+        self.generation += 1
+        _inherited.append((self._portal, self._heartbeat, self._watches, self.live, self._leaves))
+        self._start_afresh()
+
+    # Running
+
+    def check_open(self) -> None:
+        """Raise ``StoreClosed`` once the store is closing."""
+        if self._closing:
+            msg = "The lock store is closed; make a new one."
+            raise StoreClosed(msg)
+
+    def refuse_running_loop(self) -> None:
+        """Raise when a plain ``with`` would block a running event loop."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        msg = "`with store.lock(...)` would block the running event loop; use `async with`"
+        raise RuntimeError(msg)
+
+    def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine for a synchronous caller."""
+        if not self.queue.guarantees.suspends:
+            return run_inline(coroutine)
+        return self.portal().run(coroutine)
+
+    def portal(self) -> Portal:
+        """Return the private loop thread, started at first use."""
+        if self._portal is None:
+            with self._mutex:
+                if self._portal is None:
+                    self._portal = Portal()
+        return self._portal
+
+    def heartbeat(self) -> Heartbeat:
+        """Return this process's heartbeat, made at first use."""
+        if self._heartbeat is None:
+            portal = self.portal()
+            with self._mutex:
+                if self._heartbeat is None:
+                    self._heartbeat = Heartbeat(self.queue, portal)
+        return self._heartbeat
+
+    def watch(self, turn: Turn) -> Watch | None:
+        """Have the running loop's watch mind a held turn, and return it.
+
+        A synchronous turn of a queue that needs no loop has nobody to watch it, and needs nobody
+        unless it has a time limit of its own: then the portal does.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            if turn.options.max_hold is None:
+                return None
+            return self.portal().run(self._watch_here(turn))
+        return self._watch_on(loop, turn)
+
+    async def _watch_here(self, turn: Turn) -> Watch:
+        return self._watch_on(asyncio.get_running_loop(), turn)
+
+    def _watch_on(self, loop: asyncio.AbstractEventLoop, turn: Turn) -> Watch:
+        found = self._watches.get(loop)
+        if found is None:
+            for other in [other for other in self._watches if other.is_closed()]:
+                del self._watches[other]
+            found = self._watches[loop] = Watch(self.queue)
+        found.add(turn)
+        return found
+
+    def start_callback(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a user's callback as a task of the running loop, kept until it is done."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._called_back)
+
+    def _called_back(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("An on_expiring callback failed", exc_info=task.exception())
+
+    # Leaving against odds
+
+    async def give_back(
+        self, place: Place, outcome: Outcome, lease_end: float, grace: float
+    ) -> None:
+        """Leave on behalf of a turn that is being cancelled or has failed.
+
+        The caller stays ``grace`` seconds at most to see it done: long enough that the ticket is
+        gone when the task is, also while ``asyncio.run`` shuts its loop down, and short enough
+        that a store that does not answer can't hold up a cancellation. What is not done by then,
+        or not at all because the caller is cancelled once more, goes on in the background.
+        """
+        if not self.queue.guarantees.suspends:
+            await self.queue.leave(place, outcome)
+            return
+        leave = asyncio.get_running_loop().create_task(self._try_leave(place, outcome))
+        try:
+            await asyncio.wait({leave}, timeout=grace)
+        finally:
+            if not leave.done() or leave.cancelled() or not leave.result():
+                leave.cancel()
+                self.leave_in_background(place, outcome, lease_end)
+
+    async def _try_leave(self, place: Place, outcome: Outcome) -> bool:
+        try:
+            await self.queue.leave(place, outcome)
+        except StoreClosed:
+            return True
+        except LockError as error:
+            logger.debug("A leave failed, it will be repeated: %s", error)
+            return False
+        return True
+
+    def leave_in_background(self, place: Place, outcome: Outcome, lease_end: float) -> None:
+        """Leave from the portal's thread, again and again until it is done or the lease is over."""
+        if self._closing and self._portal is None:
+            return
+        future = self.portal().submit(self._leave_until_done(place, outcome, lease_end))
+        self._leaves.add(future)
+        future.add_done_callback(self._leaves.discard)
+
+    async def _leave_until_done(self, place: Place, outcome: Outcome, lease_end: float) -> None:
+        delay = _FIRST_DELAY
+        while not await self._try_leave(place, outcome):
+            if time.monotonic() + delay >= lease_end:
+                logger.warning(
+                    "Ticket %d of conversation %r could not be given back before it expired",
+                    place.number,
+                    place.conversation_id,
+                )
+                return
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LONGEST_DELAY)
+
+    # The end
+
+    async def aclose(self, drain: float) -> None:
+        """Close: waiters get ``StoreClosed``, running turns may finish within ``drain`` seconds.
+
+        Then they are lost and their tickets given back, and connections and thread end.
+        Idempotent. Tickets that were issued to be redeemed later stay.
+        """
+        await self._empty(drain)
+        await self.queue.close()
+        portal, self._portal = self._portal, None
+        if portal is not None:
+            await asyncio.get_running_loop().run_in_executor(None, portal.stop)
+
+    def close(self, drain: float) -> None:
+        """Do the same for a synchronous caller, from the portal's thread."""
+        portal = self.portal()
+        portal.run(self._empty(drain))
+        portal.run(self.queue.close())
+        self._portal = None
+        portal.stop()
+
+    async def _empty(self, drain: float) -> None:
+        first, self._closing = not self._closing, True
+        if not first:
+            return
+        for turn in self._waiters():
+            if turn.place.bell is not None:
+                turn.place.bell.ring()
+        await self._until(drain, lambda: not self.live)
+        await self._until(1.0, lambda: not self._waiters())
+        await asyncio.gather(*(self._turn_out(turn) for turn in list(self.live)))
+        await self._until(1.0, lambda: not self._leaves)
+
+    def _waiters(self) -> list[Turn]:
+        return [turn for turn in list(self.live) if not turn.is_holding()]
+
+    async def _turn_out(self, turn: Turn) -> None:
+        turn.lose("the store was closed")
+        await self._try_leave(turn.place, "released")
+        self.live.discard(turn)
+
+    @staticmethod
+    async def _until(limit: float, done: Any) -> None:  # noqa: ANN401
+        deadline = time.monotonic() + limit
+        while not done() and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)

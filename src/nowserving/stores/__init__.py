@@ -1,0 +1,1 @@
+"""The lock stores: what each one is configured with, and the queue it makes."""

@@ -1,0 +1,75 @@
+"""What the stores over our own queues share."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from nowserving import endpoints, options
+from nowserving.lock import Ticket, TicketLock
+from nowserving.store import LockStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _limit(name: str, value: object) -> float:
+    """Read a time limit in seconds; 0 is one."""
+    return 0.0 if value in {0, "0"} and value is not False else endpoints.number(name, value)
+
+
+TURN_SETTINGS: dict[str, Callable[[str, object], Any]] = {
+    "auto_renew": endpoints.flag,
+    "timeout": _limit,
+    "max_hold": endpoints.number,
+    "on_lost": endpoints.text,
+    "when_busy": endpoints.text,
+    "max_waiting": endpoints.whole,
+    "reentrant": endpoints.flag,
+}
+"""The options of ``lock()`` that may be set once on a store, and how each is read from text."""
+
+
+class QueueLockStore(LockStore):
+    """A store whose storage methods are its queue's verbs."""
+
+    def get_lock(self, conversation_id: str) -> TicketLock | None:
+        """Fetch a picture of a conversation's line; None where there is no lock.
+
+        Args:
+            conversation_id: The conversation.
+
+        Raises:
+            StoreUnavailable: If the store does not answer in time.
+            CorruptLock: If foreign data stands where the lock belongs.
+        """
+        name = options.conversation(conversation_id)
+        line = self._runtime.run(self._runtime.queue.line(name))
+        if line is None:
+            return None
+        now = time.time()
+        lock = TicketLock(name, [Ticket(t.number, now + t.expires_in) for t in line.tickets])
+        lock.seen_below = line.next_number
+        return lock
+
+    def delete_lock(self, conversation_id: str) -> None:
+        """Remove every ticket of a conversation; their owners are told.
+
+        Args:
+            conversation_id: The conversation.
+        """
+        name = options.conversation(conversation_id)
+        self._runtime.run(self._runtime.queue.delete(name))
+
+    def save_lock(self, lock: TicketLock) -> None:
+        """Merge a picture of a line into the stored one.
+
+        Tickets that the store showed in the picture and that were taken out of it are removed,
+        those that are still in it get its expiry, new ones join the line. Tickets issued since
+        the picture was taken are left alone, and the next number never falls.
+
+        Args:
+            lock: The picture, from :meth:`get_lock` or :meth:`create_lock`.
+        """
+        options.conversation(lock.conversation_id)
+        self._runtime.run(self._runtime.queue.save(lock))
