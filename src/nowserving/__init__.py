@@ -1,4 +1,4 @@
-"""nowserving: one message at a time per conversation, in arrival order, on any number of workers."""
+"""nowserving: one message at a time per conversation, in order, on any number of workers."""
 
 from nowserving.endpoints import EndpointConfig
 from nowserving.errors import (

@@ -65,7 +65,7 @@ class Bell:
         self._news = None
         return news
 
-    async def wait(self, timeout: float) -> Standing | None:  # noqa: ASYNC109 - a hint's bound
+    async def wait(self, timeout: float) -> Standing | None:
         """Wait for a ring.
 
         Args:

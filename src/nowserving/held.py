@@ -1,4 +1,4 @@
-"""What ``lock()`` yields: the reference's ``TicketLock`` that knows its own turn."""
+"""What ``lock()`` yields: the reference's ``TicketLock`` that knows its own lease."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nowserving.lock import Ticket, TicketLock
 if TYPE_CHECKING:
     import asyncio
 
-    from nowserving.turn import Turn
+    from nowserving.lease import Lease
 
 
 class HeldLock(TicketLock):
@@ -20,17 +20,15 @@ class HeldLock(TicketLock):
     the whole line, which ``store.get_lock(conversation_id)`` does when it is wanted.
     """
 
-    def __init__(self, turn: Turn) -> None:
-        self._turn = turn
-        left = turn.lease_end - time.monotonic()
-        super().__init__(
-            turn.conversation_id, (Ticket(turn.place.number, time.time() + left),)
-        )
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        expires = time.time() + lease.ends_at - time.monotonic()
+        super().__init__(lease.place.conversation_id, (Ticket(lease.place.number, expires),))
 
     @property
     def ticket(self) -> int:
         """The number of the ticket that is served."""
-        return self._turn.place.number
+        return self._lease.place.number
 
     @property
     def fencing_token(self) -> int:
@@ -39,7 +37,7 @@ class HeldLock(TicketLock):
         A resource that stores the highest token it has seen and refuses smaller ones is safe
         from a holder that was paused past its lease.
         """
-        return self._turn.token
+        return self._lease.token
 
     @property
     def predecessor(self) -> str:
@@ -48,12 +46,12 @@ class HeldLock(TicketLock):
         ``"done"``, ``"failed"`` (its body raised), ``"expired"``, ``"interrupted"``,
         ``"released"`` (by an operator), or ``"none"`` when the store remembers none.
         """
-        return self._turn.predecessor
+        return self._lease.predecessor
 
     @property
     def waited(self) -> float:
         """Seconds between asking for the lock and getting it."""
-        return self._turn.waited
+        return self._lease.waited
 
     @property
     def lost(self) -> bool:
@@ -62,7 +60,7 @@ class HeldLock(TicketLock):
         True as soon as the lease that the store last confirmed is over: from then on nothing
         but another look could tell, and the safe answer is "lost".
         """
-        return self._turn.is_lost()
+        return self._lease.is_lost()
 
     @property
     def lost_event(self) -> asyncio.Event:
@@ -70,4 +68,4 @@ class HeldLock(TicketLock):
 
         It belongs to the holder's event loop; a synchronous holder asks :attr:`lost` instead.
         """
-        return self._turn.lost_event()
+        return self._lease.lost_event()

@@ -74,7 +74,9 @@ class TicketLock:
 
     def __init__(self, conversation_id: str, tickets: Iterable[Ticket] | None = None) -> None:
         self.conversation_id = conversation_id
-        self.tickets: deque[Ticket] = tickets if isinstance(tickets, deque) else deque(tickets or ())
+        self.tickets: deque[Ticket] = (
+            tickets if isinstance(tickets, deque) else deque(tickets or ())
+        )
         # `save_lock` may remove only tickets that a store showed in this picture: those below
         # `seen_below`, which the store sets. What it issued later is not ours to remove.
         self.seen_below = 0
@@ -134,7 +136,7 @@ class TicketLock:
         return self.last_issued != NO_TICKET_ISSUED
 
     def has_lock_expired(self, ticket_number: int) -> bool:
-        """Return whether ``ticket_number`` expired; a ticket that is not there counts as expired."""
+        """Return whether ``ticket_number`` expired; one that is not there counts as expired."""
         ticket = self._ticket_for_ticket_number(ticket_number)
         return ticket is None or ticket.has_expired()
 

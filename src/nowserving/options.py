@@ -103,7 +103,15 @@ class Options:
         return replace(self, **overrides)
 
 
-STORE_WIDE = ("auto_renew", "timeout", "max_hold", "on_lost", "when_busy", "max_waiting", "reentrant")
+STORE_WIDE = (
+    "auto_renew",
+    "timeout",
+    "max_hold",
+    "on_lost",
+    "when_busy",
+    "max_waiting",
+    "reentrant",
+)
 """The options that may be set once on a store, and by URL or endpoint key."""
 
 
@@ -137,7 +145,9 @@ def seconds(name: str, value: object, *, zero: bool = False) -> float:
         msg = f"{name}={value!r} is a {type(value).__name__}; it must be a number of seconds"
         raise TypeError(msg)
     if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
-        msg = f"{name}={value!r} must be {'at least 0' if zero else 'more than 0'} seconds and finite"
+        msg = (
+            f"{name}={value!r} must be {'at least 0' if zero else 'more than 0'} seconds and finite"
+        )
         raise ValueError(msg)
     return float(value)
 

@@ -8,19 +8,20 @@ left who would work under that lock or give it back.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from nowserving.errors import LockError
-from nowserving.standing import State
+from nowserving.standing import ALIVE, State
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from nowserving.lease import Lease
     from nowserving.portal import Portal
     from nowserving.queues.base import TicketQueue
-    from nowserving.turn import Turn
 
 logger = logging.getLogger(__name__)
 
@@ -39,27 +40,27 @@ class Heartbeat:
     def __init__(self, queue: TicketQueue, portal: Portal) -> None:
         self._queue = queue
         self._portal = portal
-        self._turns: set[Turn] = set()
+        self._leases: set[Lease] = set()
         self._mutex = threading.Lock()
         self._next_beat: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._beat_task: asyncio.Task[None] | None = None
 
-    def add(self, turn: Turn) -> None:
+    def add(self, lease: Lease) -> None:
         """Renew this turn's ticket from now on; from any thread."""
-        first = time.monotonic() + turn.lifetime / BEATS
+        first = time.monotonic() + lease.lifetime / BEATS
         with self._mutex:
-            self._turns.add(turn)
+            self._leases.add(lease)
             sooner = self._next_beat is None or first < self._next_beat
             if sooner:
                 self._next_beat = first
         if sooner:  # else the next beat comes early enough: no call to another thread
             self._portal.call(self._arm)
 
-    def discard(self, turn: Turn) -> None:
+    def discard(self, lease: Lease) -> None:
         """Stop renewing; from any thread."""
         with self._mutex:
-            self._turns.discard(turn)
+            self._leases.discard(lease)
 
     def _arm(self) -> None:
         with self._mutex:
@@ -85,31 +86,32 @@ class Heartbeat:
     async def _beat(self) -> None:
         now = time.monotonic()
         with self._mutex:
-            turns = [turn for turn in self._turns if not turn.is_abandoned()]
-            self._turns.intersection_update(turns)
-            shortest = min((turn.lifetime for turn in turns), default=None)
+            leases = [lease for lease in self._leases if not lease.is_abandoned()]
+            self._leases.intersection_update(leases)
+            shortest = min((lease.lifetime for lease in leases), default=None)
             self._next_beat = None if shortest is None else now + shortest / BEATS
         if shortest is None:
             return
         # Tickets of a longer lifetime join only the beats they need.
-        due = [turn for turn in turns if turn.needs_renewal(now, margin=shortest / BEATS / 2)]
+        due = [lease for lease in leases if lease.needs_renewal(now, margin=shortest / BEATS / 2)]
         if due and not await self._renew(due):
             with self._mutex:  # soon again: the lease still lasts
                 self._next_beat = time.monotonic() + shortest / BEATS / 4
 
-    async def _renew(self, turns: list[Turn]) -> bool:
+    async def _renew(self, leases: list[Lease]) -> bool:
         asked = time.monotonic()
         try:
-            standings = await self._queue.renew([(turn.place, turn.lifetime) for turn in turns])
+            standings = await self._queue.renew([(lease.place, lease.lifetime) for lease in leases])
         except LockError as error:
-            logger.debug("A renewal of %d tickets failed: %s", len(turns), error)
+            logger.debug("A renewal of %d tickets failed: %s", len(leases), error)
             return False
-        for turn, standing in zip(turns, standings):
-            alive = standing.state in {State.SERVED, State.WAITING, State.INTERRUPTED}
+        for lease, standing in zip(leases, standings, strict=True):
+            alive = standing.state in ALIVE
             if alive:
-                turn.lease_end = asked + standing.expires_in
-            if standing.state is not State.WAITING and turn.place.bell is not None:
-                turn.place.bell.ring(standing)
+                lease.ends_at = asked + standing.expires_in
+            known = State.SERVED if lease.is_holding() else State.WAITING
+            if standing.state is not known and lease.place.bell is not None:
+                lease.place.bell.ring(standing)
             if not alive:
-                self.discard(turn)
+                self.discard(lease)
         return True

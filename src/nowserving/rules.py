@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nowserving.errors import LockError
     from nowserving.standing import Standing
 
-_SHORTEST_SLEEP = 0.005
+SHORTEST_SLEEP = 0.005
 """Seconds; however small ``wait_time_in_seconds`` is, nobody asks a store more often than this."""
 
 
@@ -59,6 +59,7 @@ class GiveUp(NamedTuple):
 
 Decision = Enter | Sleep | GiveUp
 
+
 def decide(
     standing: Standing, now: float, *, lease_end: float, deadline: float, next_look: float
 ) -> Decision:
@@ -80,7 +81,7 @@ def decide(
     # Without a push nothing changes before the ticket that is served or our own one expires.
     head_ends = now + standing.blocked_for
     wake = min(next_look, deadline, lease_end, head_ends)
-    return Sleep(max(wake - now, _SHORTEST_SLEEP))
+    return Sleep(max(wake - now, SHORTEST_SLEEP))
 
 
 def next_look(now: float, every: float) -> float:
@@ -89,30 +90,25 @@ def next_look(now: float, every: float) -> float:
     All waiters of a process that look equally often then look at the same moments, and their
     looks share a round trip.
     """
-    every = max(every, _SHORTEST_SLEEP)
+    every = max(every, SHORTEST_SLEEP)
     return (math.floor(now / every) + 1) * every
 
 
-def lease_after(
-    standing: Standing, asked: float, *, pushed: bool, lease_end: float, lifetime: float, renewed: bool
+def lease_after_push(
+    standing: Standing, lease_end: float, full_lease: float, *, renewed: bool
 ) -> float:
-    """Return until when a ticket surely lives, after news of it.
+    """Return until when a ticket surely lives, after a notice that was pushed.
 
-    An answer's expiry counts from before the question was sent: wherever the time in between
-    was lost, the lease ends earlier for us than for the store. A pushed notice may have been on
-    its way for any time; but the turn that it announces began after our last look, so without
-    renewal the ticket lives one lifetime from that look at least.
+    The notice may have been on its way for any time, so what it says of the expiry is not to be
+    trusted. But the turn that it announces began after our last look, so without renewal the
+    ticket lives one lifetime from that look at least.
 
     Args:
         standing: The news.
-        asked: When the last question was sent, monotonic.
-        pushed: Whether the news was pushed instead of asked for.
         lease_end: The lease so far.
-        lifetime: Seconds of a full lease.
-        renewed: Whether the ticket is renewed by a heartbeat.
+        full_lease: One lifetime after the last question was sent.
+        renewed: Whether the ticket is renewed by a heartbeat: being served gives it no new life.
     """
-    if not pushed:
-        return asked + standing.expires_in
     if standing.state is State.SERVED and not renewed:
-        return max(lease_end, asked + lifetime)
+        return max(lease_end, full_lease)
     return lease_end

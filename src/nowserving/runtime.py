@@ -1,4 +1,4 @@
-"""What a store runs on in one process: its queue, its live turns, its threads and its end."""
+"""What a store runs on in one process: its queue, its live leases, its threads and its end."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from nowserving.renewal import Heartbeat
 from nowserving.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
+    from nowserving.lease import Lease
     from nowserving.queues.base import TicketQueue
     from nowserving.standing import Outcome, Place
-    from nowserving.turn import Turn
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +37,12 @@ class Runtime:
 
     Args:
         queue: Where the lines are.
-        defaults: What turns do unless told otherwise.
+        defaults: What leases do unless told otherwise.
 
     Attributes:
         generation: Counts the forks above this process; a turn of another generation is not ours.
-        live: The turns that have a ticket, waiting or holding.
-        holding: The turns that hold, by (task or thread, conversation).
+        live: The leases that have a ticket, waiting or holding.
+        holding: The leases that hold, by (task or thread, conversation).
     """
 
     def __init__(self, queue: TicketQueue, defaults: Options | None = None) -> None:
@@ -54,8 +54,8 @@ class Runtime:
         on_fork(self)
 
     def _start_afresh(self) -> None:
-        self.live: set[Turn] = set()
-        self.holding: dict[tuple[object, str], Turn] = {}
+        self.live: set[Lease] = set()
+        self.holding: dict[tuple[object, str], Lease] = {}
         self._mutex = threading.Lock()
         self._portal: Portal | None = None
         self._heartbeat: Heartbeat | None = None
@@ -64,7 +64,7 @@ class Runtime:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def forked(self) -> None:
-        """In a forked child: drop the parent's turns, threads and connections; touch none."""
+        """In a forked child: drop the parent's leases, threads and connections; touch none."""
         self.generation += 1
         _inherited.append((self._portal, self._heartbeat, self._watches, self.live, self._leaves))
         self._start_afresh()
@@ -109,8 +109,8 @@ class Runtime:
                     self._heartbeat = Heartbeat(self.queue, portal)
         return self._heartbeat
 
-    def watch(self, turn: Turn) -> Watch | None:
-        """Have the running loop's watch mind a held turn, and return it.
+    def watch(self, lease: Lease) -> Watch | None:
+        """Have the running loop's watch mind a held lease, and return it.
 
         A synchronous turn of a queue that needs no loop has nobody to watch it, and needs nobody
         unless it has a time limit of its own: then the portal does.
@@ -118,21 +118,21 @@ class Runtime:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            if turn.options.max_hold is None:
+            if lease.options.max_hold is None:
                 return None
-            return self.portal().run(self._watch_here(turn))
-        return self._watch_on(loop, turn)
+            return self.portal().run(self._watch_here(lease))
+        return self._watch_on(loop, lease)
 
-    async def _watch_here(self, turn: Turn) -> Watch:
-        return self._watch_on(asyncio.get_running_loop(), turn)
+    async def _watch_here(self, lease: Lease) -> Watch:
+        return self._watch_on(asyncio.get_running_loop(), lease)
 
-    def _watch_on(self, loop: asyncio.AbstractEventLoop, turn: Turn) -> Watch:
+    def _watch_on(self, loop: asyncio.AbstractEventLoop, lease: Lease) -> Watch:
         found = self._watches.get(loop)
         if found is None:
             for other in [other for other in self._watches if other.is_closed()]:
                 del self._watches[other]
             found = self._watches[loop] = Watch(self.queue)
-        found.add(turn)
+        found.add(lease)
         return found
 
     def start_callback(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -203,7 +203,7 @@ class Runtime:
     # The end
 
     async def aclose(self, drain: float) -> None:
-        """Close: waiters get ``StoreClosed``, running turns may finish within ``drain`` seconds.
+        """Close: waiters get ``StoreClosed``, running leases may finish within ``drain`` seconds.
 
         Then they are lost and their tickets given back, and connections and thread end.
         Idempotent. Tickets that were issued to be redeemed later stay.
@@ -226,24 +226,26 @@ class Runtime:
         first, self._closing = not self._closing, True
         if not first:
             return
-        for turn in self._waiters():
-            if turn.place.bell is not None:
-                turn.place.bell.ring()
+        for lease in self._waiters():
+            if lease.place.bell is not None:
+                lease.place.bell.ring()
         await self._until(drain, lambda: not self.live)
         await self._until(1.0, lambda: not self._waiters())
-        await asyncio.gather(*(self._turn_out(turn) for turn in list(self.live)))
+        await asyncio.gather(*(self._turn_out(lease) for lease in list(self.live)))
         await self._until(1.0, lambda: not self._leaves)
 
-    def _waiters(self) -> list[Turn]:
-        return [turn for turn in list(self.live) if not turn.is_holding()]
+    def _waiters(self) -> list[Lease]:
+        return [lease for lease in list(self.live) if not lease.is_holding()]
 
-    async def _turn_out(self, turn: Turn) -> None:
-        turn.lose("the store was closed")
-        await self._try_leave(turn.place, "released")
-        self.live.discard(turn)
+    async def _turn_out(self, lease: Lease) -> None:
+        lease.lose("the store was closed")
+        await self._try_leave(lease.place, "released")
+        self.live.discard(lease)
 
     @staticmethod
-    async def _until(limit: float, done: Any) -> None:  # noqa: ANN401
+    async def _until(limit: float, done: Callable[[], bool]) -> None:
+        # What is awaited ends on other loops and threads, so an event would not do; and a few
+        # looks while a store closes cost nothing.
         deadline = time.monotonic() + limit
-        while not done() and time.monotonic() < deadline:
+        while not done() and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.005)

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 
-def serialize(
-    turn_of: Callable[[str], Turn], key: str | Callable[..., str]
-) -> Callable[[_F], _F]:
+def serialize(turn_of: Callable[[str], Turn], key: str | Callable[..., str]) -> Callable[[_F], _F]:
     """Return a decorator that runs each call of a handler in a turn of its conversation.
 
     Args:

@@ -12,6 +12,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from nowserving.bell import Bell
 
 WhenBusy = Literal["queue", "reject", "latest", "interrupt"]
@@ -39,6 +41,10 @@ class State(Enum):
     """It was not issued: the policy or the limit refused it."""
     DUPLICATE = "D"
     """It was not issued: its message is known."""
+
+
+ALIVE = frozenset({State.SERVED, State.WAITING, State.INTERRUPTED})
+"""The states of a ticket that is in line."""
 
 
 class Place:
@@ -193,7 +199,7 @@ class IssuedTicket(int):
 
     secret: str
 
-    def __new__(cls, number: int, secret: str = "") -> IssuedTicket:
+    def __new__(cls, number: int, secret: str = "") -> Self:
         """Make the ticket ``number`` with the secret that its issuer drew."""
         ticket = super().__new__(cls, number)
         ticket.secret = secret

@@ -53,10 +53,10 @@ class LockStore:
     _made: Runtime | None = None
 
     def __init_subclass__(
-        cls, *, kinds: tuple[str, ...] = (), schemes: tuple[str, ...] = (), **kwargs: Any
+        cls, *, kinds: tuple[str, ...] = (), schemes: tuple[str, ...] = ()
     ) -> None:
         """Register a store under its endpoint types and URL schemes."""
-        super().__init_subclass__(**kwargs)
+        super().__init_subclass__()
         LockStore._kinds.update(dict.fromkeys(kinds, cls))
         LockStore._schemes.update(dict.fromkeys(schemes, cls))
 
@@ -289,7 +289,6 @@ class LockStore:
         Raises:
             TypeError: If the handler has no parameter of that name.
         """
-
         turn_of = functools.partial(
             self.lock,
             lock_lifetime=lock_lifetime,

@@ -1,19 +1,16 @@
 """``nowserving verify``: replay a message log on several workers and check every promise."""
 
-import asyncio
 import contextlib
 import json
 import math
-import signal
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 from nowserving import LockStore, RasaException
-from nowserving.cli import view
+from nowserving.cli import signals, view
 from nowserving.verify import servers, traffic
 from nowserving.verify.plan import Plan, make_plan
 from nowserving.verify.replay import Replay, replay
@@ -23,8 +20,7 @@ from nowserving.verify.trace import Message, TraceError, read_trace
 
 IN_MEMORY = "memory://"
 VIOLATED = 1
-INTERRUPTED = 130
-TERMINATED = 143
+CANNOT_RUN = 2
 
 _WORKERS = 4
 _SHORTEST_LIFETIME = 60.0  # seconds
@@ -128,24 +124,31 @@ def verify(  # noqa: PLR0913 - one parameter an option
     """
     log = _load(trace, messages, seed)
     _check_folder(report)
-    with _stoppable(), _store(store, workers, without_lock=without_lock) as (url, count):
-        plan = make_plan(
-            log, workers=count, handler_seconds=handler_ms / 1_000, speed=speed, seed=seed
-        )
-        settings = Settings(
-            source=trace.name if trace else "made-up traffic",
-            store=None if url is None else without_password(url),
-            handler_ms=handler_ms,
-            lifetime=lifetime or max(_SHORTEST_LIFETIME, 2 * plan.longest_work),
-            seed=seed,
-        )
-        result = Result.of(settings, plan, _run(plan, url, settings.lifetime))
-    if report is not None:
-        write_report(result, report)
+    try:
+        with signals.stoppable(), _store(store, workers, without_lock=without_lock) as (url, count):
+            plan = make_plan(
+                log, workers=count, handler_seconds=handler_ms / 1_000, speed=speed, seed=seed
+            )
+            settings = Settings(
+                source=trace.name if trace else "made-up traffic",
+                store=None if url is None else without_password(url),
+                handler_ms=handler_ms,
+                lifetime=lifetime or max(_SHORTEST_LIFETIME, 2 * plan.longest_work),
+                seed=seed,
+            )
+            result = Result.of(settings, plan, _run(plan, url, settings.lifetime))
+    except servers.ServerError as error:
+        view.aside.print(f"{error} Or name a store with --store.", markup=False)
+        raise typer.Exit(CANNOT_RUN) from error
+    except signals.Stopped as stopped:
+        view.aside.print("Stopped: nothing was verified.")
+        raise typer.Exit(stopped.status) from None
     if as_json:
         typer.echo(json.dumps(result.as_dict(), indent=2))
     else:
         view.show(result)
+    if report is not None:
+        _write(result, report)
     raise typer.Exit(VIOLATED if result.findings.violated else 0)
 
 
@@ -165,6 +168,15 @@ def _check_folder(report: Path | None) -> None:
         )
 
 
+def _write(result: Result, report: Path) -> None:
+    try:
+        write_report(result, report)
+    except OSError as error:
+        raise typer.BadParameter(
+            f"{report}: cannot be written: {error.strerror}.", param_hint="--report"
+        ) from error
+
+
 @contextlib.contextmanager
 def _store(
     url: str | None, workers: int | None, *, without_lock: bool
@@ -174,10 +186,11 @@ def _store(
         yield None, workers or _WORKERS
     elif url is not None:
         _check_workers(url, workers)
-        asyncio.run(_try(url))
+        signals.run(_try(url))
         yield url, workers or (1 if url.startswith(IN_MEMORY) else _WORKERS)
     elif servers.redis_is_installed():
         with servers.own_redis() as own:
+            signals.run(_try(own))
             yield own, workers or _WORKERS
     else:
         view.aside.print(
@@ -214,21 +227,4 @@ async def _try(url: str) -> None:
 def _run(plan: Plan, url: str | None, lifetime: float) -> Replay:
     title = "without a lock" if url is None else "with the lock"
     with view.progress(title, len(plan.deliveries)) as advance:
-        return asyncio.run(replay(plan, store=url, lifetime=lifetime, on_turn=advance))
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM stop everything that was started; then say so."""
-    before = signal.signal(signal.SIGTERM, _terminated)
-    try:
-        yield
-    except KeyboardInterrupt:
-        view.aside.print("Stopped: nothing was verified.")
-        raise typer.Exit(INTERRUPTED) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminated(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(TERMINATED)  # what is running stops its processes on the way out
+        return signals.run(replay(plan, store=url, lifetime=lifetime, on_turn=advance))

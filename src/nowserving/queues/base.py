@@ -86,7 +86,7 @@ class TicketQueue(Protocol):
         """
         ...
 
-    async def wait(self, place: Place, timeout: float) -> Standing | None:  # noqa: ASYNC109
+    async def wait(self, place: Place, timeout: float) -> Standing | None:
         """Wait ``timeout`` seconds at most for news of a ticket; may return early with None."""
         ...
 

@@ -125,7 +125,7 @@ class SnapshotQueue:
         for place, lifetime in places:
             with self._mutex:
                 lock = self._read(place.conversation_id)
-                ticket = lock and _find(lock, place.number)
+                ticket = None if lock is None else _find(lock, place.number)
                 if lock is not None and ticket is not None:
                     ticket.expires = time.time() + lifetime
                     self._storage.save_lock(lock)
@@ -185,7 +185,8 @@ class SnapshotQueue:
 
     async def conversations(self) -> AsyncIterator[str]:
         """Nobody knows them."""
-        for conversation_id in ():
+        nobody: tuple[str, ...] = ()
+        for conversation_id in nobody:
             yield conversation_id
 
     async def close(self) -> None:

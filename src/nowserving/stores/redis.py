@@ -141,7 +141,7 @@ def _read(given: dict[str, Any]) -> dict[str, Any]:
 def _key_prefix(prefix: str | None) -> str:
     if prefix is None:
         return DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX
-    if not isinstance(prefix, str) or not prefix.isalnum():
+    if not str(prefix).isalnum():
         raise ConfigurationError(
             f"key_prefix={prefix!r} must be letters and digits only: with another one you would "
             "share keys, and so locks, with whoever uses the default."

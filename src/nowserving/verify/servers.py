@@ -46,7 +46,7 @@ def own_redis() -> Iterator[str]:
     """
     executable = _executable()
     if executable is None:
-        raise ServerError("There is no redis-server: install it, or name a store.")
+        raise ServerError("There is no redis-server: install it.")
     with tempfile.TemporaryDirectory(prefix="nowserving-redis-") as folder:
         process, port = _start(executable, Path(folder))
         try:
@@ -71,7 +71,9 @@ def _start(executable: str, folder: Path) -> tuple[subprocess.Popen[bytes], int]
             raise
         _stop(process)
     log = folder / "redis.log"
-    raise ServerError(f"{executable} did not start: {log.read_text(errors='replace')[-500:]}")
+    raise ServerError(
+        f"{executable} did not start: {log.read_text(errors='replace')[-500:].strip()}"
+    )
 
 
 def _launch(executable: str, folder: Path, port: int) -> subprocess.Popen[bytes]:

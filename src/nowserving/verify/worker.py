@@ -16,12 +16,13 @@ import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nowserving import LockStore
 from nowserving.verify.turns import TurnRecord
 
 if TYPE_CHECKING:
+    from nowserving import HeldLock
     from nowserving.verify.plan import Delivery
 
 READY = "ready"
@@ -142,7 +143,9 @@ class Worker:
         )
         self._write(record.dumps())
 
-    def _line(self, conversation_id: str) -> contextlib.AbstractAsyncContextManager[Any]:
+    def _line(
+        self, conversation_id: str
+    ) -> contextlib.AbstractAsyncContextManager[HeldLock | None]:
         if self._store is None:
             return contextlib.nullcontext()
         return self._store.lock(f"{self._job.prefix}{conversation_id}", self._job.lifetime)

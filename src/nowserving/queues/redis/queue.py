@@ -183,9 +183,7 @@ class RedisQueue:
         calls = []
         for place, lifetime in places:
             timeout = min(self.timeout, lifetime / 6)
-            calls.append(
-                heartbeat.call(*self._stand(place, lifetime), lazy=True, timeout=timeout)
-            )
+            calls.append(heartbeat.call(*self._stand(place, lifetime), lazy=True, timeout=timeout))
         answers = await asyncio.gather(*(call.future for call in calls))
         return [self._read(answer) for answer in answers]
 
@@ -207,7 +205,7 @@ class RedisQueue:
             return departure._replace(left=True)
         return departure
 
-    async def wait(self, place: Place, timeout: float) -> Standing | None:  # noqa: ASYNC109
+    async def wait(self, place: Place, timeout: float) -> Standing | None:
         """Wait for a push to this loop's inbox."""
         if place.bell is None:
             await asyncio.sleep(timeout)

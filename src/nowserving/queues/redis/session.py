@@ -223,7 +223,7 @@ class Session:
         self._flight = []
         self._last_error = None
         retry: list[Call] = []
-        for call, result in zip(flight, reply if flight[0].key else (reply,)):
+        for call, result in zip(flight, reply if flight[0].key else (reply,), strict=True):
             if call.key and type(result) is str and result.startswith("!"):
                 if any(code in result for code in _TRANSIENT):
                     retry.append(call)
@@ -333,7 +333,9 @@ class Session:
 
     def _unavailable(self, what: str, cause: BaseException | None = None) -> StoreUnavailable:
         cause = cause or self._last_error
-        because = f" (last error: {cause!r})" if cause is not None and what.startswith("did") else ""
+        because = (
+            f" (last error: {cause!r})" if cause is not None and what.startswith("did") else ""
+        )
         error = StoreUnavailable(
             f"Redis at {self._where} {what} (socket_timeout={self._timeout:g} s){because}"
         )

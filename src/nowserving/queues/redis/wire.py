@@ -48,7 +48,7 @@ class Wire(asyncio.Protocol):
         self._connection: Dialable | None = None
         self._transport: asyncio.Transport | None = None
 
-    async def dial(self, connection: Dialable, timeout: float) -> None:  # noqa: ASYNC109
+    async def dial(self, connection: Dialable, timeout: float) -> None:
         """Connect and take the transport over.
 
         Args:

@@ -1,0 +1,323 @@
+"""A ticket of ours while it lives: until when, watched for what, and what its loss sets off.
+
+The heartbeat (``renewal.py``) makes it longer, the watch (``watch.py``) looks after it while its
+turn is held, the bell brings news of it; the turn (``turn.py``) begins and ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from nowserving import rules
+from nowserving.errors import LockError, LockInterrupted, LockLost
+from nowserving.held import HeldLock
+from nowserving.standing import ALIVE, State
+
+if TYPE_CHECKING:
+    import threading
+
+    from nowserving.options import Options
+    from nowserving.runtime import Runtime
+    from nowserving.standing import Place, Standing
+
+logger = logging.getLogger(__name__)
+
+EXPIRED = "its ticket expired"
+RELEASED = "its ticket was released by someone else"
+
+
+class Lease:
+    """One ticket of this process.
+
+    Args:
+        runtime: What its store runs on.
+        place: The ticket, as its owner holds it.
+        lifetime: Seconds of a full lease.
+        wait_time: Seconds between two looks.
+        options: How its turn behaves.
+        task: The task whose body holds it; None for a synchronous holder.
+        loop: The event loop of that task.
+        thread: The thread of a synchronous holder.
+
+    Attributes:
+        ends_at: Until when the ticket surely lives, on the monotonic clock.
+        look_at: When the watch has to mind it next, monotonic.
+        token: The fencing token, 0 until it is served.
+        predecessor: How the turn before this one ended.
+        waited: Seconds between asking and being served.
+        held_since: When it was served, monotonic.
+        lost_why: Why it was lost, None while it was not.
+        stop: The error that the body's cancellation stands for, once we have asked for it.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_cancelling",
+        "_lost_event",
+        "_over",
+        "_runtime",
+        "_told_expiring",
+        "ends_at",
+        "held_since",
+        "lifetime",
+        "look_at",
+        "loop",
+        "lost_why",
+        "options",
+        "place",
+        "predecessor",
+        "stop",
+        "task",
+        "thread",
+        "token",
+        "wait_time",
+        "waited",
+    )
+
+    def __init__(  # noqa: PLR0913 - a turn's facts, handed over once
+        self,
+        runtime: Runtime,
+        place: Place,
+        lifetime: float,
+        wait_time: float,
+        options: Options,
+        task: asyncio.Task[Any] | None,
+        loop: asyncio.AbstractEventLoop | None,
+        thread: threading.Thread | None,
+    ) -> None:
+        self._runtime = runtime
+        self.place = place
+        self.lifetime = lifetime
+        self.wait_time = wait_time
+        self.options = options
+        self.task = task
+        self.loop = loop
+        self.thread = thread
+        self.ends_at = 0.0
+        self.look_at = 0.0
+        self.token = 0
+        self.predecessor = "none"
+        self.waited = 0.0
+        self.held_since = 0.0
+        self.lost_why: str | None = None
+        self.stop: type[LockError] | None = None
+        self._cancelling = 0
+        self._over = False
+        self._told_expiring = False
+        self._lost_event: asyncio.Event | None = None
+
+    # Its life
+
+    def begin(self, standing: Standing, asked: float) -> None:
+        """The ticket is served: from now on news of it is answered.
+
+        Args:
+            standing: What the store said of it.
+            asked: When the turn was asked for, monotonic.
+        """
+        self.held_since = now = time.monotonic()
+        self.token, self.predecessor = standing.token, standing.predecessor
+        self.waited = now - asked
+        self.plan_look(now)
+        if self.place.bell is not None:
+            self.place.bell.answer(self._on_bell)
+        if standing.state is State.INTERRUPTED:
+            self.hear(standing)
+
+    def end(self) -> None:
+        """The turn is over: news of its ticket means nothing any more."""
+        self._over = True
+        if self.place.bell is not None:
+            self.place.bell.answer(None)
+
+    def is_holding(self) -> bool:
+        """Return whether it has been served, as against waiting."""
+        return self.token != 0
+
+    def is_lost(self) -> bool:
+        """Return whether the lock is or may be somebody else's by now."""
+        return self.lost_why is not None or (not self._over and time.monotonic() >= self.ends_at)
+
+    def is_abandoned(self) -> bool:
+        """Return whether nobody is left who would work under this lock or give it back."""
+        if self.task is not None and self.task.done():
+            return True
+        if self.loop is not None and self.loop.is_closed():
+            return True
+        return self.thread is not None and not self.thread.is_alive()
+
+    def needs_renewal(self, now: float, margin: float) -> bool:
+        """Return whether the heartbeat at ``now`` should renew this ticket.
+
+        Args:
+            now: The monotonic clock.
+            margin: Seconds by which a renewal may come early.
+        """
+        if self._over or self.lost_why is not None or now >= self.ends_at:
+            return False
+        last = self.ends_at - self.lifetime
+        return now >= last + self.lifetime / 3 - margin
+
+    # Time
+
+    def plan_look(self, now: float) -> float:
+        """Set and return when the watch has to mind this lease next, if that moment has passed."""
+        if self.look_at <= now:
+            look = self.ends_at
+            if not self._runtime.queue.guarantees.pushes:
+                look = min(look, rules.next_look(now, self.wait_time))
+            if self.options.max_hold is not None:
+                look = min(look, self.held_since + self.options.max_hold)
+            if self.options.auto_renew and not self._told_expiring:
+                look = min(look, self._expiring_at())
+            self.look_at = max(look, now + rules.SHORTEST_SLEEP)
+        return self.look_at
+
+    def _expiring_at(self) -> float:
+        return self.ends_at - self.lifetime / 3  # two of a lifetime's three renewals have failed
+
+    def mind_the_time(self, now: float) -> None:
+        """See to the limits that pass without anybody's doing."""
+        options = self.options
+        if options.max_hold is not None and now >= self.held_since + options.max_hold:
+            self._runtime.leave_in_background(self.place, "expired", self.ends_at)
+            self.lose(f"it was held longer than max_hold={options.max_hold:g} s")
+        elif options.auto_renew and not self._told_expiring and now >= self._expiring_at():
+            self._told_expiring = True
+            if options.on_expiring is not None:
+                self._runtime.start_callback(self._tell_expiring())
+
+    async def _tell_expiring(self) -> None:
+        callback = self.options.on_expiring
+        if callback is not None:
+            result = callback(HeldLock(self))
+            if inspect.isawaitable(result):
+                await result
+
+    # News
+
+    def hear(self, standing: Standing, asked: float | None = None) -> None:
+        """Take news of the held ticket; on the holder's loop.
+
+        Args:
+            standing: The news.
+            asked: When it was asked for, monotonic; None for pushed news.
+        """
+        if self._over:
+            return
+        if standing.state not in ALIVE:
+            self.lose(self.how_it_went())
+            return
+        if asked is not None:
+            self.ends_at = max(self.ends_at, asked + standing.expires_in)
+        if standing.state is State.INTERRUPTED:
+            if self.task is None:
+                self.lose("a newer message interrupts it")
+            else:
+                self._cancel_body(LockInterrupted)
+
+    def how_it_went(self) -> str:
+        """Return why a ticket that is not in line any more is gone."""
+        return EXPIRED if time.monotonic() >= self.ends_at else RELEASED
+
+    def look_failed(self, error: LockError) -> None:
+        """The store could not be asked; past the lease that means that the lock is lost."""
+        if time.monotonic() >= self.ends_at:
+            self.lose(f"its lease ended while the store could not be asked ({error})")
+
+    def _on_bell(self) -> None:
+        # Called by whoever rings, on any thread; what follows belongs on the holder's loop.
+        loop = self.loop
+        if loop is None:
+            self._hear_bell()
+            return
+        here: asyncio.AbstractEventLoop | None = None
+        with suppress(RuntimeError):
+            here = asyncio.get_running_loop()
+        if here is loop:
+            self._hear_bell()
+            return
+        with suppress(RuntimeError):  # a closed loop: nobody holds it any more
+            loop.call_soon_threadsafe(self._hear_bell)
+
+    def _hear_bell(self) -> None:
+        news = None if self.place.bell is None else self.place.bell.take_news()
+        if news is not None:
+            self.hear(news)
+
+    # Loss
+
+    def lost_event(self) -> asyncio.Event:
+        """Return the event that is set when the lock is lost."""
+        if self._lost_event is None:
+            self._lost_event = asyncio.Event()
+            if self.lost_why is not None:
+                self._lost_event.set()
+        return self._lost_event
+
+    def lose(self, why: str) -> None:
+        """Note that the lock is lost, once: warn, tell, and cancel the body if that is wanted."""
+        if self._over or self.lost_why is not None:
+            return
+        self.lost_why = why
+        if self._lost_event is not None:
+            self._lost_event.set()
+        logger.warning(
+            "The lock of conversation %r (ticket %d) was lost after being held for %.3g s: %s. "
+            "Another message may be handled beside this one; renew long turns (auto_renew=True), "
+            "give them a longer lock_lifetime, or check lock.fencing_token where you write.",
+            self.place.conversation_id,
+            self.place.number,
+            time.monotonic() - self.held_since,
+            why,
+        )
+        if self.options.on_lost == "cancel":
+            self._cancel_body(LockLost)
+
+    def _cancel_body(self, kind: type[LockError]) -> None:
+        task = self.task
+        if self.stop is None and not self._over and task is not None and not task.done():
+            self.stop = kind
+            self._cancelling = task.cancelling() if hasattr(task, "cancelling") else 0
+            task.cancel()
+
+    async def take_back_cancellation(self, error: BaseException | None) -> bool:
+        """Undo the cancellation that we asked for, as ``asyncio.timeout`` does.
+
+        Args:
+            error: What leaves the body.
+
+        Returns:
+            Whether the body ended for our cancellation alone; a cancellation from outside that
+            came as well goes on. (Python 3.10 can't tell the two apart.)
+        """
+        task = self.task
+        if self.stop is None or task is None:
+            return False
+        if not isinstance(error, asyncio.CancelledError):
+            # The body ended before the cancellation reached it: it is still to be delivered, and
+            # must hit neither the leave nor the code after the `async with`.
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+        return not (hasattr(task, "uncancel") and task.uncancel() > self._cancelling)
+
+    def stopped(self) -> LockError:
+        """Return the error with which a turn ends whose body we cancelled or whose lock is lost."""
+        kind = self.stop or LockLost
+        name, number = self.place.conversation_id, self.place.number
+        if kind is LockInterrupted:
+            what = "was interrupted by a newer message"
+        else:
+            what = f"was lost: {self.lost_why}"
+        held = time.monotonic() - self.held_since
+        return kind(
+            f"The turn of conversation_id '{name}' (ticket {number}) {what}, after {held:.3g} s.",
+            conversation_id=name,
+            number=number,
+            waited=self.waited,
+        )

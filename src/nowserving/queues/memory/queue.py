@@ -1,0 +1,296 @@
+"""The in-memory queue: one process, any number of threads and event loops, no polling.
+
+Each verb is one step under one mutex, which is never held across an ``await`` or while a bell is
+rung. So no verb suspends: a cancelled caller has either not begun its step or finished it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from nowserving.bell import Bell
+from nowserving.identity import Owners, on_fork
+from nowserving.queues.base import Guarantees
+from nowserving.queues.memory.record import LiveTicket, Record, Tokens
+from nowserving.standing import Admission, Departure, Line, LineTicket, Place, Standing, State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from nowserving.lock import TicketLock
+    from nowserving.standing import Outcome
+
+logger = logging.getLogger(__name__)
+
+_SWEEP_EVERY = 60.0
+"""Seconds after which an entry of the idle list is looked at, however long its record stays."""
+
+_SWEEP_AT_ONCE = 16
+"""Entries one take looks at: it adds one at most, so the list shrinks, and no take pays for all."""
+
+
+class MemoryQueue:
+    """Records in a dictionary."""
+
+    guarantees = Guarantees(
+        cross_process=False,
+        cross_host=False,
+        pushes=True,
+        durable=False,
+        store_clock=True,
+        suspends=False,
+        policies=True,
+    )
+
+    def __init__(self) -> None:
+        self._is_fork = False
+        self._start_afresh()
+        on_fork(self)
+
+    def _start_afresh(self) -> None:
+        self._owners = Owners()
+        self._mutex = threading.Lock()
+        self._tokens = Tokens()
+        self._records: dict[str, Record] = {}
+        self._idle: deque[tuple[float, str]] = deque()
+
+    def place(self, conversation_id: str) -> Place:
+        """Return a fresh, unissued place."""
+        return Place(conversation_id, self._owners.draw(), bell=Bell())
+
+    def owns(self, owner: str) -> bool:
+        """Return whether ``owner`` was drawn here."""
+        return owner.startswith(self._owners.nonce)
+
+    async def take(self, place: Place, admission: Admission) -> Standing:
+        """Join the line, or claim an issued ticket."""
+        if self._is_fork:
+            self._warn_of_fork()
+        name = place.conversation_id
+        with self._mutex:
+            now = time.monotonic()
+            if self._idle and self._idle[0][0] <= now:
+                self._sweep(now)
+            record = self._records.get(name)
+            if record is None:
+                record = self._records[name] = Record(self._tokens)
+            if record.tickets:
+                record.settle(now)
+            if admission.redeem is None:
+                standing = record.admit(place, admission, now)
+            else:
+                standing = record.redeem(admission.redeem, place, admission, now)
+            mail = self._close_step(name, record, now, admission.lifetime)
+        _deliver(mail)
+        return standing
+
+    async def stand(self, place: Place) -> Standing:
+        """Tell where a ticket stands."""
+        return (await self.renew([(place, 0.0)]))[0]
+
+    async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing]:
+        """Give each place its lifetime anew (0 only looks)."""
+        standings = []
+        for place, lifetime in places:
+            mail: list[tuple[LiveTicket, Standing]] = []
+            with self._mutex:
+                now = time.monotonic()
+                record = self._records.get(place.conversation_id)
+                if record is None:
+                    standings.append(Standing(State.GONE, place.number))
+                    continue
+                record.settle(now)
+                ticket = record.find(place, now)
+                if ticket is None:
+                    standings.append(record.gone(place.number))
+                else:
+                    ticket.expires = now + lifetime if lifetime else ticket.expires
+                    standings.append(record.standing(ticket, now))
+                mail = self._close_step(place.conversation_id, record, now, lifetime)
+            _deliver(mail)
+        return standings
+
+    async def leave(self, place: Place, outcome: Outcome) -> Departure:
+        """Give the ticket back and serve the next one.
+
+        A take is answered before it can be cancelled, so no tombstone is needed here.
+        """
+        with self._mutex:
+            record = self._records.get(place.conversation_id)
+            if record is None:
+                return Departure(left=False, someone_waiting=False)
+            now = time.monotonic()
+            ticket = record.find(place, now)
+            lifetime = 0.0
+            if ticket is not None:
+                lifetime = ticket.lifetime
+                record.drop(ticket, outcome, now)
+            record.settle(now)
+            waiting = bool(record.tickets)
+            mail = self._close_step(place.conversation_id, record, now, lifetime)
+        _deliver(mail)
+        return Departure(left=ticket is not None, someone_waiting=waiting)
+
+    async def wait(self, place: Place, timeout: float) -> Standing | None:
+        """Wait for the bell; a promotion always rings it."""
+        bell = place.bell
+        return None if bell is None else await bell.wait(timeout)
+
+    async def line(self, conversation_id: str) -> Line | None:
+        """Return the line, None where there is no lock."""
+        with self._mutex:
+            record = self._records.get(conversation_id)
+            if record is None:
+                return None
+            now = time.monotonic()
+            record.settle(now)
+            tickets = tuple(
+                _picture(ticket, now)
+                for _, ticket in sorted(record.tickets.items())
+                if ticket.expires > now
+            )
+            found = Line(record.next, tickets) if tickets or record.opened else None
+            mail = self._close_step(conversation_id, record, now, 0.0)
+        _deliver(mail)
+        return found
+
+    async def save(self, lock: TicketLock) -> None:
+        """Merge a caller's picture of the line."""
+        name, wall = lock.conversation_id, time.time()
+        expiries = {ticket.number: ticket.expires - wall for ticket in lock.tickets}
+        with self._mutex:
+            now = time.monotonic()
+            record = self._records.setdefault(name, Record(self._tokens))
+            record.settle(now)
+            known = [t for t in record.tickets.values() if t.number < lock.seen_below]
+            for ticket in known:
+                if ticket.number not in expiries:
+                    record.dismiss(ticket, "released", now)
+            record.settle(now)
+            own = [number for number in expiries if number >= lock.seen_below]
+            if own and not record.tickets and min(expiries) < record.next:
+                record.restart_at(min(expiries))
+            for number, left in sorted(expiries.items()):
+                present = record.tickets.get(number)
+                if present is not None:
+                    present.expires = now + left
+                elif number >= record.next and left > 0:
+                    unclaimed = Admission(lifetime=left, claimed=False)
+                    record.tickets[number] = LiveTicket(number, Place(name, ""), unclaimed, now)
+                    record.next = number + 1
+            record.opened = True
+            record.settle(now)
+            mail = self._close_step(name, record, now, max([1.0, *expiries.values()]))
+        _deliver(mail)
+
+    async def delete(self, conversation_id: str) -> None:
+        """Remove every ticket; their owners are told."""
+        with self._mutex:
+            record = self._records.get(conversation_id)
+            if record is None:
+                return
+            now = time.monotonic()
+            tickets = list(record.tickets.values())
+            for ticket in tickets:
+                record.dismiss(ticket, "released", now)
+            record.serving, record.opened = record.next, False
+            lifetime = max((ticket.lifetime for ticket in tickets), default=0.0)
+            mail = self._close_step(conversation_id, record, now, lifetime)
+        _deliver(mail)
+
+    async def finish(self, conversation_id: str, number: int, secret: str, *, keep: bool) -> bool:
+        """Remove an issued ticket by its number.
+
+        Every claimed ticket here is one of ours; a secret names exactly one ticket.
+        """
+        with self._mutex:
+            record = self._records.get(conversation_id)
+            if record is None:
+                return False
+            now = time.monotonic()
+            ticket = record.tickets.get(number)
+            lifetime = 0.0
+            if ticket is not None and secret in {"", ticket.owner}:
+                lifetime = ticket.lifetime
+                record.dismiss(ticket, "done" if ticket.expires > now else "expired", now)
+            record.settle(now)
+            waiting = bool(record.tickets)
+            record.opened = record.opened if waiting else keep
+            mail = self._close_step(conversation_id, record, now, lifetime)
+        _deliver(mail)
+        return waiting
+
+    async def conversations(self) -> AsyncIterator[str]:
+        """Iterate over the conversations that have a record."""
+        for conversation_id in list(self._records):
+            yield conversation_id
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def forked(self) -> None:
+        """Start with empty lines: those of the parent are its own."""
+        self._start_afresh()
+        self._is_fork = True
+
+    def _warn_of_fork(self) -> None:
+        self._is_fork = False  # once is enough
+        logger.warning(
+            "An in-memory lock store is used in process %d, a fork of the one that made it. Each "
+            "process keeps lines of its own, so messages of one conversation can be handled side "
+            "by side; use a Redis lock store for several processes.",
+            os.getpid(),
+        )
+
+    # Under the mutex
+
+    def _close_step(
+        self, name: str, record: Record, now: float, lifetime: float
+    ) -> list[tuple[LiveTicket, Standing]]:
+        """End a verb's step: note an idle record for the sweep, hand the mail out."""
+        if not record.tickets:
+            record.idle_until = max(record.idle_until, now + lifetime)
+            if not record.in_idle_list:
+                record.in_idle_list = True
+                due = min(record.idle_until, now + _SWEEP_EVERY)
+                self._idle.append((due, name))
+        mail = record.mail
+        if mail:
+            record.mail = []
+        return mail
+
+    def _sweep(self, now: float) -> None:
+        """Drop idle records whose time is over: a record stays one lifetime after its last ticket.
+
+        A busy conversation is no reason to look at its entry again and again: it comes back when
+        its last ticket leaves.
+        """
+        for _ in range(_SWEEP_AT_ONCE):
+            if not self._idle or self._idle[0][0] > now:
+                return
+            _, name = self._idle.popleft()
+            record = self._records[name]
+            record.in_idle_list = False
+            if record.tickets:
+                continue
+            if record.idle_until > now:
+                self._close_step(name, record, now, 0.0)
+            else:
+                del self._records[name]
+
+
+def _picture(ticket: LiveTicket, now: float) -> LineTicket:
+    served_for = None if ticket.served_at is None else now - ticket.served_at
+    return LineTicket(ticket.number, ticket.expires - now, ticket.owner, served_for)
+
+
+def _deliver(mail: list[tuple[LiveTicket, Standing]]) -> None:
+    # Outside the mutex: whoever answers the bell may call the queue again.
+    for ticket, standing in mail:
+        if ticket.bell is not None:
+            ticket.bell.ring(standing)

@@ -1,0 +1,283 @@
+"""A conversation's record in memory: who is in line, who is served, what is remembered.
+
+Pure bookkeeping: no clock (``now`` is given), no lock, no waiting. The Lua verbs of the Redis
+queue decide exactly the same things in the same order over a hash; read either beside the other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from nowserving.standing import Standing, State
+
+if TYPE_CHECKING:
+    from nowserving.standing import Admission, IssuedTicket, Outcome, Place
+
+_SUPERSEDING = frozenset({"latest", "interrupt"})
+
+
+class Tokens:
+    """Draws fencing tokens that grow for ever, over every record of a queue."""
+
+    def __init__(self) -> None:
+        self._highest = 0
+
+    def draw(self, last: int) -> int:
+        """Return a token above ``last`` and above every one drawn before.
+
+        The clock makes it grow over a record that was dropped, the highest one drawn makes it
+        grow over a clock that was set back.
+        """
+        clock = time.time_ns() // 1000
+        self._highest = max(last + 1, self._highest + 1, clock)
+        return self._highest
+
+
+class LiveTicket:
+    """One ticket in a record; ``served_at`` is None while it waits."""
+
+    __slots__ = (
+        "bell",
+        "claimed",
+        "expires",
+        "interrupted",
+        "lifetime",
+        "message_id",
+        "number",
+        "owner",
+        "renewed",
+        "served_at",
+    )
+
+    def __init__(self, number: int, place: Place, admission: Admission, now: float) -> None:
+        self.number = number
+        self.owner = place.owner
+        self.bell = place.bell
+        self.lifetime = admission.lifetime
+        self.expires = now + admission.lifetime
+        self.renewed = admission.renewed
+        self.claimed = admission.claimed
+        self.message_id = admission.message_id
+        self.served_at: float | None = None
+        self.interrupted = False
+
+
+class Record:
+    """One conversation's line and what is remembered of it.
+
+    Args:
+        tokens: Where fencing tokens come from.
+
+    Attributes:
+        next: The number of the next ticket to be issued.
+        serving: The number that is served; equal to ``next`` when nobody is in line.
+        tickets: The tickets by number; expired ones until they are walked past.
+        opened: Whether an empty line is still "a lock" to the reference API.
+        mail: Notices for the owners of tickets, to be delivered when the step is done.
+        idle_until: How long an empty record is kept.
+        in_idle_list: Whether the sweep knows of it.
+    """
+
+    __slots__ = (
+        "_messages",
+        "_predecessor",
+        "_remembered",
+        "_superseded_below",
+        "_token",
+        "_tokens",
+        "idle_until",
+        "in_idle_list",
+        "mail",
+        "next",
+        "opened",
+        "serving",
+        "tickets",
+    )
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self.next = 0
+        self.serving = 0
+        self.tickets: dict[int, LiveTicket] = {}
+        self.opened = False
+        self.mail: list[tuple[LiveTicket, Standing]] = []
+        self.idle_until = 0.0
+        self.in_idle_list = False
+        self._token = 0
+        self._superseded_below = 0
+        self._predecessor = "none"
+        # A live ticket's message maps to the ticket, a finished one's to the time until which it
+        # is remembered; `_remembered` lists the latter, oldest first.
+        self._messages: dict[str, LiveTicket | float] = {}
+        self._remembered: deque[tuple[float, str]] = deque()
+
+    # Coming
+
+    def admit(self, place: Place, admission: Admission, now: float) -> Standing:
+        """Issue a ticket, or say why not."""
+        refusal = self._refuse(admission, now)
+        if refusal is not None:
+            return refusal
+        place.number = number = self.next
+        ticket = LiveTicket(number, place, admission, now)
+        if admission.when_busy in _SUPERSEDING:
+            self._supersede(now)
+            if admission.when_busy == "interrupt":
+                self._interrupt(now)
+        self.next = number + 1
+        self.tickets[number] = ticket
+        if admission.message_id is not None:
+            self._messages[admission.message_id] = ticket
+        self.settle(now, joining=ticket)
+        return self.standing(ticket, now)
+
+    def redeem(
+        self, issued: IssuedTicket, place: Place, admission: Admission, now: float
+    ) -> Standing:
+        """Claim a ticket that was issued earlier, or say why not."""
+        number = int(issued)
+        ticket = self.tickets.get(number)
+        if ticket is None or ticket.claimed or (issued.secret and issued.secret != ticket.owner):
+            return self.gone(number) if ticket is None else Standing(State.GONE, number)
+        if admission.message_id is not None:
+            self._forget_old_messages(now)
+            known = self._messages.setdefault(admission.message_id, ticket)
+            if known is not ticket:
+                return Standing(State.DUPLICATE, detail=_progress(known))
+            ticket.message_id = admission.message_id
+        ticket.owner, ticket.bell, ticket.claimed = place.owner, place.bell, True
+        ticket.lifetime, ticket.renewed = admission.lifetime, admission.renewed
+        ticket.expires = now + admission.lifetime
+        place.number = number
+        return self.standing(ticket, now)
+
+    def _refuse(self, admission: Admission, now: float) -> Standing | None:
+        if admission.message_id is not None:
+            self._forget_old_messages(now)
+            known = self._messages.get(admission.message_id)
+            if known is not None:
+                return Standing(State.DUPLICATE, detail=_progress(known))
+        if not self.tickets:
+            return None
+        if admission.when_busy == "reject" or self._is_full(admission, now):
+            holder = self.tickets[self.serving]
+            return Standing(
+                State.BUSY,
+                ahead=self.next - self.serving,
+                detail=holder.owner,
+                since=now - (holder.served_at or now),
+            )
+        return None
+
+    def _is_full(self, admission: Admission, now: float) -> bool:
+        limit = admission.max_waiting
+        if limit is None or len(self.tickets) <= limit:
+            return False
+        if admission.when_busy in _SUPERSEDING:  # the waiters will make room
+            return limit == 0
+        waiters = (ticket for ticket in self.tickets.values() if ticket.served_at is None)
+        return sum(1 for waiter in waiters if waiter.expires > now) >= limit
+
+    def _supersede(self, now: float) -> None:
+        for waiter in [t for t in self.tickets.values() if t.served_at is None]:
+            self.drop(waiter, "abandoned", now)
+            self.mail.append((waiter, Standing(State.SUPERSEDED, waiter.number)))
+        self._superseded_below = self.next
+
+    def _interrupt(self, now: float) -> None:
+        holder = self.tickets.get(self.serving)
+        if holder is not None and not holder.interrupted:
+            holder.interrupted = True
+            self.mail.append((holder, self.standing(holder, now)))
+
+    # Going
+
+    def drop(self, ticket: LiveTicket, outcome: Outcome, now: float) -> None:
+        """Take a ticket out, noting how its stay ended for its successor and for its message."""
+        del self.tickets[ticket.number]
+        if ticket.served_at is not None:
+            self._predecessor = outcome
+        if ticket.message_id is None:
+            return
+        if outcome == "done":
+            until = now + ticket.lifetime
+            self._messages[ticket.message_id] = until
+            self._remembered.append((until, ticket.message_id))
+        else:
+            self._messages.pop(ticket.message_id, None)
+
+    def dismiss(self, ticket: LiveTicket, outcome: Outcome, now: float) -> None:
+        """Take a ticket out for somebody else than its owner, who is told."""
+        self.drop(ticket, outcome, now)
+        self.mail.append((ticket, Standing(State.GONE, ticket.number)))
+
+    def _forget_old_messages(self, now: float) -> None:
+        while self._remembered and self._remembered[0][0] <= now:
+            until, message_id = self._remembered.popleft()
+            if self._messages.get(message_id) == until:  # else it came again since
+                del self._messages[message_id]
+
+    def restart_at(self, number: int) -> None:
+        """Let the numbers of an empty line begin anew: order never rests on a number alone."""
+        self.next = self.serving = number
+        self._superseded_below = 0
+
+    # Being served
+
+    def settle(self, now: float, joining: LiveTicket | None = None) -> None:
+        """Walk past the tickets that are gone and serve the first live one.
+
+        Args:
+            now: The queue's clock.
+            joining: Whose owner gets the answer itself, and so no mail.
+        """
+        tickets = self.tickets
+        while self.serving < self.next:
+            head = tickets.get(self.serving)
+            if head is None:
+                self.serving += 1
+            elif head.expires <= now:
+                self.drop(head, "expired", now)
+            elif head.served_at is not None:
+                return
+            else:
+                self._serve(head, now)
+                if head is not joining:
+                    self.mail.append((head, self.standing(head, now)))
+                return
+
+    def _serve(self, head: LiveTicket, now: float) -> None:
+        self._token = self._tokens.draw(self._token)
+        head.served_at = now
+        if head.claimed and not head.renewed:
+            head.expires = now + head.lifetime
+
+    def find(self, place: Place, now: float) -> LiveTicket | None:
+        """Return the live ticket at a place, if it is there and its owner's."""
+        ticket = self.tickets.get(place.number)
+        if ticket is None or ticket.owner != place.owner or ticket.expires <= now:
+            return None
+        return ticket
+
+    def standing(self, ticket: LiveTicket, now: float) -> Standing:
+        """Tell where a ticket of this line stands."""
+        left = ticket.expires - now
+        if ticket.served_at is not None:
+            state = State.INTERRUPTED if ticket.interrupted else State.SERVED
+            return Standing(state, ticket.number, 0, left, left, self._token, self._predecessor)
+        ahead = ticket.number - self.serving
+        head = self.tickets[self.serving]
+        return Standing(State.WAITING, ticket.number, ahead, left, head.expires - now)
+
+    def gone(self, number: int) -> Standing:
+        """Tell of a ticket that is not in line any more."""
+        superseded = number < self._superseded_below
+        return Standing(State.SUPERSEDED if superseded else State.GONE, number)
+
+
+def _progress(known: LiveTicket | float) -> str:
+    if isinstance(known, float):
+        return "done"
+    return "waiting" if known.served_at is None else "working"
