@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from nowserving.lock import Ticket, TicketLock
@@ -22,8 +23,17 @@ class HeldLock(TicketLock):
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
-        expires = time.time() + lease.ends_at - time.monotonic()
-        super().__init__(lease.place.conversation_id, (Ticket(lease.place.number, expires),))
+        self.conversation_id = lease.place.conversation_id
+        self.seen_below = 0
+
+    def __getattr__(self, name: str) -> deque[Ticket]:
+        # Made when somebody asks: most handlers never do, and every turn would pay for it.
+        if name != "tickets":
+            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(msg)
+        expires = time.time() + self._lease.ends_at - time.monotonic()
+        self.tickets = deque((Ticket(self._lease.place.number, expires),))
+        return self.tickets
 
     @property
     def ticket(self) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from nowserving.errors import ConfigurationError
-from nowserving.standing import IssuedTicket, WhenBusy
+from nowserving.standing import Admission, IssuedTicket, WhenBusy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,6 +20,7 @@ OnLost = Literal["warn", "cancel"]
 
 _LIFETIME_VARIABLE = "TICKET_LOCK_LIFETIME"
 _DEFAULT_LIFETIME = 60.0
+_MOST_ADMISSIONS = 16
 
 
 def lifetime_from_environment() -> float:
@@ -86,6 +87,29 @@ class Options:
     ticket: IssuedTicket | None = None
     message_id: str | None = None
     reentrant: bool = False
+    _admissions: dict[float, Admission] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def admission(self, lifetime: float) -> Admission:
+        """Return what a take with these options asks for; the same object for the same lifetime.
+
+        Args:
+            lifetime: Seconds the ticket lives.
+        """
+        found = self._admissions.get(lifetime)
+        if found is None:
+            if len(self._admissions) >= _MOST_ADMISSIONS:
+                self._admissions.clear()
+            found = self._admissions[lifetime] = Admission(
+                lifetime=lifetime,
+                renewed=self.auto_renew,
+                when_busy=self.when_busy,
+                max_waiting=self.max_waiting,
+                message_id=self.message_id,
+                redeem=self.ticket,
+            )
+        return found
 
     def but(self, **overrides: Any) -> Options:  # noqa: ANN401 - checked right here
         """Return these options with some changed, checked.
@@ -101,18 +125,6 @@ class Options:
                 raise TypeError(msg)
             overrides[name] = check(name, value)
         return replace(self, **overrides)
-
-
-STORE_WIDE = (
-    "auto_renew",
-    "timeout",
-    "max_hold",
-    "on_lost",
-    "when_busy",
-    "max_waiting",
-    "reentrant",
-)
-"""The options that may be set once on a store, and by URL or endpoint key."""
 
 
 def conversation(conversation_id: object) -> str:
@@ -141,6 +153,8 @@ def seconds(name: str, value: object, *, zero: bool = False) -> float:
         TypeError: If it is not a number.
         ValueError: If it is not finite or not positive (``zero`` allows 0).
     """
+    if type(value) is float and 0.0 < value < math.inf:
+        return value  # nearly always
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         msg = f"{name}={value!r} is a {type(value).__name__}; it must be a number of seconds"
         raise TypeError(msg)
@@ -220,4 +234,4 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "message_id": _message,
     "reentrant": _flag,
 }
-assert set(_CHECKS) == {field.name for field in fields(Options)}  # noqa: S101 - one list, not two
+assert set(_CHECKS) == {option.name for option in fields(Options) if option.init}  # noqa: S101 - one list, not two

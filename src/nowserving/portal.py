@@ -43,6 +43,10 @@ class Portal:
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine on the portal's loop and wait for its result in this thread."""
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            msg = "a synchronous call on the lock store's own thread would wait for itself"
+            raise RuntimeError(msg)
         future = self.submit(coroutine)
         try:
             return future.result()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nowserving.lease import Lease
     from nowserving.portal import Portal
     from nowserving.queues.base import TicketQueue
+    from nowserving.standing import Standing
 
 logger = logging.getLogger(__name__)
 
@@ -100,18 +101,22 @@ class Heartbeat:
 
     async def _renew(self, leases: list[Lease]) -> bool:
         asked = time.monotonic()
-        try:
-            standings = await self._queue.renew([(lease.place, lease.lifetime) for lease in leases])
-        except LockError as error:
-            logger.debug("A renewal of %d tickets failed: %s", len(leases), error)
-            return False
+        standings = await self._queue.renew([(lease.place, lease.lifetime) for lease in leases])
+        failed: LockError | None = None
         for lease, standing in zip(leases, standings, strict=True):
-            alive = standing.state in ALIVE
-            if alive:
-                lease.ends_at = asked + standing.expires_in
-            known = State.SERVED if lease.is_holding() else State.WAITING
-            if standing.state is not known and lease.place.bell is not None:
-                lease.place.bell.ring(standing)
-            if not alive:
-                self.discard(lease)
-        return True
+            if isinstance(standing, LockError):
+                failed = standing
+            else:
+                self._renewed(lease, standing, asked)
+        if failed is not None:
+            logger.debug("A renewal failed: %s", failed)
+        return failed is None
+
+    def _renewed(self, lease: Lease, standing: Standing, asked: float) -> None:
+        if standing.state in ALIVE:
+            lease.ends_at = asked + standing.expires_in
+        else:
+            self.discard(lease)
+        known = State.SERVED if lease.is_holding() else State.WAITING
+        if standing.state is not known and lease.place.bell is not None:
+            lease.place.bell.ring(standing)

@@ -216,6 +216,9 @@ class Runtime:
 
     def close(self, drain: float) -> None:
         """Do the same for a synchronous caller, from the portal's thread."""
+        if not self.live and self._portal is None and not self.queue.guarantees.suspends:
+            self._closing = True  # nothing was ever started, so there is nothing to end
+            return
         portal = self.portal()
         portal.run(self._empty(drain))
         portal.run(self.queue.close())

@@ -30,7 +30,7 @@ from nowserving.errors import (
 from nowserving.held import HeldLock
 from nowserving.lease import Lease
 from nowserving.refusals import refusal
-from nowserving.standing import ALIVE, Admission, Outcome, Standing
+from nowserving.standing import ALIVE, Outcome, Standing
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -137,7 +137,7 @@ class Turn:
         asked = time.monotonic()
         lease.ends_at = asked + self._lifetime
         try:
-            standing = await runtime.queue.take(place, self._admission())
+            standing = await runtime.queue.take(place, self._options.admission(self._lifetime))
             runtime.check_open()
             lease.ends_at = asked + standing.expires_in
             if self._options.auto_renew and standing.state in ALIVE:
@@ -150,17 +150,6 @@ class Turn:
         runtime.holding[lease.task or lease.thread, self._conversation_id] = lease
         self._watch = runtime.watch(lease)
         return HeldLock(lease)
-
-    def _admission(self) -> Admission:
-        options = self._options
-        return Admission(
-            lifetime=self._lifetime,
-            renewed=options.auto_renew,
-            when_busy=options.when_busy,
-            max_waiting=options.max_waiting,
-            message_id=options.message_id,
-            redeem=options.ticket,
-        )
 
     async def _stand_in_line(self, lease: Lease, standing: Standing, asked: float) -> Standing:
         """Wait until the ticket is served; raise what ends the wait otherwise.

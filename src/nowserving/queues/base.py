@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from nowserving.errors import LockError
     from nowserving.lock import TicketLock
     from nowserving.standing import Admission, Departure, Line, Outcome, Place, Standing
 
@@ -74,8 +75,13 @@ class TicketQueue(Protocol):
         """Tell where a ticket stands; expired tickets ahead of it are removed on the way."""
         ...
 
-    async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing]:
-        """Give each place its lifetime (seconds) anew. A ticket that is gone stays gone."""
+    async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing | LockError]:
+        """Give each place its lifetime (seconds) anew. A ticket that is gone stays gone.
+
+        Returns:
+            For each place its standing, or the error of asking for it: one record that can't be
+            read must not cost the others their leases.
+        """
         ...
 
     async def leave(self, place: Place, outcome: Outcome) -> Departure:

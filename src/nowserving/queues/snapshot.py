@@ -119,9 +119,9 @@ class SnapshotQueue:
                 return Standing(State.GONE, place.number)
             return self._standing(lock, place)
 
-    async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing]:
+    async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing | LockError]:
         """Read, extend and save, one line after the other."""
-        standings = []
+        standings: list[Standing | LockError] = []
         for place, lifetime in places:
             with self._mutex:
                 lock = self._read(place.conversation_id)

@@ -64,7 +64,7 @@ class WorkerProcess:
         return self._process.pid
 
     async def __aenter__(self) -> Self:
-        """Start the process and hand it its job."""
+        """Start the process."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -75,7 +75,6 @@ class WorkerProcess:
             start_new_session=True,  # Ctrl-C is for us; the end of its stdin stops a worker
             env=_environment(),
         )
-        await self._send(self._job.dumps())
         return self
 
     async def __aexit__(
@@ -96,7 +95,8 @@ class WorkerProcess:
             self._errors.close()
 
     async def ready(self) -> bool:
-        """Wait until the worker is ready for the start; False if it ended before."""
+        """Hand it its job and wait until it is ready for the start; False if it ended before."""
+        await self._send(self._job.dumps())
         async for heard in self._lines():
             if heard == READY:
                 return True

@@ -32,6 +32,7 @@ _LONGEST_ID = 80  # characters
 _NANOSECONDS = 1_000_000_000
 _BAR = 14.0  # pixels that the timeline wants for a turn of middling length
 _NARROWEST, _WIDEST = 1_128.0, 24_000.0  # pixels of the timeline
+_LABEL = 40.0  # pixels
 _TICKS = 8  # at least so many in the narrowest timeline's width
 
 
@@ -91,7 +92,8 @@ def _tick(scale: Scale) -> float:
 
 
 def _axis(scale: Scale, step: float) -> str:
-    moments = [step * mark for mark in range(int(scale.seconds / step) + 1)]
+    last = scale.seconds - _LABEL / scale.pixels  # a label must not run off the edge
+    moments = [step * mark for mark in range(1 + max(0, int(last / step)))]
     texts = "".join(
         f'<text x="{moment * scale.pixels + 3:.1f}" y="12">{moment:g} s</text>'
         for moment in moments

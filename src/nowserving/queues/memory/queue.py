@@ -22,6 +22,7 @@ from nowserving.standing import Admission, Departure, Line, LineTicket, Place, S
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from nowserving.errors import LockError
     from nowserving.lock import TicketLock
     from nowserving.standing import Outcome
 
@@ -91,29 +92,28 @@ class MemoryQueue:
 
     async def stand(self, place: Place) -> Standing:
         """Tell where a ticket stands."""
-        return (await self.renew([(place, 0.0)]))[0]
+        return self._stand(place, 0.0)
 
-    async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing]:
-        """Give each place its lifetime anew (0 only looks)."""
-        standings = []
-        for place, lifetime in places:
-            mail: list[tuple[LiveTicket, Standing]] = []
-            with self._mutex:
-                now = time.monotonic()
-                record = self._records.get(place.conversation_id)
-                if record is None:
-                    standings.append(Standing(State.GONE, place.number))
-                    continue
-                record.settle(now)
-                ticket = record.find(place, now)
-                if ticket is None:
-                    standings.append(record.gone(place.number))
-                else:
-                    ticket.expires = now + lifetime if lifetime else ticket.expires
-                    standings.append(record.standing(ticket, now))
-                mail = self._close_step(place.conversation_id, record, now, lifetime)
-            _deliver(mail)
-        return standings
+    async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing | LockError]:
+        """Give each place its lifetime anew."""
+        return [self._stand(place, lifetime) for place, lifetime in places]
+
+    def _stand(self, place: Place, lifetime: float) -> Standing:
+        with self._mutex:
+            record = self._records.get(place.conversation_id)
+            if record is None:
+                return Standing(State.GONE, place.number)
+            now = time.monotonic()
+            record.settle(now)
+            ticket = record.find(place, now)
+            if ticket is None:
+                standing = record.gone(place.number)
+            else:
+                ticket.expires = now + lifetime if lifetime else ticket.expires
+                standing = record.standing(ticket, now)
+            mail = self._close_step(place.conversation_id, record, now, lifetime)
+        _deliver(mail)
+        return standing
 
     async def leave(self, place: Place, outcome: Outcome) -> Departure:
         """Give the ticket back and serve the next one.

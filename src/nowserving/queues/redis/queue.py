@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from nowserving.bell import Bell
-from nowserving.errors import StoreClosed
+from nowserving.errors import LockError, StoreClosed
 from nowserving.identity import nonce, on_fork
 from nowserving.queues.base import Guarantees
 from nowserving.queues.redis.inbox import Inbox
@@ -177,15 +177,16 @@ class RedisQueue:
         call = self._link().session.call(*self._stand(place, 0), lazy=True)
         return self._read(await call.future)
 
-    async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing]:
+    async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing | LockError]:
         """Give each place its lifetime anew (``stand.lua``), in shared round trips."""
         heartbeat = self._link().heartbeat
         calls = []
         for place, lifetime in places:
             timeout = min(self.timeout, lifetime / 6)
             calls.append(heartbeat.call(*self._stand(place, lifetime), lazy=True, timeout=timeout))
-        answers = await asyncio.gather(*(call.future for call in calls))
-        return [self._read(answer) for answer in answers]
+        futures = (call.future for call in calls)
+        answers = await asyncio.gather(*futures, return_exceptions=True)
+        return [self._read_or_error(answer) for answer in answers]
 
     def _stand(self, place: Place, lifetime: float) -> tuple[bytes, tuple[Any, ...]]:
         args = ("stand", place.number, place.owner, _us(lifetime))
@@ -304,6 +305,13 @@ class RedisQueue:
         if standing.state is State.SERVED and standing.token > self._highest_token:
             self._highest_token = standing.token
         return standing
+
+    def _read_or_error(self, answer: str | BaseException) -> Standing | LockError:
+        if isinstance(answer, LockError):
+            return answer
+        if isinstance(answer, BaseException):
+            raise answer
+        return self._read(answer)
 
 
 def _us(seconds: float) -> int:

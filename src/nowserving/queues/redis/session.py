@@ -217,6 +217,8 @@ class Session:
 
     def _arrive(self, reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
         flight = self._flight
+        if not flight:
+            return
         if isinstance(reply, hiredis.ReplyError):
             self._refused(flight, reply)
             return
@@ -234,7 +236,7 @@ class Session:
         if retry:
             self._repeat(retry)
         elif self._waiting:
-            self._depart()
+            self._loop.call_soon(self._depart)
 
     def _refused(self, flight: list[Call], reply: hiredis.ReplyError) -> None:
         text = str(reply)

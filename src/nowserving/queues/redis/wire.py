@@ -66,8 +66,9 @@ class Wire(asyncio.Protocol):
         self._connection = connection
         self._transport = cast("asyncio.Transport", writer.transport)
         self._transport.set_protocol(self)
-        if self._transport.is_closing():  # it broke between the handshake and here
-            self.connection_lost(None)
+        if self._transport.is_closing():
+            self._let_go()
+            raise ConnectionError("the connection broke right after its handshake")
 
     def send(self, *commands: tuple[Any, ...]) -> None:
         """Write commands; never waits. Their replies come in the same order."""

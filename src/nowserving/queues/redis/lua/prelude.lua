@@ -27,21 +27,27 @@ local function int(n)
   return string.format('%.0f', n)
 end
 
+local NOW = int(now)
+
 local function corrupt(what)
   error({err = 'CORRUPT ' .. what})
 end
 
 local function whole(text, field)
-  local n = tonumber(text)
+  local n = tonumber(text or nil)
   if not n then corrupt('its field ' .. field .. ' is not a number') end
   return n
 end
 
--- The record under `key`; up to two extra fields are read in the same call, into rec.extra1/2.
-local function load(key, extra1, extra2)
-  local f = redis.call('HMGET', key, 'next', 'serving', 'token', 'kept_until', 'predecessor',
-                       'superseded_below', extra1 or 'next', extra2 or 'next')
-  local rec = {key = key, tickets = {}, changes = {}, mail = {}}
+-- The fields of the record under `key`, and up to two more, in one call.
+local function read(key, extra1, extra2)
+  return redis.call('HMGET', key, 'next', 'serving', 'token', 'kept_until', 'predecessor',
+                    'superseded_below', extra1 or '-', extra2 or '-')
+end
+
+-- The record from its fields as read() gave them; the extra fields are in rec.extra1/2.
+local function record(key, f)
+  local rec = {key = key, tickets = {}, changes = {}, mail = {}, extra1 = f[7], extra2 = f[8]}
   if not f[1] then
     if redis.call('EXISTS', key) == 1 then corrupt('it is a hash without a field next') end
     rec.missing = true
@@ -55,8 +61,11 @@ local function load(key, extra1, extra2)
   rec.kept_until = whole(f[4], 'kept_until')
   rec.predecessor = f[5] or 'none'
   rec.below = whole(f[6] or 0, 'superseded_below')
-  rec.extra1, rec.extra2 = extra1 and f[7], extra2 and f[8]
   return rec
+end
+
+local function load(key, extra1, extra2)
+  return record(key, read(key, extra1, extra2))
 end
 
 -- Changes are collected by field and written by commit(), so that the last word on a field counts
@@ -83,7 +92,7 @@ end
 local function ticket_of(rec, number, text)
   local known = rec.tickets[number]
   if known == nil then
-    if text == nil then text = redis.call('HGET', rec.key, int(number)) end
+    if text == nil then text = redis.call('HGET', rec.key, number) end
     known = text and decode(text, number)
     rec.tickets[number] = known or false
   end

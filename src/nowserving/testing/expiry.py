@@ -1,0 +1,139 @@
+"""Lifetimes: a ticket that is not renewed blocks the line for a limited time only."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from nowserving.errors import LockError
+from nowserving.testing.harness import SOON, StoreHarness, quiet, scenario, until
+
+if TYPE_CHECKING:
+    from nowserving.store import LockStore
+
+
+class Expiry(StoreHarness):
+    """What the reference's ``lock_lifetime`` means."""
+
+    @scenario
+    async def test_a_ticket_that_expires_while_it_waits_raises(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        started = time.monotonic()
+        waiter = await self.line_up(store, name, 0.3)
+        error = await waiter.end()
+        assert type(error) is LockError
+        assert str(error) == f"Could not acquire lock for conversation_id '{name}'."
+        assert 0.25 < time.monotonic() - started < 0.3 + SOON
+        assert self.numbers(store, name) == [holder.held.ticket]
+        await holder.goes()
+
+    @scenario
+    async def test_the_body_of_an_expired_waiter_never_runs(self, store: LockStore) -> None:
+        name, ran = self.conversation(), list[int]()
+        holder = await self.enter(store, name)
+        waiter = await self.line_up(store, name, 0.2, while_inside=lambda: ran.append(1))
+        # The holder leaves at about the moment at which the waiter's ticket ends.
+        await asyncio.sleep(0.19)
+        await holder.goes()
+        await asyncio.sleep(0.05)
+        if waiter.lock is not None:
+            assert ran == [1]
+            await waiter.goes()
+        else:
+            assert isinstance(await waiter.end(), LockError)
+            assert ran == []
+
+    @scenario
+    async def test_a_waiter_is_served_when_the_holder_expires(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name, 0.4)
+        waiter = await self.line_up(store, name)
+        await waiter.serves(0.4 + SOON)
+        assert holder.held.lost
+        assert waiter.held.waited > 0.2
+        with quiet():
+            await holder.goes()
+        assert not waiter.held.lost
+        assert self.numbers(store, name) == [waiter.held.ticket]
+        await waiter.goes()
+
+    @scenario
+    async def test_a_newcomer_is_served_at_once_when_the_holder_has_expired(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+        with quiet():
+            holder = await self.enter(store, name, 0.2)
+            await asyncio.sleep(0.3)
+            async with store.lock(name, timeout=0) as lock:
+                assert holder.held.lost
+                assert not lock.lost
+            await holder.goes()
+
+    @scenario
+    async def test_a_tickets_lifetime_starts_anew_when_it_is_served(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiter = await self.line_up(store, name, 1.0)
+        await asyncio.sleep(0.6)
+        await holder.goes()
+        await waiter.serves()
+        expires = waiter.held.tickets[0].expires
+        await asyncio.sleep(0.6)
+        if self.keeps_records(store):
+            assert not waiter.held.lost
+            assert expires > time.time() + 0.1
+            await waiter.goes()
+        else:  # the reference's own way: a ticket's life counts from its issue
+            assert waiter.held.lost
+            with quiet():
+                await waiter.goes()
+
+    @scenario
+    async def test_issued_tickets_block_the_line_for_their_lifetime_at_most(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+        started = time.monotonic()
+        for _ in range(10):  # their lifetimes pass together, not one after the other
+            store.issue_ticket(name, 0.4)
+        waiter = await self.line_up(store, name)
+        await waiter.serves(SOON)
+        assert 0.3 < time.monotonic() - started < 0.4 + 2.0
+        assert waiter.held.ticket == 10
+        await waiter.goes()
+
+    @scenario
+    async def test_expired_waiters_in_the_middle_are_walked_past(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        impatient = [await self.line_up(store, name, 0.3) for _ in range(3)]
+        patient = await self.line_up(store, name)
+        for visitor in impatient:
+            assert isinstance(await visitor.end(), LockError)
+        await holder.goes()
+        await patient.serves()
+        await patient.goes()
+
+    @scenario
+    async def test_a_short_ticket_does_not_shorten_the_life_of_a_long_one(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name, 60)
+        impatient = await self.line_up(store, name, 0.1)
+        assert isinstance(await impatient.end(), LockError)
+        await asyncio.sleep(0.3)
+        assert self.numbers(store, name) == [holder.held.ticket]
+        assert not holder.held.lost
+        await holder.goes()
+
+    @scenario
+    async def test_no_lock_is_left_of_an_expired_line(self, store: LockStore) -> None:
+        name = self.conversation()
+        store.issue_ticket(name, 0.1)
+        await until(lambda: not store.is_someone_waiting(name))
+        async with store.lock(name, timeout=0):
+            pass

@@ -1,0 +1,284 @@
+"""What the themes of the suite share: making stores, running scenarios, watching lines."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from nowserving.errors import LockError
+from nowserving.testing.visitor import Visitor
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from typing_extensions import Self, Unpack
+
+    from nowserving.options import Overrides
+    from nowserving.queues.base import Guarantees
+    from nowserving.store import LockStore
+
+    _Scenario = Callable[[Any, LockStore], Awaitable[None]]
+    _Test = Callable[[Any], None]
+
+_T = TypeVar("_T")
+
+LIMIT = 30.0
+"""Seconds after which a scenario has failed: a lock that is never granted hangs nobody."""
+
+SOON = 5.0
+"""Seconds within which has to happen what happens at once: room for a machine that is busy."""
+
+LOOK = 0.05
+"""``wait_time_in_seconds`` of the scenarios: a store that can only look, looks often enough."""
+
+
+class StoreHarness:
+    """The base of all themes; a store's test class says how a store is made."""
+
+    _names: list[str]
+
+    def make_store(self, **defaults: Unpack[Overrides]) -> LockStore:
+        """Make a new store object over the storage that this test uses.
+
+        Args:
+            **defaults: Options of ``lock()`` to be set on the store.
+        """
+        raise NotImplementedError
+
+    # What the store promises
+
+    @staticmethod
+    def guarantees(store: LockStore) -> Guarantees:
+        """Return what a store says it can do."""
+        return store._runtime.queue.guarantees  # noqa: SLF001 - its only reader outside the core
+
+    def keeps_records(self, store: LockStore) -> bool:
+        """Return whether the store keeps more of a ticket than its number and its expiry.
+
+        Only then can it decide policies, know a ticket's owner and how its turn ended, and give a
+        ticket its lifetime anew when it is served.
+        """
+        return self.guarantees(store).policies
+
+    def another(self, store: LockStore) -> LockStore:
+        """Return what another process would use: a second store, if the lines are shared."""
+        return self.make_store() if self.guarantees(store).cross_process else store
+
+    # Conversations and lines
+
+    def conversation(self, hint: str = "conversation") -> str:
+        """Return the name of a conversation that nobody has used."""
+        name = f"{hint}-{secrets.token_hex(6)}"
+        self._names.append(name)
+        return name
+
+    @staticmethod
+    def numbers(store: LockStore, conversation_id: str) -> list[int]:
+        """Return the numbers of the live tickets in a line."""
+        lock = store.get_lock(conversation_id)
+        if lock is None:
+            return []
+        lock.remove_expired_tickets()
+        return [ticket.number for ticket in lock.tickets]
+
+    async def enter(
+        self, store: LockStore, conversation_id: str, lock_lifetime: float = 60.0, **options: Any
+    ) -> Visitor:
+        """Start a task that takes a turn, and return it once it holds the lock."""
+        visitor = Visitor(store, conversation_id, lock_lifetime, **options)
+        await visitor.serves()
+        return visitor
+
+    async def line_up(
+        self, store: LockStore, conversation_id: str, lock_lifetime: float = 60.0, **options: Any
+    ) -> Visitor:
+        """Start a task that takes a turn, and return it once its ticket is in the line."""
+        before = self.numbers(store, conversation_id)[-1:]
+        visitor = Visitor(store, conversation_id, lock_lifetime, **options)
+        await until(
+            lambda: visitor.ended or self.numbers(store, conversation_id)[-1:] not in ([], before)
+        )
+        return visitor
+
+    # Running
+
+    @contextmanager
+    def opened(self, **defaults: Unpack[Overrides]) -> Iterator[LockStore]:
+        """Give a synchronous test a store, and check afterwards that nothing is left of it."""
+        self._names = []
+        before = set(threading.enumerate())
+        store = self.make_store(**defaults)
+        try:
+            yield store
+            self._check_lines(store)
+        finally:
+            store.close()
+        self._check_threads(before)
+
+    def run(self, scenario: _Scenario, **defaults: Unpack[Overrides]) -> None:
+        """Run a scenario in an event loop of its own, and check that nothing is left of it."""
+
+        async def play() -> None:
+            store = self.make_store(**defaults)
+            try:
+                await asyncio.wait_for(scenario(self, store), LIMIT)
+                self._check_lines(store)
+            finally:
+                await store.aclose()
+
+        self._names = []
+        before = set(threading.enumerate())
+        asyncio.run(play())
+        self._check_threads(before)
+
+    def _check_lines(self, store: LockStore) -> None:
+        left = {name: self.numbers(store, name) for name in self._names}
+        assert not any(left.values()), f"tickets were left in line: {left}"
+
+    @staticmethod
+    def _check_threads(before: set[threading.Thread]) -> None:
+        left = [
+            thread.name
+            for thread in set(threading.enumerate()) - before
+            if thread.name.startswith("nowserving")
+        ]
+        assert not left, f"threads of a closed store are still there: {left}"
+
+    def refused(self, **arguments: Any) -> None:
+        """Check that a store which can't decide atomically says so, and issues no ticket."""
+
+        async def scenario(_: Self, store: LockStore) -> None:
+            name = self.conversation()
+            if "ticket" in arguments:
+                arguments["ticket"] = store.issue_ticket(name)
+            with pytest.raises(LockError) as refusal:
+                async with store.lock(name, **arguments):
+                    pytest.fail("the body ran")
+            for argument in arguments:
+                assert argument in str(refusal.value)
+            store.delete_lock(name)
+
+        self.run(scenario)
+
+
+def scenario(test: _Scenario) -> _Test:
+    """Turn ``async def test_…(self, store)`` into a plain test with a fresh store and loop.
+
+    Plain, so that no plugin for asyncio is needed, and none interferes.
+    """
+
+    def run(self: StoreHarness) -> None:
+        self.run(test)
+
+    return _named_like(test, run)
+
+
+def policy(**arguments: Any) -> Callable[[_Scenario], _Test]:
+    """Do the same for a test of arguments that only a store which decides atomically can honour.
+
+    A store that declares ``policies=False`` has to refuse these arguments instead.
+    """
+
+    def decorate(test: _Scenario) -> _Test:
+        def run(self: StoreHarness) -> None:
+            with self.opened() as store:
+                decides = self.guarantees(store).policies
+            if decides:
+                self.run(test)
+            else:
+                self.refused(**arguments)
+
+        return _named_like(test, run)
+
+    return decorate
+
+
+def _named_like(test: _Scenario, run: _Test) -> _Test:
+    # Not functools.wraps: pytest would read the scenario's parameters as names of fixtures.
+    for attribute in ("__name__", "__qualname__", "__doc__", "__module__"):
+        setattr(run, attribute, getattr(test, attribute))
+    run.pytestmark = list(getattr(test, "pytestmark", ()))  # type: ignore[attr-defined]
+    return run
+
+
+async def until(condition: Callable[[], object], limit: float = SOON) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < deadline, f"it did not come to pass within {limit:g} s"
+        await asyncio.sleep(0.002)
+
+
+async def in_thread(function: Callable[[], _T]) -> _T:
+    """Run something in a thread of its own; an executor's threads would outlive the scenario."""
+    result: list[_T] = []
+    error: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            result.append(function())
+        except BaseException as raised:  # noqa: BLE001 - it is raised below
+            error.append(raised)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    await until(lambda: not thread.is_alive(), LIMIT)
+    if error:
+        raise error[0]
+    return result[0]
+
+
+class Overlaps:
+    """Notes who is inside, and fails when there are two."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self.visits: list[Any] = []
+
+    @contextmanager
+    def visit(self, who: Any = None) -> Iterator[None]:  # noqa: ANN401 - whatever tells it apart
+        """Be inside."""
+        self._inside += 1
+        assert self._inside == 1, f"{who!r} is not alone"
+        self.visits.append(who)
+        try:
+            yield
+        finally:
+            self._inside -= 1
+
+
+class _Collector(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@contextmanager
+def log_records(level: int) -> Iterator[list[logging.LogRecord]]:
+    """Collect the package's log records of a level and above."""
+    logger = logging.getLogger("nowserving")
+    collector, before = _Collector(), logger.level
+    logger.addHandler(collector)
+    logger.setLevel(level)
+    try:
+        yield collector.records
+    finally:
+        logger.removeHandler(collector)
+        logger.setLevel(before)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep expected warnings of the package out of the test's output."""
+    with log_records(logging.CRITICAL), suppress(()):
+        yield
