@@ -79,7 +79,7 @@ def test_a_store_of_ours_is_used_and_left_running(tmp_path: Path) -> None:
         for _ in range(2):  # a run does not stand in the way of the next
             done = command("verify", *QUICK, "--store", url, "--report", str(page))
             assert done.returncode == 0, done.stderr
-    assert url in done.stdout
+            assert url in done.stdout
     assert "none lost" in page.read_text(encoding="utf-8")
 
 
@@ -172,7 +172,10 @@ def test_a_signal_ends_everything(wanted: signal.Signals) -> None:
         (("--lifetime", "0"), "--lifetime"),
         (("--trace", "no-such-file.csv"), "no-such-file.csv"),
         (("--store", "nonsense://host"), "nonsense"),
-        (("--store", "redis://user:secret@127.0.0.1:1/0"), "user:***@127.0.0.1:1"),
+        (
+            ("--store", "redis://user:secret@127.0.0.1:1/0?socket_timeout=0.3"),
+            "user:***@127.0.0.1:1",
+        ),
         (("--store", "memory://", "--workers", "2"), "--workers is 2"),
         (("--report", "no-such-folder/page.html"), "no-such-folder"),
     ],

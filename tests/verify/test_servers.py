@@ -8,11 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
 from nowserving.verify import servers
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOLD_ONE_UNTIL_KILLED = """
 import time
@@ -52,19 +57,23 @@ def test_it_stops_when_the_body_fails() -> None:
     assert not answers(url)
 
 
-def test_it_ends_with_its_owner_even_when_that_is_killed() -> None:
+def test_it_ends_with_its_owner_even_when_that_is_killed(tmp_path: Path) -> None:
     owner = subprocess.Popen(
         [sys.executable, "-c", HOLD_ONE_UNTIL_KILLED],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "TMPDIR": str(tmp_path),  # a killed owner cannot remove the server's folder
+        },
     )
     with owner:
         url = (owner.stdout or pytest.fail("no pipe")).readline().strip()
         assert answers(url)
         owner.send_signal(signal.SIGKILL)
     while answers(url):  # the test's own time limit ends a server that stays
-        pass
+        time.sleep(0.02)
 
 
 def test_a_server_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
