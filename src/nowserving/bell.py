@@ -99,7 +99,7 @@ class Bell:
 
         def wake_from_anywhere() -> None:
             # Same loop: no detour over the self-pipe, which costs a system call each way.
-            if _running_loop() is loop:
+            if running_loop() is loop:
                 wake()
                 return
             with suppress(RuntimeError):  # that loop is closed: its waiter is gone with it
@@ -114,7 +114,8 @@ class Bell:
             self.answer(None)
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, None where none does."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from nowserving import rules
+from nowserving.bell import running_loop
 from nowserving.errors import LockError, LockInterrupted, LockLost
 from nowserving.held import HeldLock
 from nowserving.standing import ALIVE, State
@@ -43,6 +44,7 @@ class Lease:
         task: The task whose body holds it; None for a synchronous holder.
         loop: The event loop of that task.
         thread: The thread of a synchronous holder.
+        asked: When the ticket is asked for, monotonic.
 
     Attributes:
         ends_at: Until when the ticket surely lives, on the monotonic clock.
@@ -55,29 +57,19 @@ class Lease:
         stop: The error that the body's cancellation stands for, once we have asked for it.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_cancelling",
-        "_lost_event",
-        "_over",
-        "_runtime",
-        "_told_expiring",
-        "ends_at",
-        "held_since",
-        "lifetime",
-        "look_at",
-        "loop",
-        "lost_why",
-        "options",
-        "place",
-        "predecessor",
-        "stop",
-        "task",
-        "thread",
-        "token",
-        "wait_time",
-        "waited",
-    )
+    # Nearly every turn ends with these as they begin, so they are not written into each lease.
+    look_at = 0.0
+    token = 0
+    predecessor = "none"
+    waited = 0.0
+    held_since = 0.0
+    lost_why: str | None = None
+    stop: type[LockError] | None = None
+    _cancelling = 0
+    _listening = True
+    _over = False
+    _told_expiring = False
+    _lost_event: asyncio.Event | None = None
 
     def __init__(  # noqa: PLR0913 - a turn's facts, handed over once
         self,
@@ -89,6 +81,7 @@ class Lease:
         task: asyncio.Task[Any] | None,
         loop: asyncio.AbstractEventLoop | None,
         thread: threading.Thread | None,
+        asked: float,
     ) -> None:
         self._runtime = runtime
         self.place = place
@@ -98,18 +91,7 @@ class Lease:
         self.task = task
         self.loop = loop
         self.thread = thread
-        self.ends_at = 0.0
-        self.look_at = 0.0
-        self.token = 0
-        self.predecessor = "none"
-        self.waited = 0.0
-        self.held_since = 0.0
-        self.lost_why: str | None = None
-        self.stop: type[LockError] | None = None
-        self._cancelling = 0
-        self._over = False
-        self._told_expiring = False
-        self._lost_event: asyncio.Event | None = None
+        self.ends_at = asked + lifetime
 
     # Its life
 
@@ -121,19 +103,26 @@ class Lease:
             asked: When the turn was asked for, monotonic.
         """
         self.held_since = now = time.monotonic()
-        self.token, self.predecessor = standing.token, standing.predecessor
+        self.token = standing.token
+        self.predecessor = standing.predecessor
         self.waited = now - asked
         self.plan_look(now)
-        if self.place.bell is not None:
-            self.place.bell.answer(self._on_bell)
+        bell = self.place.bell
+        if bell is not None:
+            bell.answer(self._on_bell)
         if standing.state is State.INTERRUPTED:
             self.hear(standing)
 
+    def stop_listening(self) -> None:
+        """The body has ended: news of the ticket can't change that any more."""
+        self._listening = False
+        bell = self.place.bell
+        if bell is not None:
+            bell.answer(None)
+
     def end(self) -> None:
-        """The turn is over: news of its ticket means nothing any more."""
+        """The turn is over: the ticket means nothing any more."""
         self._over = True
-        if self.place.bell is not None:
-            self.place.bell.answer(None)
 
     def is_holding(self) -> bool:
         """Return whether it has been served, as against waiting."""
@@ -167,16 +156,18 @@ class Lease:
 
     def plan_look(self, now: float) -> float:
         """Set and return when the watch has to mind this lease next, if that moment has passed."""
-        if self.look_at <= now:
-            look = self.ends_at
-            if not self._runtime.queue.guarantees.pushes:
-                look = min(look, rules.next_look(now, self.wait_time))
-            if self.options.max_hold is not None:
-                look = min(look, self.held_since + self.options.max_hold)
-            if self.options.auto_renew and not self._told_expiring:
-                look = min(look, self._expiring_at())
-            self.look_at = max(look, now + rules.SHORTEST_SLEEP)
-        return self.look_at
+        if self.look_at > now:
+            return self.look_at
+        look = self.ends_at
+        options = self.options
+        if not self._runtime.queue.guarantees.pushes:
+            look = min(look, rules.next_look(now, self.wait_time))
+        if options.max_hold is not None:
+            look = min(look, self.held_since + options.max_hold)
+        if options.auto_renew and not self._told_expiring:
+            look = min(look, self._expiring_at())
+        self.look_at = look = max(look, now + rules.SHORTEST_SLEEP)
+        return look
 
     def _expiring_at(self) -> float:
         return self.ends_at - self.lifetime / 3  # two of a lifetime's three renewals have failed
@@ -208,7 +199,7 @@ class Lease:
             standing: The news.
             asked: When it was asked for, monotonic; None for pushed news.
         """
-        if self._over:
+        if not self._listening:
             return
         if standing.state not in ALIVE:
             self.lose(self.how_it_went())
@@ -236,10 +227,7 @@ class Lease:
         if loop is None:
             self._hear_bell()
             return
-        here: asyncio.AbstractEventLoop | None = None
-        with suppress(RuntimeError):
-            here = asyncio.get_running_loop()
-        if here is loop:
+        if running_loop() is loop:
             self._hear_bell()
             return
         with suppress(RuntimeError):  # a closed loop: nobody holds it any more
@@ -281,7 +269,7 @@ class Lease:
 
     def _cancel_body(self, kind: type[LockError]) -> None:
         task = self.task
-        if self.stop is None and not self._over and task is not None and not task.done():
+        if self.stop is None and self._listening and task is not None and not task.done():
             self.stop = kind
             self._cancelling = task.cancelling() if hasattr(task, "cancelling") else 0
             task.cancel()

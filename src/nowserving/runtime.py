@@ -8,7 +8,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nowserving.errors import LockError, StoreClosed
+from nowserving.bell import running_loop
+from nowserving.errors import CorruptLock, LockError, StoreClosed
 from nowserving.identity import on_fork
 from nowserving.options import Options
 from nowserving.portal import Portal, run_inline
@@ -115,13 +116,12 @@ class Runtime:
         A synchronous turn of a queue that needs no loop has nobody to watch it, and needs nobody
         unless it has a time limit of its own: then the portal does.
         """
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            if lease.options.max_hold is None:
-                return None
-            return self.portal().run(self._watch_here(lease))
-        return self._watch_on(loop, lease)
+        loop = lease.loop or running_loop()
+        if loop is not None:
+            return self._watch_on(loop, lease)
+        if lease.options.max_hold is None:
+            return None
+        return self.portal().run(self._watch_here(lease))
 
     async def _watch_here(self, lease: Lease) -> Watch:
         return self._watch_on(asyncio.get_running_loop(), lease)
@@ -172,8 +172,8 @@ class Runtime:
     async def _try_leave(self, place: Place, outcome: Outcome) -> bool:
         try:
             await self.queue.leave(place, outcome)
-        except StoreClosed:
-            return True
+        except (StoreClosed, CorruptLock):
+            return True  # nothing of ours is left there, or nothing can be done about it
         except LockError as error:
             logger.debug("A leave failed, it will be repeated: %s", error)
             return False

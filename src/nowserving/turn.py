@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from nowserving import rules
 from nowserving.errors import (
+    CorruptLock,
     DuplicateMessage,
     LockBusy,
     LockError,
@@ -30,13 +31,14 @@ from nowserving.errors import (
 from nowserving.held import HeldLock
 from nowserving.lease import Lease
 from nowserving.refusals import refusal
-from nowserving.standing import ALIVE, Outcome, Standing
+from nowserving.standing import ALIVE, State
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from nowserving.options import Options
     from nowserving.runtime import Runtime
+    from nowserving.standing import Outcome, Standing
     from nowserving.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -83,7 +85,7 @@ class Turn:
         self._lifetime = lifetime
         self._wait_time = wait_time
         self._options = options
-        self._generation = runtime.generation
+        self._generation = -1
         self._lease: Lease | None = None
         self._outer: Lease | None = None
         self._watch: Watch | None = None
@@ -124,30 +126,38 @@ class Turn:
         if self._lease is not None or self._outer is not None:
             msg = "this lock() was entered before; call store.lock() again for another turn"
             raise RuntimeError(msg)
+        self._generation = runtime.generation
         task = asyncio.current_task() if thread is None else None
         outer = runtime.holding.get((task or thread, self._conversation_id))
         if outer is not None:
             return self._reenter(outer)
         loop = asyncio.get_running_loop() if thread is None else None
-        place = runtime.queue.place(self._conversation_id)
+        options, asked = self._options, time.monotonic()
         self._lease = lease = Lease(
-            runtime, place, self._lifetime, self._wait_time, self._options, task, loop, thread
+            runtime,
+            runtime.queue.place(self._conversation_id),
+            self._lifetime,
+            self._wait_time,
+            options,
+            task,
+            loop,
+            thread,
+            asked,
         )
         runtime.live.add(lease)
-        asked = time.monotonic()
-        lease.ends_at = asked + self._lifetime
         try:
-            standing = await runtime.queue.take(place, self._options.admission(self._lifetime))
+            standing = await runtime.queue.take(lease.place, options.admission(self._lifetime))
             runtime.check_open()
             lease.ends_at = asked + standing.expires_in
-            if self._options.auto_renew and standing.state in ALIVE:
+            if options.auto_renew and standing.state in ALIVE:
                 runtime.heartbeat().add(lease)
-            standing = await self._stand_in_line(lease, standing, asked)
+            if standing.state is not State.SERVED or time.monotonic() >= lease.ends_at:
+                standing = await self._stand_in_line(lease, standing, asked)
         except BaseException as error:
             await self._abandon(lease, error)
             raise
         lease.begin(standing, asked)
-        runtime.holding[lease.task or lease.thread, self._conversation_id] = lease
+        runtime.holding[task or thread, self._conversation_id] = lease
         self._watch = runtime.watch(lease)
         return HeldLock(lease)
 
@@ -221,7 +231,7 @@ class Turn:
         if self._options.auto_renew:
             runtime.heartbeat().discard(lease)
         try:
-            never_issued = isinstance(error, (LockBusy, DuplicateMessage))
+            never_issued = isinstance(error, (LockBusy, DuplicateMessage, CorruptLock))
             if not never_issued and runtime.generation == self._generation:
                 await runtime.give_back(lease.place, "abandoned", lease.ends_at, _GRACE)
         finally:
@@ -245,10 +255,13 @@ class Turn:
         runtime, lease = self._runtime, self._lease
         if lease is None or runtime.generation != self._generation:
             return  # reentered: the outer turn leaves; in a forked child: the parent does
-        ours = await lease.take_back_cancellation(error)
-        runtime.holding.pop((lease.task or lease.thread, self._conversation_id), None)
+        # First of all, and before anything is awaited: an interruption or a loss that arrives
+        # from here on comes too late to cancel anything, above all our own leave.
+        lease.stop_listening()
         if self._watch is not None:
             self._watch.discard(lease)
+        ours = lease.stop is not None and await lease.take_back_cancellation(error)
+        runtime.holding.pop((lease.task or lease.thread, self._conversation_id), None)
         if self._options.auto_renew:
             runtime.heartbeat().discard(lease)
         try:
@@ -256,7 +269,9 @@ class Turn:
         finally:
             lease.end()
             runtime.live.discard(lease)
-        lost = lease.lost_why is not None and self._options.on_lost == "cancel"
+        if not ours and lease.lost_why is None:
+            return
+        lost = self._options.on_lost == "cancel"
         if (error is None and (ours or lost)) or (
             isinstance(error, asyncio.CancelledError) and ours
         ):

@@ -38,18 +38,8 @@ class Tokens:
 class LiveTicket:
     """One ticket in a record; ``served_at`` is None while it waits."""
 
-    __slots__ = (
-        "bell",
-        "claimed",
-        "expires",
-        "interrupted",
-        "lifetime",
-        "message_id",
-        "number",
-        "owner",
-        "renewed",
-        "served_at",
-    )
+    served_at: float | None = None
+    interrupted = False
 
     def __init__(self, number: int, place: Place, admission: Admission, now: float) -> None:
         self.number = number
@@ -60,8 +50,6 @@ class LiveTicket:
         self.renewed = admission.renewed
         self.claimed = admission.claimed
         self.message_id = admission.message_id
-        self.served_at: float | None = None
-        self.interrupted = False
 
 
 class Record:

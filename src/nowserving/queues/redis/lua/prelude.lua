@@ -33,9 +33,12 @@ local function corrupt(what)
   error({err = 'CORRUPT ' .. what})
 end
 
+-- A counter as it must be: whole, not negative, exact in a double. NaN is equal to nothing.
 local function whole(text, field)
   local n = tonumber(text or nil)
-  if not n then corrupt('its field ' .. field .. ' is not a number') end
+  if not n or n ~= math.floor(n) or n < 0 or n > 9007199254740992 then
+    corrupt('its field ' .. field .. ' is not a counter')
+  end
   return n
 end
 
@@ -57,6 +60,7 @@ local function record(key, f)
   end
   rec.next = whole(f[1], 'next')
   rec.serving = whole(f[2], 'serving')
+  if rec.serving > rec.next then corrupt('it serves a number that was never issued') end
   rec.token = whole(f[3], 'token')
   rec.kept_until = whole(f[4], 'kept_until')
   rec.predecessor = f[5] or 'none'
