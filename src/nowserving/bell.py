@@ -25,12 +25,10 @@ class Bell:
     least one of the two sees the other. Both may, so a wake-up can be doubled, never lost.
     """
 
-    __slots__ = ("_news", "_rung", "_wake")
-
-    def __init__(self) -> None:
-        self._rung = False
-        self._news: Standing | None = None
-        self._wake: Callable[[], None] | None = None
+    # Most bells are never rung nor listened to, so these are not written into each.
+    _rung = False
+    _news: Standing | None = None
+    _wake: Callable[[], None] | None = None
 
     def ring(self, news: Standing | None = None) -> None:
         """Wake the waiter, or let the next wait return at once.

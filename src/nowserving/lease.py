@@ -107,18 +107,14 @@ class Lease:
         self.predecessor = standing.predecessor
         self.waited = now - asked
         self.plan_look(now)
-        bell = self.place.bell
-        if bell is not None:
-            bell.answer(self._on_bell)
+        self.place.answer(self._on_bell)
         if standing.state is State.INTERRUPTED:
             self.hear(standing)
 
     def stop_listening(self) -> None:
         """The body has ended: news of the ticket can't change that any more."""
         self._listening = False
-        bell = self.place.bell
-        if bell is not None:
-            bell.answer(None)
+        self.place.answer(None)
 
     def end(self) -> None:
         """The turn is over: the ticket means nothing any more."""
@@ -234,7 +230,7 @@ class Lease:
             loop.call_soon_threadsafe(self._hear_bell)
 
     def _hear_bell(self) -> None:
-        news = None if self.place.bell is None else self.place.bell.take_news()
+        news = self.place.take_news()
         if news is not None:
             self.hear(news)
 

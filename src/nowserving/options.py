@@ -146,14 +146,15 @@ def conversation(conversation_id: object) -> str:
     return conversation_id
 
 
-def seconds(name: str, value: object, *, zero: bool = False) -> float:
+def seconds(name: str, value: Any, *, zero: bool = False) -> float:  # noqa: ANN401 - checked
     """Check a duration in seconds.
 
     Raises:
         TypeError: If it is not a number.
         ValueError: If it is not finite or not positive (``zero`` allows 0).
     """
-    if type(value) is float and 0.0 < value < math.inf:
+    kind = type(value)
+    if (kind is float or kind is int) and 0 < value < math.inf:
         return value  # nearly always
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         msg = f"{name}={value!r} is a {type(value).__name__}; it must be a number of seconds"

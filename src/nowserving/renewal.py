@@ -118,5 +118,5 @@ class Heartbeat:
         else:
             self.discard(lease)
         known = State.SERVED if lease.is_holding() else State.WAITING
-        if standing.state is not known and lease.place.bell is not None:
-            lease.place.bell.ring(standing)
+        if standing.state is not known:
+            lease.place.ring(standing)

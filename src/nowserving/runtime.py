@@ -230,8 +230,7 @@ class Runtime:
         if not first:
             return
         for lease in self._waiters():
-            if lease.place.bell is not None:
-                lease.place.bell.ring()
+            lease.place.ring()
         await self._until(drain, lambda: not self.live)
         await self._until(1.0, lambda: not self._waiters())
         await asyncio.gather(*(self._turn_out(lease) for lease in list(self.live)))

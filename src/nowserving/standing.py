@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from nowserving.bell import Bell
+
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-    from nowserving.bell import Bell
 
 WhenBusy = Literal["queue", "reject", "latest", "interrupt"]
 """What a new message does when the conversation is busy."""
@@ -47,25 +47,21 @@ ALIVE = frozenset({State.SERVED, State.WAITING, State.INTERRUPTED})
 """The states of a ticket that is in line."""
 
 
-class Place:
+class Place(Bell):
     """A ticket as its owner holds it: a number proves nothing, number *and* owner do.
+
+    It is also the bell that is rung when the store has news of the ticket.
 
     Attributes:
         conversation_id: The conversation in whose line it is.
         owner: Who holds it, unique over all processes and all time.
         number: Its number, ``NOT_ISSUED`` until the store has said it.
-        bell: Rung when the store has news of this ticket; None where nobody can ring.
     """
 
-    __slots__ = ("__weakref__", "bell", "conversation_id", "number", "owner")
-
-    def __init__(
-        self, conversation_id: str, owner: str, number: int = NOT_ISSUED, bell: Bell | None = None
-    ) -> None:
+    def __init__(self, conversation_id: str, owner: str, number: int = NOT_ISSUED) -> None:
         self.conversation_id = conversation_id
         self.owner = owner
         self.number = number
-        self.bell = bell
 
     def __repr__(self) -> str:
         return f"Place({self.conversation_id!r}, number={self.number}, owner={self.owner!r})"

@@ -16,7 +16,7 @@ import logging
 import math
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nowserving import rules
 from nowserving.errors import (
@@ -34,6 +34,7 @@ from nowserving.refusals import refusal
 from nowserving.standing import ALIVE, State
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from types import TracebackType
 
     from nowserving.options import Options
@@ -92,16 +93,18 @@ class Turn:
 
     # Ways in and out
 
-    async def __aenter__(self) -> HeldLock:
-        return await self._enter(thread=None)
+    # Plain functions that return a coroutine: an `async def` around it would be one more.
 
-    async def __aexit__(
+    def __aenter__(self) -> Coroutine[Any, Any, HeldLock]:
+        return self._enter(thread=None)
+
+    def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        await self._exit(error)
+    ) -> Coroutine[Any, Any, None]:
+        return self._exit(error)
 
     def __enter__(self) -> HeldLock:
         if self._options.on_lost == "cancel":

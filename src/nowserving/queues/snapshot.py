@@ -9,13 +9,11 @@ and the fencing tokens rest on this process's clock. Policies hold within one pr
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
-from nowserving.bell import Bell
 from nowserving.errors import LockError
 from nowserving.identity import Owners, on_fork
 from nowserving.queues.base import Guarantees
@@ -79,7 +77,7 @@ class SnapshotQueue:
 
     def place(self, conversation_id: str) -> Place:
         """Return a fresh, unissued place."""
-        return Place(conversation_id, self._owners.draw(), bell=Bell())
+        return Place(conversation_id, self._owners.draw())
 
     def owns(self, owner: str) -> bool:
         """Return whether ``owner`` was drawn here."""
@@ -142,10 +140,7 @@ class SnapshotQueue:
 
     async def wait(self, place: Place, timeout: float) -> Standing | None:
         """Sleep: nobody pushes here, except a release in this very process."""
-        if place.bell is None:
-            await asyncio.sleep(timeout)
-            return None
-        return await place.bell.wait(timeout)
+        return await place.wait(timeout)
 
     async def line(self, conversation_id: str) -> Line | None:
         """Read the line, take the expired tickets out, and save."""
@@ -176,8 +171,8 @@ class SnapshotQueue:
             self._storage.save_lock(lock)
             if lock.tickets:
                 following = self._held.get((conversation_id, lock.tickets[0].number))
-                if following is not None and following.bell is not None:
-                    following.bell.ring()
+                if following is not None:
+                    following.ring()
             waiting = lock.is_someone_waiting()
             if not waiting and not keep:
                 self._storage.delete_lock(conversation_id)

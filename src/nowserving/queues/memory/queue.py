@@ -13,7 +13,6 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from nowserving.bell import Bell
 from nowserving.identity import Owners, on_fork
 from nowserving.queues.base import Guarantees
 from nowserving.queues.memory.record import LiveTicket, Record, Tokens
@@ -33,6 +32,10 @@ _SWEEP_EVERY = 60.0
 
 _SWEEP_AT_ONCE = 16
 """Entries one take looks at: it adds one at most, so the list shrinks, and no take pays for all."""
+
+_DEPARTURES = {
+    (left, waiting): Departure(left, waiting) for left in (False, True) for waiting in (False, True)
+}
 
 
 class MemoryQueue:
@@ -62,7 +65,7 @@ class MemoryQueue:
 
     def place(self, conversation_id: str) -> Place:
         """Return a fresh, unissued place."""
-        return Place(conversation_id, self._owners.draw(), bell=Bell())
+        return Place(conversation_id, self._owners.draw())
 
     def owns(self, owner: str) -> bool:
         """Return whether ``owner`` was drawn here."""
@@ -86,8 +89,11 @@ class MemoryQueue:
                 standing = record.admit(place, admission, now)
             else:
                 standing = record.redeem(admission.redeem, place, admission, now)
-            mail = self._close_step(name, record, now, admission.lifetime)
-        _deliver(mail)
+            mail = record.mail
+            if mail or not record.tickets:
+                mail = self._close_step(name, record, now, admission.lifetime)
+        if mail:
+            _deliver(mail)
         return standing
 
     async def stand(self, place: Place) -> Standing:
@@ -133,13 +139,13 @@ class MemoryQueue:
             record.settle(now)
             waiting = bool(record.tickets)
             mail = self._close_step(place.conversation_id, record, now, lifetime)
-        _deliver(mail)
-        return Departure(left=ticket is not None, someone_waiting=waiting)
+        if mail:
+            _deliver(mail)
+        return _DEPARTURES[ticket is not None, waiting]
 
     async def wait(self, place: Place, timeout: float) -> Standing | None:
         """Wait for the bell; a promotion always rings it."""
-        bell = place.bell
-        return None if bell is None else await bell.wait(timeout)
+        return await place.wait(timeout)
 
     async def line(self, conversation_id: str) -> Line | None:
         """Return the line, None where there is no lock."""
@@ -292,5 +298,4 @@ def _picture(ticket: LiveTicket, now: float) -> LineTicket:
 def _deliver(mail: list[tuple[LiveTicket, Standing]]) -> None:
     # Outside the mutex: whoever answers the bell may call the queue again.
     for ticket, standing in mail:
-        if ticket.bell is not None:
-            ticket.bell.ring(standing)
+        ticket.place.ring(standing)

@@ -30,9 +30,13 @@ class Tokens:
         The clock makes it grow over a record that was dropped, the highest one drawn makes it
         grow over a clock that was set back.
         """
-        clock = time.time_ns() // 1000
-        self._highest = max(last + 1, self._highest + 1, clock)
-        return self._highest
+        token = time.time_ns() // 1000
+        if token <= self._highest:
+            token = self._highest + 1
+        if token <= last:
+            token = last + 1
+        self._highest = token
+        return token
 
 
 class LiveTicket:
@@ -44,7 +48,7 @@ class LiveTicket:
     def __init__(self, number: int, place: Place, admission: Admission, now: float) -> None:
         self.number = number
         self.owner = place.owner
-        self.bell = place.bell
+        self.place = place
         self.lifetime = admission.lifetime
         self.expires = now + admission.lifetime
         self.renewed = admission.renewed
@@ -105,12 +109,14 @@ class Record:
 
     def admit(self, place: Place, admission: Admission, now: float) -> Standing:
         """Issue a ticket, or say why not."""
-        refusal = self._refuse(admission, now)
-        if refusal is not None:
-            return refusal
+        busy = bool(self.tickets)
+        if busy or admission.message_id is not None:
+            refusal = self._refuse(admission, now)
+            if refusal is not None:
+                return refusal
         place.number = number = self.next
         ticket = LiveTicket(number, place, admission, now)
-        if admission.when_busy in _SUPERSEDING:
+        if busy and admission.when_busy in _SUPERSEDING:
             self._supersede(now)
             if admission.when_busy == "interrupt":
                 self._interrupt(now)
@@ -118,7 +124,9 @@ class Record:
         self.tickets[number] = ticket
         if admission.message_id is not None:
             self._messages[admission.message_id] = ticket
-        self.settle(now, joining=ticket)
+        if not busy:
+            self.serving = number
+            self._serve(ticket, now)
         return self.standing(ticket, now)
 
     def redeem(
@@ -135,7 +143,7 @@ class Record:
             if known is not ticket:
                 return Standing(State.DUPLICATE, detail=_progress(known))
             ticket.message_id = admission.message_id
-        ticket.owner, ticket.bell, ticket.claimed = place.owner, place.bell, True
+        ticket.owner, ticket.place, ticket.claimed = place.owner, place, True
         ticket.lifetime, ticket.renewed = admission.lifetime, admission.renewed
         ticket.expires = now + admission.lifetime
         place.number = number
@@ -214,13 +222,8 @@ class Record:
 
     # Being served
 
-    def settle(self, now: float, joining: LiveTicket | None = None) -> None:
-        """Walk past the tickets that are gone and serve the first live one.
-
-        Args:
-            now: The queue's clock.
-            joining: Whose owner gets the answer itself, and so no mail.
-        """
+    def settle(self, now: float) -> None:
+        """Walk past the tickets that are gone and serve the first live one, who gets mail."""
         tickets = self.tickets
         while self.serving < self.next:
             head = tickets.get(self.serving)
@@ -232,8 +235,7 @@ class Record:
                 return
             else:
                 self._serve(head, now)
-                if head is not joining:
-                    self.mail.append((head, self.standing(head, now)))
+                self.mail.append((head, self.standing(head, now)))
                 return
 
     def _serve(self, head: LiveTicket, now: float) -> None:

@@ -92,8 +92,8 @@ class Inbox:
         elif reply[0] == "message":
             owner, _, text = reply[2].partition(" ")
             place = self._places.get(owner)
-            if place is not None and place.bell is not None:
-                place.bell.ring(parse_standing(text))
+            if place is not None:
+                place.ring(parse_standing(text))
         elif reply[0] == "subscribe":
             self._ring_all()
 
@@ -105,5 +105,4 @@ class Inbox:
 
     def _ring_all(self) -> None:
         for place in list(self._places.values()):
-            if place.bell is not None:
-                place.bell.ring()
+            place.ring()

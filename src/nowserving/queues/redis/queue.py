@@ -8,7 +8,6 @@ import itertools
 import time
 from typing import TYPE_CHECKING, Any
 
-from nowserving.bell import Bell
 from nowserving.errors import LockError, StoreClosed
 from nowserving.identity import nonce, on_fork
 from nowserving.queues.base import Guarantees
@@ -83,10 +82,8 @@ class _Link:
 class _RedisPlace(Place):
     """A place that remembers its take, so that a leave knows whether anything was ever sent."""
 
-    __slots__ = ("link", "take")
-
     def __init__(self, conversation_id: str, link: _Link) -> None:
-        super().__init__(conversation_id, f"{link.nonce}.{next(link.counter)}", bell=Bell())
+        super().__init__(conversation_id, f"{link.nonce}.{next(link.counter)}")
         self.link = link
         self.take: Call | None = None
 
@@ -208,11 +205,8 @@ class RedisQueue:
 
     async def wait(self, place: Place, timeout: float) -> Standing | None:
         """Wait for a push to this loop's inbox."""
-        if place.bell is None:
-            await asyncio.sleep(timeout)
-            return None
         self._link().inbox.open()
-        return await place.bell.wait(timeout)
+        return await place.wait(timeout)
 
     async def line(self, conversation_id: str) -> Line | None:
         """Return the line (``line.lua``)."""

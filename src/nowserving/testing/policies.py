@@ -1,0 +1,485 @@
+"""``when_busy`` and ``max_waiting``: what a message does that comes while another is handled."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nowserving.errors import LockBusy, LockError, LockInterrupted, LockSuperseded
+from nowserving.testing.harness import (
+    LOOK,
+    SOON,
+    Overlaps,
+    StoreHarness,
+    in_thread,
+    policy,
+    quiet,
+    until,
+)
+
+if TYPE_CHECKING:
+    from nowserving.store import LockStore
+
+
+class Rejecting(StoreHarness):
+    """``when_busy="reject"`` and ``max_waiting``."""
+
+    @policy(when_busy="reject")
+    async def test_reject_refuses_while_the_conversation_is_held(self, store: LockStore) -> None:
+        name = self.conversation()
+        async with store.lock(name, when_busy="reject"):
+            holder = self.numbers(store, name)
+            await asyncio.sleep(0.1)
+            with pytest.raises(LockBusy, match=name) as busy:
+                await in_thread(lambda: _visit(store, name, when_busy="reject"))
+            assert self.numbers(store, name) == holder
+        error = busy.value
+        assert error.conversation_id == name
+        assert error.position == 1
+        assert error.holder
+        assert error.held_since == pytest.approx(time.time() - 0.1, abs=2.0)
+        async with store.lock(name, when_busy="reject"):
+            pass
+
+    @policy(when_busy="reject")
+    async def test_reject_refuses_while_an_issued_ticket_is_in_line(self, store: LockStore) -> None:
+        name = self.conversation()
+        number = store.issue_ticket(name)
+        with pytest.raises(LockBusy):
+            async with store.lock(name, when_busy="reject"):
+                pytest.fail("the body ran")
+        store.finish_serving(name, number)
+        async with store.lock(name, when_busy="reject"):
+            pass
+
+    @policy(max_waiting=1)
+    async def test_max_waiting_refuses_the_one_over_it(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name, max_waiting=1)
+        waiter = await self.line_up(store, name, max_waiting=1)
+        with pytest.raises(LockBusy) as busy:
+            async with store.lock(name, max_waiting=1):
+                pytest.fail("the body ran")
+        assert busy.value.position == 2
+        third = await self.line_up(store, name, max_waiting=2)
+        for visitor in (holder, waiter, third):
+            await visitor.serves()
+            await visitor.goes()
+
+    @policy(max_waiting=0)
+    async def test_max_waiting_zero_lets_nobody_wait(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name, max_waiting=0)
+        with pytest.raises(LockBusy):
+            async with store.lock(name, max_waiting=0):
+                pytest.fail("the body ran")
+        with pytest.raises(LockBusy):
+            async with store.lock(name, max_waiting=0, when_busy="latest"):
+                pytest.fail("the body ran")
+        await holder.goes()
+
+    @policy(max_waiting=1)
+    async def test_max_waiting_does_not_count_who_has_left(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        for _ in range(3):
+            waiter = await self.line_up(store, name, max_waiting=1)
+            await waiter.cancel()
+        impatient = await self.line_up(store, name, 0.1, max_waiting=1)
+        assert isinstance(await impatient.end(), LockError)
+        last = await self.line_up(store, name, max_waiting=1)
+        await holder.goes()
+        await last.serves()
+        await last.goes()
+
+    @policy(max_waiting=1)
+    async def test_max_waiting_counts_no_expired_ticket(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        store.issue_ticket(name, 0.1)
+        await asyncio.sleep(0.2)
+        waiter = await self.line_up(store, name, max_waiting=1)
+        await holder.goes()
+        await waiter.serves()
+        await waiter.goes()
+
+    @policy(max_waiting=1)
+    async def test_max_waiting_holds_for_issued_tickets(self, store: LockStore) -> None:
+        name = self.conversation()
+        await store.take_ticket(name, max_waiting=1)
+        await store.take_ticket(name, max_waiting=1)
+        with pytest.raises(LockBusy):
+            await store.take_ticket(name, max_waiting=1)
+        assert self.numbers(store, name) == [0, 1]
+        store.delete_lock(name)
+
+
+class Latest(StoreHarness):
+    """``when_busy="latest"``: for debouncing and merging."""
+
+    @policy(when_busy="latest")
+    async def test_latest_takes_the_place_of_every_waiter(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiters = [await self.line_up(store, name) for _ in range(3)]
+        newest = await self.line_up(store, name, when_busy="latest")
+        for waiter in waiters:
+            error = await waiter.end()
+            assert isinstance(error, LockSuperseded)
+            assert error.conversation_id == name
+        assert not holder.held.lost
+        assert self.numbers(store, name) == [holder.held.ticket, 4]
+        await holder.goes()
+        await newest.serves()
+        await newest.goes()
+
+    @policy(when_busy="latest")
+    async def test_latest_takes_a_free_conversation(self, store: LockStore) -> None:
+        name = self.conversation()
+        async with store.lock(name, when_busy="latest") as lock:
+            assert lock.ticket == 0
+
+    @policy(when_busy="latest")
+    async def test_of_many_only_the_newest_is_served(self, store: LockStore) -> None:
+        name, served = self.conversation(), list[int]()
+
+        async def turn(index: int) -> None:
+            async with store.lock(name, 60, LOOK, when_busy="latest"):
+                served.append(index)
+                await asyncio.sleep(0.1)
+
+        ends = await asyncio.gather(*(turn(i) for i in range(20)), return_exceptions=True)
+        assert served == [0, 19]
+        assert [type(end) for end in ends[1:-1]] == [LockSuperseded] * 18
+
+    @policy(when_busy="latest")
+    async def test_latest_takes_the_place_of_threads(self, store: LockStore) -> None:
+        name = self.conversation()
+        number = store.issue_ticket(name)
+        waiter = asyncio.create_task(in_thread(lambda: _visit(store, name)))
+        await until(lambda: len(self.numbers(store, name)) == 2)
+        newest = await self.line_up(store, name, when_busy="latest")
+        with pytest.raises(LockSuperseded):
+            await waiter
+        store.finish_serving(name, number)
+        await newest.serves()
+        await newest.goes()
+
+    @policy(when_busy="latest")
+    async def test_who_queues_behind_the_latest_is_not_superseded(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        latest = await self.line_up(store, name, when_busy="latest")
+        behind = await self.line_up(store, name)
+        for visitor in (holder, latest, behind):
+            await visitor.serves()
+            await visitor.goes()
+
+
+class Interrupting(StoreHarness):
+    """``when_busy="interrupt"``: the holder is asked to stop, and nobody enters before it has."""
+
+    @policy(when_busy="interrupt")
+    async def test_interrupt_cancels_the_holders_body(self, store: LockStore) -> None:
+        name, seen = self.conversation(), list[str]()
+
+        async def handle() -> str:
+            with pytest.raises(LockInterrupted, match=name) as interrupted:
+                async with store.lock(name, 60, LOOK):
+                    try:
+                        await asyncio.sleep(SOON)
+                    except asyncio.CancelledError:
+                        seen.append("cancelled")
+                        raise
+            assert interrupted.value.conversation_id == name
+            await asyncio.sleep(0.01)  # the task goes on as if nothing had been
+            assert _cancelling() == 0
+            return "went on"
+
+        holder = asyncio.create_task(handle())
+        await until(lambda: self.numbers(store, name))
+        await asyncio.sleep(0.02)
+        newest = await self.line_up(store, name, when_busy="interrupt")
+        assert await holder == "went on"
+        assert seen == ["cancelled"]
+        await newest.serves()
+        assert newest.held.predecessor == "interrupted"
+        await newest.goes()
+
+    @policy(when_busy="interrupt")
+    async def test_interrupt_supersedes_the_waiters(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiters = [await self.line_up(store, name) for _ in range(2)]
+        newest = await self.line_up(store, name, when_busy="interrupt")
+        for waiter in waiters:
+            assert isinstance(await waiter.end(), LockSuperseded)
+        assert isinstance(await holder.end(), LockInterrupted)
+        await newest.serves()
+        await newest.goes()
+
+    @policy(when_busy="interrupt")
+    async def test_nobody_enters_before_the_holder_has_left(self, store: LockStore) -> None:
+        name, inside = self.conversation(), Overlaps()
+
+        async def handle() -> None:
+            async with store.lock(name, 60, LOOK):
+                with inside.visit("slow to stop"):
+                    try:
+                        await asyncio.sleep(SOON)
+                    finally:
+                        await asyncio.sleep(0.2)
+
+        holder = asyncio.create_task(handle())
+        await until(lambda: inside.visits)
+        async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+            with inside.visit("newest"):
+                pass
+        with pytest.raises(LockInterrupted):
+            await holder
+        assert inside.visits == ["slow to stop", "newest"]
+
+    @policy(when_busy="interrupt")
+    async def test_a_chain_of_interruptions_ends_with_the_newest(self, store: LockStore) -> None:
+        name, inside, ended = self.conversation(), Overlaps(), list[int]()
+
+        async def turn(index: int) -> None:
+            await asyncio.sleep(index * 0.01)
+            async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+                with inside.visit(index):
+                    await asyncio.sleep(0.15)
+                ended.append(index)
+
+        ends = await asyncio.gather(*(turn(i) for i in range(8)), return_exceptions=True)
+        assert ended == [7]
+        assert {type(end) for end in ends[:-1]} <= {LockInterrupted, LockSuperseded}
+        assert inside.visits[0] == 0
+        assert inside.visits[-1] == 7
+
+    @policy(when_busy="interrupt")
+    async def test_a_body_that_swallows_the_cancellation_still_leaves_interrupted(
+        self, store: LockStore
+    ) -> None:
+        name, ended = self.conversation(), list[str]()
+
+        async def handle() -> None:
+            with pytest.raises(LockInterrupted):
+                async with store.lock(name, 60, LOOK):
+                    try:
+                        await asyncio.sleep(SOON)
+                    except asyncio.CancelledError:
+                        await asyncio.sleep(0.05)
+                        ended.append("in its own time")
+            assert _cancelling() == 0
+            await asyncio.sleep(0)
+
+        holder = asyncio.create_task(handle())
+        await until(lambda: self.numbers(store, name))
+        await asyncio.sleep(0.02)
+        newest = await self.line_up(store, name, when_busy="interrupt")
+        await holder
+        await newest.serves()
+        assert ended == ["in its own time"]
+        await newest.goes()
+
+    @policy(when_busy="interrupt")
+    async def test_an_error_of_an_interrupted_body_is_not_masked(self, store: LockStore) -> None:
+        name = self.conversation()
+
+        async def handle() -> None:
+            async with store.lock(name, 60, LOOK):
+                try:
+                    await asyncio.sleep(SOON)
+                except asyncio.CancelledError:
+                    raise KeyError("the body's own") from None
+
+        holder = asyncio.create_task(handle())
+        await until(lambda: self.numbers(store, name))
+        await asyncio.sleep(0.02)
+        newest = await self.line_up(store, name, when_busy="interrupt")
+        with pytest.raises(KeyError, match="the body's own"):
+            await holder
+        await newest.serves()
+        await newest.goes()
+
+    @policy(when_busy="interrupt")
+    async def test_a_body_that_ends_in_the_very_moment_leaves_no_cancellation_behind(
+        self, store: LockStore
+    ) -> None:
+        for delay in (0.0, 0.001, 0.003, 0.01):
+            name, interrupted = self.conversation(), threading.Event()
+
+            def interrupt(name: str = name, done: threading.Event = interrupted) -> None:
+                try:
+                    _visit(store, name, when_busy="interrupt")
+                finally:
+                    done.set()
+
+            with suppress(LockInterrupted):
+                async with store.lock(name, 60, LOOK):
+                    newest = asyncio.create_task(in_thread(interrupt))
+                    await asyncio.sleep(0)
+                    give_up = time.monotonic() + SOON
+                    while len(self.numbers(store, name)) < 2:  # the loop is blocked all the while
+                        assert time.monotonic() < give_up
+                    time.sleep(delay)  # noqa: ASYNC251 - so that the interruption is on its way
+            assert _cancelling() == 0
+            await asyncio.sleep(0)
+            await newest
+
+    @policy(when_busy="interrupt")
+    async def test_an_outer_time_limit_still_works_after_an_interruption(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+
+        async def handle() -> None:
+            with pytest.raises(LockInterrupted):
+                async with store.lock(name, 60, LOOK):
+                    await asyncio.sleep(SOON)
+            await asyncio.sleep(SOON)
+
+        holder = asyncio.ensure_future(asyncio.wait_for(handle(), 0.4))
+        await until(lambda: self.numbers(store, name))
+        await asyncio.sleep(0.02)
+        async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+            pass
+        with pytest.raises(asyncio.TimeoutError):
+            await holder
+
+    if sys.version_info >= (3, 11):
+
+        @policy(when_busy="interrupt")
+        async def test_it_goes_with_time_limits_and_task_groups(self, store: LockStore) -> None:
+            name, went_on = self.conversation(), list[str]()
+
+            async def handle() -> None:
+                async with asyncio.timeout(SOON), asyncio.TaskGroup() as group:
+                    with pytest.raises(LockInterrupted):
+                        async with store.lock(name, 60, LOOK):
+                            await asyncio.sleep(SOON)
+                    group.create_task(asyncio.sleep(0))
+                    went_on.append("out of the lock")
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await asyncio.sleep(SOON)
+                went_on.append("out of the limit")
+
+            holder = asyncio.create_task(handle())
+            await until(lambda: self.numbers(store, name))
+            await asyncio.sleep(0.02)
+            async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+                pass
+            await holder
+            assert went_on == ["out of the lock", "out of the limit"]
+
+        @policy(when_busy="interrupt")
+        async def test_a_cancellation_from_outside_wins(self, store: LockStore) -> None:
+            name = self.conversation()
+            holder = await self.enter(store, name)
+            async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+                pass
+            assert isinstance(await holder.end(), LockInterrupted)
+
+            holder = await self.enter(store, name)
+            newest = await self.line_up(store, name, when_busy="interrupt")
+            holder.task.cancel()  # in the same moment, as like as not
+            await newest.serves()
+            await newest.goes()
+            assert isinstance(await holder.end(), (LockInterrupted, asyncio.CancelledError))
+
+    @policy(when_busy="interrupt")
+    async def test_a_synchronous_holder_only_loses_its_lock(self, store: LockStore) -> None:
+        name, lost = self.conversation(), threading.Event()
+
+        def handle() -> None:
+            with store.lock(name, 60, LOOK) as lock:
+                give_up = time.monotonic() + SOON
+                while not lock.lost:
+                    assert time.monotonic() < give_up
+                    time.sleep(0.01)
+                lost.set()
+                time.sleep(0.1)
+
+        with quiet():
+            holder = asyncio.create_task(in_thread(handle))
+            await until(lambda: self.numbers(store, name))
+            async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+                assert lost.is_set()
+                assert self.numbers(store, name) == [1]
+            await holder
+
+    @policy(when_busy="interrupt")
+    async def test_a_holder_in_another_loop_is_interrupted(self, store: LockStore) -> None:
+        name = self.conversation()
+
+        async def handle() -> None:
+            async with store.lock(name, 60, LOOK):
+                await asyncio.sleep(SOON)
+
+        holder = asyncio.create_task(in_thread(lambda: asyncio.run(handle())))
+        await until(lambda: self.numbers(store, name))
+        async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+            pass
+        with pytest.raises(LockInterrupted):
+            await holder
+
+    @policy(when_busy="interrupt")
+    async def test_a_holder_of_another_store_is_interrupted(self, store: LockStore) -> None:
+        name, other = self.conversation(), self.another(store)
+        holder = await self.enter(store, name)
+        waiter = await self.line_up(store, name)
+        async with other.lock(name, 60, LOOK, when_busy="interrupt"):
+            pass
+        assert isinstance(await holder.end(), LockInterrupted)
+        assert isinstance(await waiter.end(), LockSuperseded)
+        if other is not store:
+            await other.aclose()
+
+    @policy(when_busy="interrupt")
+    async def test_an_issued_ticket_that_is_redeemed_late_is_interrupted(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+        number = await store.take_ticket(name)
+        newest = await self.line_up(store, name, when_busy="interrupt")
+        with pytest.raises(LockInterrupted):
+            async with store.lock(name, 60, LOOK, ticket=number):
+                await asyncio.sleep(SOON)
+        await newest.serves()
+        await newest.goes()
+
+    def test_when_busy_may_be_set_on_the_store(self) -> None:
+        with self.opened() as store:
+            decides = self.guarantees(store).policies
+
+        async def play(_: object, store: LockStore) -> None:
+            name = self.conversation()
+            if not decides:
+                with pytest.raises(LockError, match="when_busy"):
+                    async with store.lock(name):
+                        pytest.fail("the body ran")
+                return
+            holder = await self.enter(store, name)
+            newest = await self.line_up(store, name)
+            assert isinstance(await holder.end(), LockInterrupted)
+            await newest.serves()
+            await newest.goes()
+
+        self.run(play, when_busy="interrupt")
+
+
+def _visit(store: LockStore, name: str, **options: Any) -> None:
+    with store.lock(name, 60, LOOK, **options):
+        pass
+
+
+def _cancelling() -> int:
+    task: Any = asyncio.current_task()
+    return int(task.cancelling()) if sys.version_info >= (3, 11) else 0
