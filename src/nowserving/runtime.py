@@ -179,6 +179,13 @@ class Runtime:
             return False
         return True
 
+    def leave_without_waiting(self, place: Place, outcome: Outcome, lease_end: float) -> None:
+        """Leave for a coroutine that is being closed and so may not wait for anything."""
+        if self.queue.guarantees.suspends:
+            self.leave_in_background(place, outcome, lease_end)
+        else:
+            run_inline(self.queue.leave(place, outcome))
+
     def leave_in_background(self, place: Place, outcome: Outcome, lease_end: float) -> None:
         """Leave from the portal's thread, again and again until it is done or the lease is over."""
         if self._closing and self._portal is None:

@@ -235,7 +235,11 @@ class Turn:
             runtime.heartbeat().discard(lease)
         try:
             never_issued = isinstance(error, (LockBusy, DuplicateMessage, CorruptLock))
-            if not never_issued and runtime.generation == self._generation:
+            if never_issued or runtime.generation != self._generation:
+                return
+            if isinstance(error, GeneratorExit):
+                runtime.leave_without_waiting(lease.place, "abandoned", lease.ends_at)
+            else:
                 await runtime.give_back(lease.place, "abandoned", lease.ends_at, _GRACE)
         finally:
             lease.end()
@@ -268,6 +272,9 @@ class Turn:
         if self._options.auto_renew:
             runtime.heartbeat().discard(lease)
         try:
+            if isinstance(error, GeneratorExit):  # being closed: nothing may be awaited
+                runtime.leave_without_waiting(lease.place, "failed", lease.ends_at)
+                return
             await self._leave(lease, _outcome(lease, error))
         finally:
             lease.end()
