@@ -212,10 +212,10 @@ class Lease:
         """Return why a ticket that is not in line any more is gone."""
         return EXPIRED if time.monotonic() >= self.ends_at else RELEASED
 
-    def look_failed(self, error: LockError) -> None:
+    def look_failed(self, why: str) -> None:
         """The store could not be asked; past the lease that means that the lock is lost."""
         if time.monotonic() >= self.ends_at:
-            self.lose(f"its lease ended while the store could not be asked ({error})")
+            self.lose(f"its lease ended while the store could not be asked ({why})")
 
     def _on_bell(self) -> None:
         # Called by whoever rings, on any thread; what follows belongs on the holder's loop.

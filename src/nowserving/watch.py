@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from nowserving.lease import Lease
     from nowserving.queues.base import TicketQueue
 
+_LAST_ANSWER = 0.1
+"""Seconds past the end of a lease for which an answer that prolongs it is still waited for."""
+
 
 class Watch:
     """The held leases of one event loop; to be used on that loop only.
@@ -68,10 +71,15 @@ class Watch:
         await asyncio.gather(*(self._look_at(lease) for lease in leases if lease in self._leases))
 
     async def _look_at(self, lease: Lease) -> None:
+        # A store that does not answer must not hide that the lease has ended: the look is given
+        # up then, long before the store's own time limit, and the lock counts as lost.
         asked = time.monotonic()
+        patience = max(lease.ends_at - asked, 0.0) + _LAST_ANSWER
         try:
-            standing = await self._queue.stand(lease.place)
+            standing = await asyncio.wait_for(self._queue.stand(lease.place), patience)
+        except asyncio.TimeoutError:
+            lease.look_failed("the store does not answer")
         except LockError as error:
-            lease.look_failed(error)
+            lease.look_failed(str(error))
         else:
             lease.hear(standing, asked)
