@@ -1,0 +1,54 @@
+"""The lock stores as Rasa's own: for the ``lock_store`` section of a bot's ``endpoints.yml``.
+
+``type: nowserving.integrations.rasa.RedisLockStore`` is all that a bot needs. The classes here are
+the stores of nowserving that are also ``rasa.core.lock_store.LockStore``. Nothing else of
+nowserving imports Rasa.
+"""
+
+from __future__ import annotations
+
+import nowserving
+from nowserving import errors
+
+try:
+    import rasa.core.lock_store as theirs
+    import rasa.shared.exceptions as their_errors
+except ImportError as error:
+    raise ImportError(
+        "nowserving.integrations.rasa is for Rasa servers and needs Rasa in this environment "
+        "(pip install rasa, or rasa-pro); everywhere else use the stores of nowserving itself, "
+        f"for example nowserving.RedisLockStore. What failed: {error}",
+        name=error.name,
+    ) from error
+
+__all__ = ["InMemoryLockStore", "RedisLockStore"]
+
+
+def _adopt(ours: type[Exception], parent: type[Exception]) -> None:
+    """Make an error of ours, and all that derives from it, one of Rasa's as well.
+
+    A second family of errors would have to be put in place wherever one of ours is raised, and one
+    place would be forgotten. So ours get a further parent: who catches Rasa's error catches them,
+    who catches ours goes on to, and an error made before is one of Rasa's from now on.
+    """
+    if not issubclass(ours, parent):
+        ours.__bases__ = (*ours.__bases__, parent)
+
+
+_adopt(errors.LockError, theirs.LockError)
+_adopt(errors.ConnectionException, their_errors.ConnectionException)
+_adopt(errors.ConfigurationError, their_errors.RasaException)
+
+# What mypy must overlook: the two `create` differ in what they take. Rasa calls that of its own.
+
+
+class RedisLockStore(nowserving.RedisLockStore, theirs.LockStore):  # type: ignore[misc]
+    """``nowserving.RedisLockStore`` for Rasa; any number of servers and Sanic workers.
+
+    Rasa makes it as ``RedisLockStore(endpoint_config=...)``; the section's keys are the arguments
+    of :class:`nowserving.RedisLockStore`, with ``url`` for ``host``.
+    """
+
+
+class InMemoryLockStore(nowserving.InMemoryLockStore, theirs.LockStore):  # type: ignore[misc]
+    """``nowserving.InMemoryLockStore`` for Rasa: one server with one Sanic worker."""
