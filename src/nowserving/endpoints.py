@@ -57,36 +57,96 @@ class StoreUrl:
 
     Attributes:
         scheme: What comes before ``://``.
-        settings: All the rest, by the name of the setting, as text.
+        settings: All the rest, by the name of the setting, as text; ``endpoints`` is a list, and
+            there when several hosts are named or the scheme is one that has several.
 
     Raises:
         ConfigurationError: If it has no scheme, a bad port, or a parameter twice.
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self.scheme = parts.scheme.lower()
-        if not self.scheme or "://" not in url:
+        self.scheme, separator, rest = url.partition("://")
+        self.scheme = self.scheme.lower()
+        if not self.scheme or not separator:
             raise ConfigurationError(
                 f"{_safe(url)!r} is not a store's URL; write for example memory:// or "
                 "redis://localhost:6379/1"
             )
-        try:
-            port = parts.port
-        except ValueError:
-            raise ConfigurationError(f"{_safe(url)!r} has a port that is not a number") from None
-        found: dict[str, Any] = {
-            "host": parts.hostname,
-            "port": port,
-            "db": parts.path.strip("/") or None,
-            "username": unquote(parts.username) if parts.username else None,
-            "password": unquote(parts.password) if parts.password else None,
+        parts = urlsplit(f"//{rest}")
+        login, _, hosts = parts.netloc.rpartition("@")
+        username, _, password = login.partition(":")
+        path = unquote(parts.path)
+        self.settings: dict[str, Any] = {
+            name: value
+            for name, value in {
+                "username": unquote(username),
+                "password": unquote(password),
+                **self._hosts(hosts, url),
+                **(_PATHS[self.scheme](path) if self.scheme in _PATHS else _database(path)),
+            }.items()
+            if value
         }
-        self.settings = {name: value for name, value in found.items() if value is not None}
         for name, value in parse_qsl(parts.query, keep_blank_values=True):
             if name in self.settings:
                 raise ConfigurationError(f"{_safe(url)!r} says {name!r} twice")
             self.settings[name] = value
+
+    def _hosts(self, text: str, url: str) -> dict[str, Any]:
+        endpoints = [each for each in text.split(",") if each]
+        try:
+            found = [address("host", each, 0) for each in endpoints]
+        except ValueError:
+            raise ConfigurationError(f"{_safe(url)!r} has a port that is not a number") from None
+        if len(found) > 1 or (found and self.scheme in _SEVERAL_HOSTS):
+            return {"endpoints": endpoints}
+        host, port = found[0] if found else ("", 0)
+        return {"host": host, "port": port}
+
+
+def _database(path: str) -> dict[str, str]:
+    return {"db": path.strip("/")}
+
+
+def _service_and_database(path: str) -> dict[str, str]:
+    service, _, db = path.strip("/").partition("/")
+    return {"sentinel_service": service, "db": db}
+
+
+def _socket(path: str) -> dict[str, str]:
+    return {"unix_socket": path}
+
+
+_PATHS = {
+    "redis+sentinel": _service_and_database,
+    "rediss+sentinel": _service_and_database,
+    "redis+unix": _socket,
+    "unix": _socket,
+}
+"""What the path of a URL says, where it is not the number or name of a database."""
+
+_SEVERAL_HOSTS = frozenset({"redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"})
+
+
+def address(name: str, text: object, usual_port: int) -> tuple[str, int]:
+    """Read ``host``, ``host:port`` or ``[IPv6 address]:port``.
+
+    Args:
+        name: The setting's name, for messages.
+        text: The address.
+        usual_port: The port if it names none.
+
+    Raises:
+        ConfigurationError: If it is no address.
+    """
+    # A host without a port must not be taken for a port: "::1" is one address.
+    parts = urlsplit(f"//{text}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not isinstance(text, str) or not host or parts.path or "@" in text:
+        raise ConfigurationError(f"{name}: {text!r} must be written host:port")
+    return host, usual_port if port is None else port
 
 
 def _safe(url: str) -> str:
@@ -133,6 +193,16 @@ def text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} is a {type(value).__name__}; it must be a text")
     return value
+
+
+def addresses(name: str, value: object) -> list[str]:
+    """Read addresses: a list of them, or one text with commas."""
+    found = value.split(",") if isinstance(value, str) else value
+    if not isinstance(found, (list, tuple)) or not found:
+        raise TypeError(f"{name} must be a list of host:port")
+    for each in found:
+        address(name, each.strip() if isinstance(each, str) else each, 0)
+    return [each.strip() for each in found]
 
 
 def whole(name: str, value: object) -> int:

@@ -1,6 +1,5 @@
 """The Redis store: one hash a conversation, Lua verbs, one inbox a session."""
 
-from nowserving.queues.redis.dial import dialler
 from nowserving.queues.redis.queue import RedisQueue
 
-__all__ = ["RedisQueue", "dialler"]
+__all__ = ["RedisQueue"]

@@ -1,43 +1,158 @@
-"""How to reach a Redis: settings into fresh ``redis.asyncio`` connections."""
+"""How to reach a Redis: checked settings into fresh, connected ``redis.asyncio`` connections."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from typing import TYPE_CHECKING, Any
+import ssl
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis
+from redis import exceptions
 from redis.asyncio import connection
 
+from nowserving.queues.redis.outage import Outage
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from nowserving.queues.redis.wire import Dialable
+Node = tuple[str, int]
+"""A server's host and port."""
 
-_RESP2 = {} if redis.VERSION[0] < 5 else {"protocol": 2}  # noqa: PLR2004 - 4.x speaks only that
+RESP2: dict[str, Any] = {} if redis.VERSION[0] < 5 else {"protocol": 2}  # noqa: PLR2004
+"""What makes redis-py speak the protocol that wires parse; 4.x speaks no other."""
 
 
-def dialler(
-    settings: dict[str, Any], tls: dict[str, Any] | None, timeout: float
-) -> Callable[[], Dialable]:
-    """Return a function that makes a fresh, unconnected connection.
+class Server(NamedTuple):
+    """One server to talk to, however it is found.
+
+    Attributes:
+        connect: Returns a connection that is connected, authenticated and on its database.
+        outage: Whether it serves.
+        timeout: Seconds for a connection with its handshake.
+    """
+
+    connect: Callable[[], Awaitable[Any]]
+    outage: Outage
+    timeout: float
+
+    @property
+    def where(self) -> str:
+        """The server's address for messages."""
+        return self.outage.where
+
+
+class Dialler:
+    """Makes connections that differ in nothing but their address.
 
     Args:
-        settings: Host, port, database, user and password.
-        tls: Certificate settings for TLS; None for plain TCP.
-        timeout: Seconds for connecting.
+        settings: Database, user and password, certificates: what redis-py's connection takes.
+        kind: The connection's class.
+        timeout: Seconds within which a call must be answered; a connection gets half of them,
+            so that a second one can be tried in time.
     """
-    settings = {
-        **settings,
-        **(tls or {}),
-        **_RESP2,
-        "socket_connect_timeout": timeout,
-        # A wire has its own deadlines; a timer at every read would be paid for nothing.
-        "socket_timeout": None,
-        "socket_keepalive": True,
-        "socket_keepalive_options": _KEEPALIVE,
-    }
-    cls: Any = connection.Connection if tls is None else connection.SSLConnection
-    return lambda: cls(**settings)
+
+    def __init__(
+        self, settings: Mapping[str, Any], kind: type[connection.AbstractConnection], timeout: float
+    ) -> None:
+        self.kind = kind
+        self.timeout = timeout / 2
+        self._password = settings.get("password")
+        self._settings = {
+            **settings,
+            **RESP2,
+            "decode_responses": True,
+            "socket_connect_timeout": self.timeout,
+            # A wire has its own deadlines; a timer at every read would be paid for nothing.
+            "socket_timeout": None,
+        }
+        if not issubclass(kind, connection.UnixDomainSocketConnection):
+            self._settings["socket_keepalive"] = True
+            self._settings["socket_keepalive_options"] = _KEEPALIVE
+
+    async def connect(self, **address: object) -> Any:  # noqa: ANN401 - redis-py's connection
+        """Return a fresh connection that stands.
+
+        Args:
+            **address: ``host`` and ``port``, or ``path``.
+
+        Raises:
+            Exception: Whatever redis-py raises; no password is in its message.
+        """
+        fresh: Any = self.kind(**{**self._settings, **address})
+        try:
+            await fresh.connect()
+        except BaseException as error:
+            hang_up(fresh)  # cancelled in its handshake, redis-py leaves it open
+            if isinstance(error, exceptions.RedisError):
+                clean = self._without_secrets(str(error))
+                if clean != str(error):
+                    raise exceptions.ConnectionError(clean) from None
+            raise
+        return fresh
+
+    def server(self, where: str, **address: object) -> Server:
+        """Return the server at an address.
+
+        Args:
+            where: The address for messages.
+            **address: As for :meth:`connect`.
+        """
+        return Server(lambda: self.connect(**address), Outage(where), self.timeout)
+
+    def _without_secrets(self, text: str) -> str:
+        # A server that has AUTH renamed quotes the arguments of what it does not know.
+        text = text.partition(", with args beginning with")[0]
+        return text.replace(self._password, "***") if self._password else text
+
+
+def hang_up(used: Any) -> None:  # noqa: ANN401 - redis-py's connection
+    """Drop a redis-py connection's socket without waiting for anything."""
+    writer = used._writer  # noqa: SLF001 - see wire.py
+    if writer is not None:
+        writer.transport.abort()
+        used._reader = used._writer = None  # noqa: SLF001 - it warns of open streams otherwise
+
+
+_HOPELESS = (
+    exceptions.AuthenticationError,
+    exceptions.AuthenticationWrongNumberOfArgsError,
+    exceptions.NoPermissionError,
+    ssl.SSLError,
+)
+_PASSING = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""The server hung up in the middle of a handshake: it may be about to restart."""
+
+_NOBODY_THERE = (ConnectionRefusedError, FileNotFoundError, socket.gaierror)
+
+
+def is_hopeless(error: BaseException) -> bool:
+    """Return whether another attempt to connect would end just so.
+
+    True for credentials that are refused, certificates that are not trusted, and whatever else
+    than a broken connection a credential provider raises.
+    """
+    if not isinstance(error, (OSError, exceptions.RedisError, asyncio.TimeoutError)):
+        return True
+    causes = _causes(error)
+    return any(isinstance(cause, _HOPELESS) for cause in causes) and not any(
+        isinstance(cause, _PASSING) for cause in causes
+    )
+
+
+def is_nobody_there(error: BaseException) -> bool:
+    """Return whether nobody listens at the address, as against not answering in time."""
+    return any(isinstance(cause, _NOBODY_THERE) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    # redis-py wraps what the socket said.
+    found: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and at not in found:
+        found.append(at)
+        at = at.__cause__ or at.__context__
+    return found
 
 
 def _keepalive() -> dict[int, int]:

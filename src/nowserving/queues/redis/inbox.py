@@ -3,6 +3,12 @@
 A push can be lost (the connection breaks, an ACL denies it), so nobody relies on one: a waiter
 looks for itself every ``wait_time_in_seconds``. After each (re)connection every bell is rung,
 since whatever was pushed in between was pushed to nobody.
+
+A subscription can also be dead without a word: the network forgot it, or in a cluster its node is
+cut off from the others. So when a look finds a ticket served of which no push told, the inbox is
+checked with a ``PING``. On one server the push comes before the ``PONG``: the script that served
+the ticket wrote it there before the look was answered. No ``PONG``, or several misses in a row
+although it comes, and the inbox subscribes anew, in a cluster at the next node.
 """
 
 from __future__ import annotations
@@ -12,96 +18,143 @@ import logging
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from redis import exceptions
-
 from nowserving.queues.redis.replies import parse_standing
-from nowserving.queues.redis.wire import Wire
+from nowserving.queues.redis.uplink import Uplink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from nowserving.queues.redis.wire import Dialable
-    from nowserving.standing import Place
+    from nowserving.queues.redis.dial import Server
+    from nowserving.queues.redis.place import RedisPlace
 
 logger = logging.getLogger(__name__)
 
-_FIRST_DELAY, _LONGEST_DELAY = 0.05, 2.0
+_PONG_WITHIN = 2.0
+"""Seconds for the answer to a ``PING``; the session's own patience if that is less."""
+
+_MANY_MISSES = 3
 
 
 class Inbox:
     """The subscription of one event loop.
 
     Args:
-        dial: Makes a fresh, unconnected ``redis.asyncio`` connection.
+        server: Where to subscribe.
         channel: The channel to listen to.
-        timeout: Seconds for a connection attempt.
+
+    Attributes:
+        resubscribed: How often a subscription was given up because pushes did not come.
     """
 
-    def __init__(self, dial: Callable[[], Dialable], channel: str, timeout: float) -> None:
+    def __init__(self, server: Server, channel: str) -> None:
         self._loop = asyncio.get_running_loop()
-        self._make_connection = dial
         self._channel = channel
-        self._timeout = timeout
-        self._places: WeakValueDictionary[str, Place] = WeakValueDictionary()
-        self._wire: Wire | None = None
-        self._dialling: asyncio.Task[None] | None = None
+        self._places: WeakValueDictionary[str, RedisPlace] = WeakValueDictionary()
+        self._patience = min(_PONG_WITHIN, server.timeout)
+        self._check: asyncio.TimerHandle | None = None
+        self._suspect: RedisPlace | None = None
+        self._misses = 0
+        self._told_denied = self._told_silent = False
         self._closed = False
+        self.resubscribed = 0
+        self._uplink = Uplink(
+            server,
+            on_reply=self._arrive,
+            on_up=self._subscribe,
+            on_lost=self._lost,
+            on_failure=self._not_connected,
+            wanted=lambda: not self._closed,
+        )
 
-    def expect(self, place: Place) -> None:
+    def expect(self, place: RedisPlace) -> None:
         """Ring this place's bell when there is news of it, for as long as the place lives."""
         self._places[place.owner] = place
 
     def open(self) -> None:
         """Subscribe in the background unless that is done or under way."""
-        if self._wire is None and self._dialling is None and not self._closed:
-            self._dialling = self._loop.create_task(self._keep_dialling())
-            self._dialling.add_done_callback(self._dialled)
+        self._uplink.dial()
 
     def close(self) -> None:
         """Unsubscribe by hanging up."""
         self._closed = True
-        if self._dialling is not None:
-            self._dialling.cancel()
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
+        self._calm()
+        self._uplink.close()
 
-    async def _keep_dialling(self) -> None:
-        delay = _FIRST_DELAY
-        while not self._closed:
-            wire = Wire(self._arrive, self._lost)
-            try:
-                await wire.dial(self._make_connection(), self._timeout)
-            except (OSError, exceptions.RedisError, asyncio.TimeoutError) as error:
-                logger.debug("No subscription to %s yet: %r", self._channel, error)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, _LONGEST_DELAY)
-            else:
-                self._wire = wire
-                wire.send(("SUBSCRIBE", self._channel))
-                return
-
-    def _dialled(self, task: asyncio.Task[None]) -> None:
-        self._dialling = None
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("The subscription to %s failed", self._channel, exc_info=task.exception())
+    def doubt(self, place: RedisPlace) -> None:
+        """Check the subscription: this place is served, and was not told so."""
+        wire = self._uplink.wire
+        if wire is None or self._check is not None:
+            place.overdue = False  # one suspect at a time is enough
+            return
+        self._suspect = place
+        self._check = self._loop.call_later(self._patience, self._give_up)
+        wire.send(("PING",))
 
     def _arrive(self, reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
         if not isinstance(reply, list):
-            logger.warning("Redis denies the subscription to %s: %s", self._channel, reply)
+            self._denied(reply)
         elif reply[0] == "message":
+            self._misses = 0
             owner, _, text = reply[2].partition(" ")
             place = self._places.get(owner)
             if place is not None:
+                place.overdue = False
                 place.ring(parse_standing(text))
+        elif reply[0] == "pong":
+            self._checked()
         elif reply[0] == "subscribe":
             self._ring_all()
 
-    def _lost(self, error: Exception | None) -> None:
+    def _checked(self) -> None:
+        suspect = self._suspect
+        self._calm()
+        if suspect is not None and suspect.overdue:
+            suspect.overdue = False
+            self._misses += 1
+            if self._misses >= _MANY_MISSES:
+                self._misses = 0
+                self._give_up()
+
+    def _give_up(self) -> None:
+        self._calm()
+        wire = self._uplink.wire
+        if wire is None:
+            return
+        self.resubscribed += 1
+        if not self._told_silent:
+            self._told_silent = True
+            logger.warning(
+                "Redis does not push wake-ups to %s: subscribing anew. Until they come, waiters "
+                "look every wait_time_in_seconds. If this stays so, look whether the user may "
+                "PUBLISH to that channel.",
+                self._channel,
+            )
+        wire.abort(asyncio.TimeoutError("no push and no answer"))
+
+    def _calm(self) -> None:
+        if self._check is not None:
+            self._check.cancel()
+        self._check = self._suspect = None
+
+    def _denied(self, reply: object) -> None:
+        if not self._told_denied:
+            self._told_denied = True
+            logger.warning(
+                "Redis denies the subscription to %s, so waiters only look: %s",
+                self._channel,
+                reply,
+            )
+
+    def _subscribe(self) -> None:
+        if self._uplink.wire is not None:
+            self._uplink.wire.send(("SUBSCRIBE", self._channel))
+
+    def _not_connected(self, error: BaseException) -> None:
+        logger.debug("No subscription to %s yet: %r", self._channel, error)
+
+    def _lost(self, error: BaseException) -> None:
         logger.debug("The subscription to %s is gone: %r", self._channel, error)
-        self._wire = None
+        self._calm()
         self._ring_all()
-        self.open()
+        self._uplink.dial()
 
     def _ring_all(self) -> None:
         for place in list(self._places.values()):

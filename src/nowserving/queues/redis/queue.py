@@ -6,29 +6,33 @@ import asyncio
 import hashlib
 import itertools
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nowserving.errors import LockError, StoreClosed
-from nowserving.identity import nonce, on_fork
+from nowserving.identity import on_fork
 from nowserving.queues.base import Guarantees
-from nowserving.queues.redis.inbox import Inbox
+from nowserving.queues.redis import memory
+from nowserving.queues.redis.link import Link
+from nowserving.queues.redis.place import RedisPlace
+from nowserving.queues.redis.replicas import Replicas
 from nowserving.queues.redis.replies import (
     MICROSECONDS,
     parse_departure,
+    parse_glance,
     parse_line,
     parse_standing,
 )
 from nowserving.queues.redis.script import load_script
-from nowserving.queues.redis.session import Session
-from nowserving.standing import NOT_ISSUED, Departure, Place, State
+from nowserving.queues.redis.session import Terms
+from nowserving.standing import NOT_ISSUED, Departure, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from nowserving.lock import TicketLock
-    from nowserving.queues.redis.session import Call
-    from nowserving.queues.redis.wire import Dialable
-    from nowserving.standing import Admission, Line, Outcome, Standing
+    from nowserving.queues.redis.topology import Topology
+    from nowserving.standing import Admission, Glance, Line, Outcome, Place, Standing
 
 _NONE = "-"
 _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
@@ -38,64 +42,17 @@ _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
 _inherited: list[object] = []
 
 
-class _Link:
-    """All that one event loop has of one Redis: a command connection and an inbox."""
-
-    def __init__(self, queue: RedisQueue) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.nonce = nonce()
-        self.counter = itertools.count()
-        # Renewals have a connection of their own: a slow answer to somebody's take must not
-        # cost others their leases.
-        self.session, self.heartbeat = (
-            Session(queue.dial, load_script(), queue.header, queue.timeout, queue.where)
-            for _ in range(2)
-        )
-        self.inbox = Inbox(queue.dial, queue.channel_prefix + self.nonce, queue.timeout)
-        self.inbox.open()
-        self._farewell = self._close_with_the_loop()
-
-    async def open(self) -> None:
-        """Have the loop close this link when it is shut down, as ``asyncio.run`` does."""
-        await self._farewell.__anext__()
-
-    async def _close_with_the_loop(self) -> AsyncGenerator[None, None]:
-        # A loop closes its started async generators before it stops: the one hook that
-        # asyncio has for "this loop ends now", while transports can still be closed.
-        try:
-            yield
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Hang up; called on the link's own loop."""
-        self.session.close()
-        self.heartbeat.close()
-        self.inbox.close()
-
-    async def aclose(self) -> None:
-        """Hang up and take the hook out of the loop."""
-        self.close()
-        await self._farewell.aclose()
-
-
-class _RedisPlace(Place):
-    """A place that remembers its take, so that a leave knows whether anything was ever sent."""
-
-    def __init__(self, conversation_id: str, link: _Link) -> None:
-        super().__init__(conversation_id, f"{link.nonce}.{next(link.counter)}")
-        self.link = link
-        self.take: Call | None = None
-
-
 class RedisQueue:
     """Lines in one Redis.
 
     Args:
-        dial: Makes a fresh, unconnected ``redis.asyncio`` connection.
+        topology: Where the records are, and how to reach them.
         key_prefix: What every key and channel begins with, its own separator included.
         timeout: Seconds within which every verb is answered or raises ``StoreUnavailable``.
-        where: The server's address for messages; holds no password.
+        min_replicas: How many replicas shall confirm a take before it counts; 0 asks none.
+
+    Attributes:
+        replicas: How often ``min_replicas`` was not reached; None when nobody asked for it.
     """
 
     guarantees = Guarantees(
@@ -109,22 +66,23 @@ class RedisQueue:
     )
 
     def __init__(
-        self, dial: Callable[[], Dialable], *, key_prefix: str, timeout: float, where: str
+        self, topology: Topology, *, key_prefix: str, timeout: float, min_replicas: int = 0
     ) -> None:
-        self.dial = dial
         self.timeout = timeout
-        self.where = where
-        self.channel_prefix = f"{key_prefix}inbox:"
+        self.replicas = Replicas(min_replicas, timeout) if min_replicas else None
+        self._topology = topology
+        self._terms = Terms(load_script(), self._header, timeout, self.replicas)
+        self._channel_prefix = f"{key_prefix}inbox:"
         self._key_prefix = key_prefix.encode()
         self._highest_token = 0
+        self._memory_judged = False
         self._closed = False
-        self._links: dict[asyncio.AbstractEventLoop, _Link] = {}
+        self._links: dict[asyncio.AbstractEventLoop, Link] = {}
         self._nonces: set[str] = set()
         on_fork(self)
 
-    def header(self) -> tuple[Any, ...]:
-        """Return what every script call begins with (``dispatch.lua``)."""
-        return (self._highest_token, self.channel_prefix)
+    def _header(self) -> tuple[Any, ...]:
+        return (self._highest_token, self._channel_prefix)
 
     def key(self, conversation_id: str) -> bytes:
         """Return the key of a conversation's record; the braces keep it in one cluster slot."""
@@ -133,7 +91,7 @@ class RedisQueue:
     def place(self, conversation_id: str) -> Place:
         """Return a fresh, unissued place, to be used on the running loop."""
         link = self._link()
-        place = _RedisPlace(conversation_id, link)
+        place = RedisPlace(conversation_id, link.owner())
         link.inbox.expect(place)
         return place
 
@@ -163,16 +121,36 @@ class RedisQueue:
             args = ("take", place.owner, lifetime, flags, policy, limit, message, "0")
             again = (*args[:-1], "1")
         call = self._link().session.call(self.key(place.conversation_id), args, again)
-        if isinstance(place, _RedisPlace):
+        if isinstance(place, RedisPlace):
             place.take = call
         standing = self._read(await call.future)
         place.number = standing.number
+        if standing.state is State.WAITING and isinstance(place, RedisPlace):
+            place.overdue = True
         return standing
 
     async def stand(self, place: Place) -> Standing:
         """Tell where a ticket stands (``stand.lua``); looks made together travel together."""
-        call = self._link().session.call(*self._stand(place, 0), lazy=True)
-        return self._read(await call.future)
+        link = self._link()
+        call = link.session.call(*self._stand(place, 0), lazy=True)
+        standing = self._read(await call.future)
+        if standing.state is State.SERVED and isinstance(place, RedisPlace) and place.overdue:
+            link.inbox.doubt(place)
+        return standing
+
+    async def look(self, conversation_id: str, places: Sequence[Place]) -> Glance:
+        """Tell what is new of many tickets of one line (``look.lua``)."""
+        link = self._link()
+        asked = itertools.chain.from_iterable((place.number, place.owner) for place in places)
+        call = link.session.call(self.key(conversation_id), ("look", *asked), lazy=True)
+        glance = parse_glance(await call.future)
+        for place in places:
+            news = glance.news.get(place.number)
+            if news is not None and news.state is State.SERVED:
+                self._highest_token = max(self._highest_token, news.token)
+                if isinstance(place, RedisPlace) and place.overdue:
+                    link.inbox.doubt(place)
+        return glance
 
     async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing | LockError]:
         """Give each place its lifetime anew (``stand.lua``), in shared round trips."""
@@ -191,7 +169,7 @@ class RedisQueue:
 
     async def leave(self, place: Place, outcome: Outcome) -> Departure:
         """Give the ticket back (``leave.lua``)."""
-        if place.number == NOT_ISSUED and isinstance(place, _RedisPlace):
+        if place.number == NOT_ISSUED and isinstance(place, RedisPlace):
             take = place.take
             if take is None or (take.future.done() and not take.sent):
                 return Departure(left=False, someone_waiting=False)
@@ -239,17 +217,17 @@ class RedisQueue:
 
     async def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record, by ``SCAN``."""
-        prefix = len(self._key_prefix) + 1
-        cursor = "0"
-        while True:
-            match = self._key_prefix + b"{*}"
-            args = ("SCAN", cursor, "MATCH", match, "COUNT", 500, "TYPE", "hash")
-            cursor, keys = await self._link().session.call(b"", args).future
-            for key in keys:
-                raw = key.encode("utf-8", "surrogateescape")[prefix:-1]
-                yield raw.decode("utf-8", "surrogatepass")
-            if cursor == "0":
-                return
+        match = self._key_prefix + b"{*}"
+        for shard in await self._link().session.shards():
+            cursor = "0"
+            while True:
+                args = ("SCAN", cursor, "MATCH", match, "COUNT", 500, "TYPE", "hash")
+                cursor, keys = await shard.call(b"", args).future
+                for key in keys:
+                    raw = key.encode("utf-8", "surrogateescape")
+                    yield raw[len(self._key_prefix) + 1 : -1].decode("utf-8", "surrogatepass")
+                if cursor == "0":
+                    break
 
     async def close(self) -> None:
         """Close every loop's connections; those of other loops on their own threads."""
@@ -268,7 +246,7 @@ class RedisQueue:
         self._links = {}
         self._nonces = set()
 
-    def _link(self) -> _Link:
+    def _link(self) -> Link:
         loop = asyncio.get_running_loop()
         link = self._links.get(loop)
         if link is not None:
@@ -278,18 +256,16 @@ class RedisQueue:
             raise StoreClosed(msg)
         for other in [other for other in self._links if other.is_closed()]:
             del self._links[other]
-        link = self._links[loop] = _Link(self)
+        link = self._links[loop] = Link(self._topology, self._terms, self._channel_prefix)
         self._nonces.add(link.nonce)
-        self._open(link)
+        if not self._memory_judged:
+            self._memory_judged = True
+            loop.call_soon(self._judge_memory, link)  # behind the call that is about to be made
         return link
 
-    @staticmethod
-    def _open(link: _Link) -> None:
-        # It suspends nowhere, so one step runs it; `place` and `take` must not wait for it.
-        try:
-            link.open().send(None)
-        except StopIteration:
-            return
+    def _judge_memory(self, link: Link) -> None:
+        answer = link.session.call(b"", memory.QUESTION).future
+        answer.add_done_callback(partial(memory.judge, self._topology.where))
 
     async def _call(self, conversation_id: str, *args: Any) -> Any:  # noqa: ANN401
         return await self._link().session.call(self.key(conversation_id), args).future

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nowserving.errors import CorruptLock, LockError, StoreUnavailable
-from nowserving.standing import NOT_ISSUED, Departure, Line, LineTicket, Standing, State
+from nowserving.standing import NOT_ISSUED, Departure, Glance, Line, LineTicket, Standing, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,16 @@ def parse_standing(text: str) -> Standing:
     if state is State.DUPLICATE:
         return Standing(state, detail=fields[1])
     return Standing(state, int(fields[1]) if len(fields) > 1 else NOT_ISSUED)
+
+
+def parse_glance(reply: Sequence[str]) -> Glance:
+    """Read what ``look.lua`` says."""
+    standings = (parse_standing(text) for text in reply[2:])
+    return Glance(
+        serving=int(reply[0]),
+        blocked_for=int(reply[1]) / MICROSECONDS,
+        news={standing.number: standing for standing in standings},
+    )
 
 
 def parse_departure(text: str) -> Departure:

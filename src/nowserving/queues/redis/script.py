@@ -13,6 +13,7 @@ _ORDER = (
     "take",
     "redeem",
     "stand",
+    "look",
     "leave",
     "line",
     "save",

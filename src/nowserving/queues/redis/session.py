@@ -1,9 +1,13 @@
-"""One event loop's conversation with Redis: calls in order, shared round trips, deadlines.
+"""One event loop's conversation with one Redis: calls in order, shared round trips, deadlines.
 
 Whatever is asked for while a round trip is in flight goes out together in the next one, as one
 script call. A call that finds nothing in flight goes out at once, in its caller's own iteration
 of the loop. One flight at a time over one connection keeps the order in which the calls were
 made, which is the order in which ``lock()`` was entered.
+
+A flight is a list of groups. A group is what one command carries: all calls of the flight here,
+those of one conversation in a cluster (``node.py``). Whatever Redis refuses, it refuses a group
+of, so nobody overtakes within a conversation when the group is sent again.
 
 What can go wrong with a call, and what happens then:
 
@@ -11,116 +15,101 @@ What can go wrong with a call, and what happens then:
   is not sent any more.
 * The connection breaks with the call in flight: nobody knows whether it arrived. It is sent again
   over the next connection in the form for repetition; every verb finds what it did before.
-* Redis does not answer: at its deadline the call fails with ``StoreUnavailable``. A flight that
-  is late takes its connection with it, since its replies could no longer be told apart.
-* The loop is shut down (``asyncio.run`` cancels every task): there is no task here while the
-  connection stands. If one was just dialling and somebody still waits, dialling starts again.
+* Redis does not answer: after half of the time the connection is taken for dead and another one
+  tried, which after a failover leads elsewhere. At its deadline the call fails with
+  ``StoreUnavailable``. A flight that is late takes its connection with it, since its replies
+  could no longer be told apart.
+* Redis can't serve now (it loads its data, it is a replica by now): the call is sent again, over
+  a new connection, until its deadline.
+* Redis can't be reached: dialling goes on until the deadline. Where nobody ever listened it is
+  given up after a second: that is a wrong address, not an outage.
 * The process is paused: on waking, late deadlines fire first; nothing is decided from old news.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hiredis
-from redis import exceptions
 
 from nowserving.errors import LockError, StoreClosed, StoreUnavailable
+from nowserving.queues.redis.call import Call
+from nowserving.queues.redis.dial import is_hopeless, is_nobody_there
+from nowserving.queues.redis.outage import told
 from nowserving.queues.redis.replies import error_of
-from nowserving.queues.redis.wire import Wire
+from nowserving.queues.redis.uplink import FIRST_DELAY, Uplink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from nowserving.queues.redis.dial import Server
+    from nowserving.queues.redis.replicas import Replicas
     from nowserving.queues.redis.script import Script
-    from nowserving.queues.redis.wire import Dialable
-
-logger = logging.getLogger(__name__)
 
 MAX_BATCH = 500
 """Verbs in one round trip: some 2 ms of Redis at the most."""
 
-_FIRST_DELAY, _LONGEST_DELAY = 0.02, 1.0
+_GRACE = 1.0
+"""Seconds for which a server that was never there is looked for."""
 
-_TRANSIENT = ("LOADING", "BUSY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "READONLY")
-"""Error codes that pass by themselves: a restart or a failover is going on."""
-
-_HOPELESS = (
-    exceptions.AuthenticationError,
-    exceptions.NoPermissionError,
-    exceptions.AuthenticationWrongNumberOfArgsError,
+_TRANSIENT = (
+    "LOADING",
+    "BUSY",
+    "MASTERDOWN",
+    "TRYAGAIN",
+    "CLUSTERDOWN",
+    "READONLY",
+    "ERR max number of clients",
 )
+"""What passes by itself: a restart or a failover is going on, or too many are connected."""
 
 
-class Call:
-    """One verb (or one plain command) on its way.
+class Terms(NamedTuple):
+    """What all sessions of a queue agree on.
 
     Attributes:
-        key: The record's key; empty for a plain command.
-        args: The verb and its arguments, as they are sent.
-        again: The arguments to send when an earlier attempt may have arrived.
-        future: Gets the reply or the error.
-        deadline: When it fails, on the loop's clock.
-        sent: Whether it was ever written to a connection.
-        repeated: Whether an earlier attempt may have arrived, its reply lost.
-    """
-
-    __slots__ = ("again", "args", "deadline", "future", "key", "repeated", "sent")
-
-    def __init__(
-        self,
-        key: bytes,
-        args: tuple[Any, ...],
-        again: tuple[Any, ...],
-        future: asyncio.Future[Any],
-        deadline: float,
-    ) -> None:
-        self.key = key
-        self.args = args
-        self.again = again
-        self.future = future
-        self.deadline = deadline
-        self.sent = False
-        self.repeated = False
-
-    def fail(self, error: BaseException) -> None:
-        """Give up, unless the caller has gone already."""
-        if not self.future.done():
-            self.future.set_exception(error)
-
-
-class Session:
-    """The command connection of one event loop.
-
-    Args:
-        dial: Makes a fresh, unconnected ``redis.asyncio`` connection.
         script: The verbs.
         header: Returns what every script call begins with (``dispatch.lua``).
         timeout: Seconds within which every call is answered or fails.
-        where: The server's address, for messages.
+        replicas: Whom to wait for after a take; None for nobody.
     """
 
-    def __init__(
-        self,
-        dial: Callable[[], Dialable],
-        script: Script,
-        header: Callable[[], tuple[Any, ...]],
-        timeout: float,
-        where: str,
-    ) -> None:
+    script: Script
+    header: Callable[[], tuple[Any, ...]]
+    timeout: float
+    replicas: Replicas | None = None
+
+
+class Session:
+    """The command connection of one event loop to one server.
+
+    Args:
+        server: The server.
+        terms: How calls travel.
+    """
+
+    def __init__(self, server: Server, terms: Terms) -> None:
         self._loop = asyncio.get_running_loop()
-        self._make_connection = dial
-        self._script = script
-        self._header = header
-        self._timeout = timeout
-        self._where = where
-        self._wire: Wire | None = None
-        self._dialling: asyncio.Task[None] | None = None
+        self._server = server
+        self._outage = server.outage
+        self._terms = terms
+        self._uplink = Uplink(
+            server,
+            on_reply=self._arrive,
+            on_up=self._depart,
+            on_lost=self._lost,
+            on_failure=self._not_connected,
+            wanted=lambda: bool(self._waiting),
+        )
         self._waiting: deque[Call] = deque()
-        self._flight: list[Call] = []
+        self._flight: deque[list[Call]] = deque()
+        self._refused: list[Call] = []  # of this flight, to be sent again after it
+        self._held: list[Any] | None = None  # replies that wait for the replicas'
+        self._must_load = False
+        self._pause = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
         self._last_error: BaseException | None = None
         self._closed = False
@@ -144,51 +133,58 @@ class Session:
                 whose timers fire together, share one round trip.
             timeout: Seconds until it fails; the session's own by default.
         """
-        deadline = self._loop.time() + (self._timeout if timeout is None else timeout)
-        call = Call(key, args, again or args, self._loop.create_future(), deadline)
+        loop = self._loop
+        timeout = self._terms.timeout if timeout is None else timeout
+        call = Call(key, args, again or args, loop.create_future(), loop.time(), timeout)
+        self.push(call, lazy=lazy)
+        return call
+
+    def push(self, call: Call, *, lazy: bool = False) -> None:
+        """Send a call behind all others."""
         if self._closed:
             call.fail(StoreClosed("The lock store is closed."))
-            return call
+            return
         self._waiting.append(call)
-        if self._wire is None:
-            self._dial()
+        if self._uplink.wire is None:
+            self._uplink.dial()
         elif lazy:
             self._loop.call_soon(self._depart)
         else:
             self._depart()
-        if self._watchdog is None or deadline < self._watchdog.when():
-            self._watch(deadline)
-        return call
+        if self._watchdog is None or call.doubt < self._watchdog.when():
+            self._watch(call.doubt)
+
+    async def shards(self) -> list[Session]:
+        """Return the sessions that together reach every record."""
+        return [self]
 
     def close(self) -> None:
         """Close the connection; calls under way fail with ``StoreClosed``."""
         self._closed = True
-        for call in (*self._flight, *self._waiting):
+        for call in self._under_way():
             call.fail(StoreClosed("The lock store was closed while a call was under way."))
-        self._flight, self._waiting = [], deque()
+        self._flight, self._waiting, self._refused = deque(), deque(), []
         if self._watchdog is not None:
             self._watchdog.cancel()
-        if self._dialling is not None:
-            self._dialling.cancel()
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
+        self._uplink.close()
 
     # Flights
 
     def _depart(self) -> None:
-        if self._flight or self._wire is None:
+        wire = self._uplink.wire
+        if self._flight or wire is None:
             return
         batch = self._next_batch()
         if not batch:
             return
-        self._flight = batch
         for call in batch:
             call.sent = True
-        if batch[0].key:
-            self._wire.send(self._script_call(batch, "EVALSHA", self._script.sha))
-        else:
-            self._wire.send(batch[0].args)
+        commands = self._pack(batch)
+        replicas = self._terms.replicas
+        if replicas is not None and batch[0].key and replicas.concern(batch):
+            commands.append(replicas.command)
+            self._held = []
+        wire.send(*commands)
 
     def _next_batch(self) -> list[Call]:
         batch: list[Call] = []
@@ -196,7 +192,7 @@ class Session:
         while waiting and len(batch) < MAX_BATCH:
             call = waiting[0]
             if call.future.done():  # cancelled: whoever cancels a take leaves by its owner
-                waiting.popleft()
+                waiting.popleft().drop()
             elif call.key or not batch:
                 batch.append(waiting.popleft())
                 if not call.key:  # a plain command travels alone
@@ -205,128 +201,158 @@ class Session:
                 break
         return batch
 
-    def _script_call(self, batch: list[Call], command: str, script: str) -> tuple[Any, ...]:
-        parts: list[Any] = [command, script, len(batch)]
-        parts.extend([call.key for call in batch])
-        parts.extend(self._header())
-        for call in batch:
+    def _pack(self, batch: list[Call]) -> list[tuple[Any, ...]]:
+        """Return the commands for a batch, and note in the flight who gets their replies."""
+        self._flight.append(batch)
+        return [self._script_call(batch) if batch[0].key else batch[0].args]
+
+    def _script_call(self, group: list[Call]) -> tuple[Any, ...]:
+        if self._must_load:
+            self._must_load = False
+            parts: list[Any] = ["EVAL", self._terms.script.source, len(group)]
+        else:
+            parts = ["EVALSHA", self._terms.script.sha, len(group)]
+        parts.extend([call.key for call in group])
+        parts.extend(self._terms.header())
+        for call in group:
             parts.append(call.args[0])
             parts.append(len(call.args) - 1)
             parts.extend(call.args[1:])
         return tuple(parts)
 
     def _arrive(self, reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
+        if self._held is None:
+            self._land(reply)
+            return
+        self._held.append(reply)
+        if len(self._held) > len(self._flight) and self._terms.replicas is not None:
+            *replies, confirmed = self._held
+            self._held = None
+            self._terms.replicas.note(confirmed)
+            for held in replies:
+                self._land(held)
+
+    def _land(self, reply: Any) -> None:  # noqa: ANN401
         flight = self._flight
         if not flight:
             return
+        group = flight.popleft()
         if isinstance(reply, hiredis.ReplyError):
-            self._refused(flight, reply)
+            self._refuse(group, str(reply))
+        elif group:
+            self._deliver(group, reply)
+        if not flight:
+            self._landed()
+
+    def _deliver(self, group: list[Call], reply: Any) -> None:  # noqa: ANN401
+        if self._outage.since is not None:
+            self._outage.end()
+        if not group[0].key:
+            group[0].answer(reply)
             return
-        self._flight = []
-        self._last_error = None
-        retry: list[Call] = []
-        for call, result in zip(flight, reply if flight[0].key else (reply,), strict=True):
-            if call.key and type(result) is str and result.startswith("!"):
-                if any(code in result for code in _TRANSIENT):
-                    retry.append(call)
-                else:
-                    call.fail(error_of(result[1:], call.key.decode("utf-8", "backslashreplace")))
-            elif not call.future.done():
-                call.future.set_result(result)
-        if retry:
-            self._repeat(retry)
+        for call, result in zip(group, reply, strict=True):
+            if type(result) is not str or not result.startswith("!"):
+                call.answer(result)
+            elif any(code in result for code in _TRANSIENT):
+                self._send_again([call], hiredis.ReplyError(result[1:]), FIRST_DELAY)
+            else:
+                call.fail(error_of(result[1:], call.key.decode("utf-8", "backslashreplace")))
+
+    def _refuse(self, group: list[Call], text: str) -> None:
+        error = hiredis.ReplyError(text)
+        if text.startswith("NOSCRIPT"):
+            # Restarted or flushed: nothing of the group ran. Sending the source loads it again.
+            self._must_load = True
+            self._send_again(group, error)
+        elif text.startswith(_TRANSIENT):
+            self._send_again(group, error, FIRST_DELAY)
+        else:
+            self._last_error = error
+            for call in group:
+                call.fail(self._unavailable(f"refused a command: {text}", error))
+
+    def _send_again(self, group: Iterable[Call], error: Exception, pause: float = 0.0) -> None:
+        """Send calls again after this flight.
+
+        Args:
+            group: The calls; nothing of them was done.
+            error: What Redis said.
+            pause: Seconds to wait before, and over a new connection then: this one's server
+                can't serve.
+        """
+        self._refused.extend(group)
+        self._last_error = error
+        if pause:
+            self._pause = pause
+            self._outage.begin(error)
+
+    def _landed(self) -> None:
+        if self._refused:
+            self._put_back(self._refused)
+        if self._pause:
+            self._uplink.abandon()
+            self._uplink.dial(self._pause)
+            self._pause = 0.0
         elif self._waiting:
             self._loop.call_soon(self._depart)
 
-    def _refused(self, flight: list[Call], reply: hiredis.ReplyError) -> None:
-        text = str(reply)
-        if text.startswith("NOSCRIPT") and self._wire is not None:
-            # Restarted or flushed: nothing of the batch ran. Sending the source loads it again.
-            self._wire.send(self._script_call(flight, "EVAL", self._script.source))
-            return
-        self._flight = []
-        self._last_error = reply
-        if text.startswith(_TRANSIENT):
-            self._repeat(flight)
-            return
-        for call in flight:
-            call.fail(self._unavailable(f"refused a command: {text}", reply))
-        self._depart()
-
-    def _repeat(self, calls: list[Call]) -> None:
-        """Send calls again after a moment, over a new connection: this one's server can't serve."""
+    def _put_back(self, calls: list[Call]) -> None:
         self._waiting.extendleft(reversed(calls))
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
-        self._dial(_FIRST_DELAY)
+        self._refused = []
 
     # The connection
 
-    def _dial(self, delay: float = 0.0) -> None:
-        if self._dialling is None and not self._closed:
-            self._dialling = self._loop.create_task(self._keep_dialling(delay))
-            self._dialling.add_done_callback(self._dialled)
-
-    async def _keep_dialling(self, delay: float) -> None:
-        while self._waiting:
-            if delay:
-                await asyncio.sleep(delay)
-            delay = min(max(delay * 2, _FIRST_DELAY), _LONGEST_DELAY)
-            wire = Wire(self._arrive, self._lost)
-            try:
-                await wire.dial(self._make_connection(), self._timeout)
-            except _HOPELESS as error:
-                self._fail_all(self._unavailable(f"refused the connection: {error}", error))
-            except (OSError, exceptions.RedisError, asyncio.TimeoutError) as error:
-                self._last_error = error
-            else:
-                self._wire = wire
-                return
-
-    def _dialled(self, task: asyncio.Task[None]) -> None:
-        self._dialling = None
-        if task.cancelled():
-            if self._waiting and not self._closed:
-                self._dial()
-            return
-        error = task.exception()
-        if error is not None:
-            self._fail_all(self._unavailable(f"can't be reached: {error!r}", error))
-        self._depart()
-
-    def _lost(self, error: Exception | None) -> None:
-        self._wire = None
-        self._last_error = error or ConnectionError("the connection was closed by the server")
-        for call in self._flight:
-            call.args, call.repeated = call.again, True
-        self._waiting.extendleft(reversed(self._flight))
-        self._flight = []
+    def _lost(self, error: BaseException) -> None:
+        self._last_error = error
+        flying = [call for group in self._flight for call in group]
+        for call in flying:
+            call.lost()
+        self._flight, self._held = deque(), None
+        self._put_back(self._refused + flying)
+        self._pause = 0.0
         if self._waiting:
-            self._dial()
+            self._uplink.dial()
+
+    def _not_connected(self, error: BaseException) -> None:
+        self._last_error = error
+        self._outage.begin(error)
+        if is_hopeless(error):
+            self._fail_all(self._unavailable(f"refused the connection: {told(error)}", error))
+        elif not self._outage.reached and is_nobody_there(error):
+            tried = time.monotonic() - self._uplink.dialling_since
+            if tried >= _GRACE:
+                self._fail_all(self._unavailable(f"can't be reached: {told(error)}", error))
 
     # Deadlines
 
-    def _watch(self, deadline: float) -> None:
+    def _watch(self, moment: float) -> None:
         # One timer for all calls. It is not cancelled when a call is answered: it fires once a
         # timeout at the most, looks, and goes to sleep when nothing is under way.
         if self._watchdog is not None:
             self._watchdog.cancel()
-        self._watchdog = self._loop.call_at(deadline, self._check_deadlines)
+        self._watchdog = self._loop.call_at(moment, self._check_deadlines)
 
     def _check_deadlines(self) -> None:
         self._watchdog = None
         now = self._loop.time()
-        if self._wire is not None and any(call.deadline <= now for call in self._flight):
-            self._wire.abort(asyncio.TimeoutError("no answer in time"))
+        wire = self._uplink.wire
+        flying = [call for group in self._flight for call in group]
+        if wire is not None and any(
+            call.deadline <= now or (call.doubt <= now and not call.repeated) for call in flying
+        ):
+            wire.abort(asyncio.TimeoutError("no answer in time"))
         late = [call for call in self._waiting if call.deadline <= now]
         if late:
             self._waiting = deque(call for call in self._waiting if call.deadline > now)
+            self._outage.begin(self._last_error or asyncio.TimeoutError("no answer in time"))
             for call in late:
                 call.fail(self._unavailable("did not answer in time"))
-        pending = [call.deadline for call in (*self._flight, *self._waiting)]
-        if pending:
-            self._watch(min(pending))
+        moments = [call.doubt if call.doubt > now else call.deadline for call in self._under_way()]
+        if moments:
+            self._watch(min(moments))
+
+    def _under_way(self) -> list[Call]:
+        return [*(call for group in self._flight for call in group), *self._refused, *self._waiting]
 
     def _fail_all(self, error: LockError) -> None:
         waiting, self._waiting = self._waiting, deque()
@@ -334,12 +360,13 @@ class Session:
             call.fail(error)
 
     def _unavailable(self, what: str, cause: BaseException | None = None) -> StoreUnavailable:
-        cause = cause or self._last_error
-        because = (
-            f" (last error: {cause!r})" if cause is not None and what.startswith("did") else ""
-        )
+        because = ""
+        if cause is None and self._last_error is not None:
+            cause = self._last_error
+            because = f" (last error: {told(cause)})"
         error = StoreUnavailable(
-            f"Redis at {self._where} {what} (socket_timeout={self._timeout:g} s){because}"
+            f"Redis at {self._server.where} {what} "
+            f"(socket_timeout={self._terms.timeout:g} s){because}"
         )
         error.__cause__ = cause
         return error

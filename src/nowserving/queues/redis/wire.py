@@ -9,22 +9,14 @@ that read it, without the tasks, timers and locks that a general client has to h
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import hiredis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 _INCOMPLETE = object()
-
-
-class Dialable(Protocol):
-    """What a wire needs of a ``redis.asyncio`` connection."""
-
-    async def connect(self) -> None:
-        """Connect, authenticate and select the database."""
-        ...
 
 
 class Wire(asyncio.Protocol):
@@ -45,26 +37,24 @@ class Wire(asyncio.Protocol):
         )
         self._on_reply = on_reply
         self._on_lost: Callable[[Exception | None], None] | None = on_lost
-        self._connection: Dialable | None = None
+        self._connection: Any = None
         self._transport: asyncio.Transport | None = None
 
-    async def dial(self, connection: Dialable, timeout: float) -> None:
+    async def dial(self, connect: Callable[[], Awaitable[Any]], timeout: float) -> None:
         """Connect and take the transport over.
 
         Args:
-            connection: A fresh, unconnected ``redis.asyncio`` connection.
+            connect: Returns a ``redis.asyncio`` connection that stands.
             timeout: Seconds for the connection and its handshake together.
 
         Raises:
             Exception: Whatever redis-py raises, or ``asyncio.TimeoutError``.
         """
-        await asyncio.wait_for(connection.connect(), timeout)
-        # The one place that touches a private name of redis-py: the stream writer it made, under
-        # the same name since 4.2. The connection is kept alive with it, since a writer that is
-        # collected closes its transport.
-        writer = cast("asyncio.StreamWriter", connection._writer)  # type: ignore[attr-defined]  # noqa: SLF001
-        self._connection = connection
-        self._transport = cast("asyncio.Transport", writer.transport)
+        # The one module, with dial.py, that touches a private name of redis-py: the stream writer
+        # it made, under the same name since 4.2. The connection is kept alive with it, since a
+        # writer that is collected closes its transport.
+        self._connection = await asyncio.wait_for(connect(), timeout)
+        self._transport = cast("asyncio.Transport", self._connection._writer.transport)  # noqa: SLF001
         self._transport.set_protocol(self)
         if self._transport.is_closing():
             self._let_go()
@@ -113,5 +103,5 @@ class Wire(asyncio.Protocol):
     def _let_go(self) -> None:
         # redis-py warns of a connection that is collected while it has its streams.
         if self._connection is not None:
-            self._connection._reader = self._connection._writer = None  # type: ignore[attr-defined]  # noqa: SLF001
+            self._connection._reader = self._connection._writer = None  # noqa: SLF001
         self._connection = self._transport = None

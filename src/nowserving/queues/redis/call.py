@@ -1,0 +1,60 @@
+"""One verb, or one plain command, on its way to Redis and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class Call:
+    """What is asked for, and the future that gets the answer.
+
+    Attributes:
+        key: The record's key; empty for a plain command.
+        args: The verb and its arguments, as they are sent.
+        again: The arguments to send when an earlier attempt may have arrived.
+        future: Gets the reply or the error.
+        deadline: When it fails, on the loop's clock.
+        doubt: When a connection that has not answered it by then is given up, once.
+        sent: Whether it was ever written to a connection.
+        repeated: Whether an earlier attempt may have arrived, its reply lost.
+    """
+
+    __slots__ = ("again", "args", "deadline", "doubt", "future", "key", "repeated", "sent")
+
+    def __init__(  # noqa: PLR0913 - a call's facts, handed over once
+        self,
+        key: bytes,
+        args: tuple[Any, ...],
+        again: tuple[Any, ...],
+        future: asyncio.Future[Any],
+        now: float,
+        timeout: float,
+    ) -> None:
+        self.key = key
+        self.args = args
+        self.again = again
+        self.future = future
+        self.deadline = now + timeout
+        self.doubt = now + timeout / 2
+        self.sent = False
+        self.repeated = False
+
+    def answer(self, reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
+        """End with a reply, unless the caller has gone already."""
+        if not self.future.done():
+            self.future.set_result(reply)
+
+    def fail(self, error: BaseException) -> None:
+        """End with an error, unless the caller has gone already."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def drop(self) -> None:
+        """End without having been sent: its caller has gone."""
+
+    def lost(self) -> None:
+        """Its reply was lost: nobody knows whether it arrived."""
+        self.args, self.repeated = self.again, True

@@ -1,0 +1,70 @@
+"""All that one event loop has of one Redis: its sessions and its inbox."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from nowserving.identity import nonce
+from nowserving.queues.redis.inbox import Inbox
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from nowserving.queues.redis.session import Terms
+    from nowserving.queues.redis.topology import Topology
+
+
+class Link:
+    """The connections of the running loop, closed with it.
+
+    Args:
+        topology: Where the records are.
+        terms: How calls travel.
+        channel_prefix: What inbox channels begin with.
+
+    Attributes:
+        nonce: Whose tickets these are: a part of each owner, and the inbox's name.
+    """
+
+    def __init__(self, topology: Topology, terms: Terms, channel_prefix: str) -> None:
+        self.nonce = nonce()
+        self._counter = itertools.count()
+        self.session = topology.session(terms)
+        # Renewals have a connection of their own: a slow answer to somebody's take must not
+        # cost others their leases.
+        self.heartbeat = topology.session(terms)
+        self.inbox = Inbox(topology.post(), channel_prefix + self.nonce)
+        self.inbox.open()
+        self._farewell = self._close_with_the_loop()
+        self._start_farewell()
+
+    def owner(self) -> str:
+        """Return an owner that nobody else has, ever."""
+        return f"{self.nonce}.{next(self._counter)}"
+
+    def _start_farewell(self) -> None:
+        # It suspends nowhere, so one step runs it; `place` and `take` must not wait for it.
+        try:
+            self._farewell.__anext__().send(None)
+        except StopIteration:
+            return
+
+    async def _close_with_the_loop(self) -> AsyncGenerator[None, None]:
+        # A loop closes its started async generators before it stops: the one hook that
+        # asyncio has for "this loop ends now", while transports can still be closed.
+        try:
+            yield
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Hang up; called on the link's own loop."""
+        self.session.close()
+        self.heartbeat.close()
+        self.inbox.close()
+
+    async def aclose(self) -> None:
+        """Hang up and take the hook out of the loop."""
+        self.close()
+        await self._farewell.aclose()

@@ -1,0 +1,161 @@
+"""The shapes in which Redis is run: one server, a primary that sentinels know, a cluster.
+
+Each one makes the sessions of an event loop and says where its inbox may subscribe; nobody else
+knows the difference.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nowserving.queues.redis.cluster import ClusterSession
+from nowserving.queues.redis.dial import Server
+from nowserving.queues.redis.outage import Outage
+from nowserving.queues.redis.session import Session
+from nowserving.queues.redis.slots import SlotMap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nowserving.queues.redis.call import Call
+    from nowserving.queues.redis.dial import Dialler, Node
+    from nowserving.queues.redis.sentinel import Sentinels
+    from nowserving.queues.redis.session import Terms
+
+
+class Speaker(Protocol):
+    """What verbs need of a session, whatever the topology."""
+
+    def call(
+        self,
+        key: bytes,
+        args: tuple[Any, ...],
+        again: tuple[Any, ...] | None = None,
+        *,
+        lazy: bool = False,
+        timeout: float | None = None,
+    ) -> Call:
+        """Send a verb."""
+        ...
+
+    async def shards(self) -> list[Session]:
+        """Return the sessions that together reach every record."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class Topology(Protocol):
+    """Where the records are.
+
+    Attributes:
+        where: The address for messages; holds no password.
+    """
+
+    where: str
+
+    def session(self, terms: Terms) -> Speaker:
+        """Return a session for the running loop."""
+        ...
+
+    def post(self) -> Server:
+        """Return where to subscribe; each connection may lead elsewhere."""
+        ...
+
+
+class Standalone:
+    """One server, which is the primary.
+
+    Args:
+        dialler: Makes the connections.
+        where: The address for messages.
+        **address: ``host`` and ``port``, or ``path``.
+    """
+
+    def __init__(self, dialler: Dialler, where: str, **address: object) -> None:
+        self.where = where
+        self._server = dialler.server(where, **address)
+
+    def session(self, terms: Terms) -> Speaker:
+        """Return a session for the running loop."""
+        return Session(self._server, terms)
+
+    def post(self) -> Server:
+        """Return the server."""
+        return self._server
+
+
+class Watched:
+    """A primary and its replicas, watched over by sentinels; found anew at each connection.
+
+    Args:
+        dialler: Makes the connections to Redis.
+        sentinels: Whom to ask.
+    """
+
+    def __init__(self, dialler: Dialler, sentinels: Sentinels) -> None:
+        self.where = sentinels.where
+        self._dialler = dialler
+        self._sentinels = sentinels
+        self._server = Server(self._connect, Outage(self.where), dialler.timeout)
+
+    async def _connect(self) -> Any:  # noqa: ANN401 - redis-py's connection
+        host, port = await self._sentinels.primary()
+        return await self._dialler.connect(host=host, port=port)
+
+    def session(self, terms: Terms) -> Speaker:
+        """Return a session for the running loop."""
+        return Session(self._server, terms)
+
+    def post(self) -> Server:
+        """Return the primary."""
+        return self._server
+
+
+class Cluster:
+    """A Redis Cluster.
+
+    Args:
+        dialler: Makes the connections.
+        seeds: Some of its nodes.
+
+    Attributes:
+        dialler: The same.
+        map: Who has which slot.
+    """
+
+    def __init__(self, dialler: Dialler, seeds: Sequence[Node]) -> None:
+        self.where = "the cluster of " + ", ".join(f"{host}:{port}" for host, port in seeds)
+        self.dialler = dialler
+        self.map = SlotMap(seeds)
+        self._servers: dict[Node, Server] = {}
+        self._turn = 0
+        self._post = Server(self._connect_anywhere, Outage(self.where), dialler.timeout)
+
+    def server(self, node: Node) -> Server:
+        """Return a node, the same object each time: its outages are told once."""
+        host, port = node
+        server = self._servers.get(node)
+        if server is None:
+            server = self._servers.setdefault(
+                node, self.dialler.server(f"{host}:{port}", host=host, port=port)
+            )
+        # Where the cluster has a map, it was reached: a node that is not there is an outage.
+        server.outage.reached = server.outage.reached or bool(self.map.primaries)
+        return server
+
+    def session(self, terms: Terms) -> Speaker:
+        """Return a session for the running loop."""
+        return ClusterSession(self, terms)
+
+    def post(self) -> Server:
+        """Return any node: each one hears what is published at all others."""
+        return self._post
+
+    async def _connect_anywhere(self) -> Any:  # noqa: ANN401
+        nodes = self.map.candidates()
+        self._turn += 1
+        host, port = nodes[self._turn % len(nodes)]
+        return await self.dialler.connect(host=host, port=port)

@@ -1,0 +1,118 @@
+"""One connection that is dialled again, with growing pauses, for as long as somebody wants it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from nowserving.queues.redis.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nowserving.queues.redis.dial import Server
+
+logger = logging.getLogger(__name__)
+
+FIRST_DELAY, LONGEST_DELAY = 0.02, 1.0
+"""Seconds between two attempts to connect."""
+
+
+class Uplink:
+    """A wire to one server, replaced when it breaks.
+
+    There is no task here while the connection stands, so a loop that is shut down
+    (``asyncio.run`` cancels every task) takes nothing away. If a connection was just being made
+    and somebody still wants it, another attempt begins.
+
+    Args:
+        server: Where to connect to.
+        on_reply: Called with each reply.
+        on_up: Called when a connection stands.
+        on_lost: Called when it is gone, with the reason.
+        on_failure: Called with the error of each attempt that failed.
+        wanted: Asked before each attempt whether there is still need of it.
+
+    Attributes:
+        wire: The connection while it stands.
+        dialling_since: When the first of the attempts under way began, monotonic.
+    """
+
+    def __init__(  # noqa: PLR0913 - what happens to a connection, each told to its owner
+        self,
+        server: Server,
+        *,
+        on_reply: Callable[[Any], None],
+        on_up: Callable[[], None],
+        on_lost: Callable[[BaseException], None],
+        on_failure: Callable[[BaseException], None],
+        wanted: Callable[[], bool],
+    ) -> None:
+        self.wire: Wire | None = None
+        self.dialling_since = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._server = server
+        self._on_reply = on_reply
+        self._on_up = on_up
+        self._on_lost = on_lost
+        self._on_failure = on_failure
+        self._wanted = wanted
+        self._dialling: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def dial(self, delay: float = 0.0) -> None:
+        """Connect in the background, unless that is done or under way.
+
+        Args:
+            delay: Seconds to wait before.
+        """
+        if self._dialling is None and self.wire is None and not self._closed:
+            self.dialling_since = time.monotonic()
+            self._dialling = self._loop.create_task(self._keep_dialling(delay))
+            self._dialling.add_done_callback(self._dialled)
+
+    def abandon(self) -> None:
+        """Give the connection up without a word to anybody; ``dial`` makes another."""
+        if self.wire is not None:
+            self.wire.close()
+            self.wire = None
+
+    def close(self) -> None:
+        """Close for good."""
+        self._closed = True
+        if self._dialling is not None:
+            self._dialling.cancel()
+        self.abandon()
+
+    async def _keep_dialling(self, delay: float) -> None:
+        while self._wanted():
+            if delay:
+                await asyncio.sleep(delay)
+            delay = min(max(delay * 2, FIRST_DELAY), LONGEST_DELAY)
+            wire = Wire(self._on_reply, self._broke)
+            try:
+                await wire.dial(self._server.connect, self._server.timeout)
+            except Exception as error:  # noqa: BLE001 - a credential provider raises what it likes
+                self._on_failure(error)
+            else:
+                self.wire = wire
+                self._server.outage.reached = True
+                return
+
+    def _dialled(self, task: asyncio.Task[None]) -> None:
+        self._dialling = None
+        if task.cancelled():
+            if self._wanted():
+                self.dial()
+        elif task.exception() is not None:
+            logger.error("Connecting to %s failed", self._server.where, exc_info=task.exception())
+        elif self.wire is not None:
+            self._on_up()
+        elif self._wanted():  # wanted again since the last look
+            self.dial()
+
+    def _broke(self, error: Exception | None) -> None:
+        self.wire = None
+        self._on_lost(error or ConnectionError("the server closed the connection"))
