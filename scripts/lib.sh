@@ -49,6 +49,23 @@ find_python() {
   "$python" -c 'import sys; print(sys.executable)'
 }
 
+# find_python_version VERSION: prints an interpreter of exactly that version, or fails.
+find_python_version() {
+  local candidate candidates=()
+  mapfile -t candidates < <(type -ap "python$1")
+  if command -v pyenv >/dev/null; then
+    candidates+=("$(pyenv root)/versions/$1".*/bin/python)
+  fi
+  for candidate in "${candidates[@]}"; do
+    # A shim of pyenv may be there and not run.
+    if [[ "$(python_version "$candidate")" == "$1" ]]; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+  return 1
+}
+
 # make_venv FOLDER PYTHON: unless FOLDER is already one, of this Python and made at this place.
 make_venv() {
   local venv="$1" python="$2" version made_as
