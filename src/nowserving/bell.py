@@ -56,11 +56,11 @@ class Bell:
 
     def take_news(self) -> Standing | None:
         """Return the news of the last ring, once, and forget the ring."""
-        # "Rung" falls first: a ring that comes between these lines raises it again, and the next
-        # wait returns at once. The other order would lose that ring.
-        self._rung = False
-        news = self._news
-        self._news = None
+        # Each is taken in one step, "rung" first: a ring that comes in between leaves itself or
+        # its news behind, and the next wait returns at once. No ring and no news is lost.
+        mine = self.__dict__
+        mine.pop("_rung", None)
+        news: Standing | None = mine.pop("_news", None)
         return news
 
     async def wait(self, timeout: float) -> Standing | None:

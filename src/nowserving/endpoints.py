@@ -154,7 +154,8 @@ def _safe(url: str) -> str:
     head, at, tail = url.rpartition("@")
     if not at:
         return url.partition("?")[0]
-    return head.partition("://")[0] + "://…@" + tail.partition("?")[0]
+    scheme, separator, _ = head.partition("://")
+    return (scheme + separator if separator else "") + "…@" + tail.partition("?")[0]
 
 
 def read_settings(

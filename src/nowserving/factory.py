@@ -22,6 +22,9 @@ class Endpoint(Protocol):
     kwargs: dict[str, Any]
 
 
+_ENDPOINT = ("type", "url", "kwargs")
+
+
 def from_url(url: str, schemes: Mapping[str, type[LockStore]]) -> LockStore:
     """Make the store that a URL names.
 
@@ -39,7 +42,7 @@ def from_url(url: str, schemes: Mapping[str, type[LockStore]]) -> LockStore:
             f"No lock store goes by {parsed.scheme}://; known are "
             f"{', '.join(f'{scheme}://' for scheme in sorted(schemes))}."
         )
-    return cls.from_settings({"scheme": parsed.scheme, **parsed.settings})
+    return _make(cls, {"scheme": parsed.scheme, **parsed.settings})
 
 
 def from_endpoint(endpoint: Endpoint | None, kinds: Mapping[str, type[LockStore]]) -> LockStore:
@@ -52,11 +55,16 @@ def from_endpoint(endpoint: Endpoint | None, kinds: Mapping[str, type[LockStore]
     Raises:
         ConfigurationError: For a type that is neither known nor the path of a class.
     """
+    if endpoint is not None and not all(hasattr(endpoint, name) for name in _ENDPOINT):
+        raise ConfigurationError(
+            f"A lock store can't be made of {endpoint!r}; give a LockStore, a URL, an endpoint "
+            "configuration, or None for an in-memory store."
+        )
     if endpoint is None or endpoint.type is None:
         return kinds["in_memory"]()
     cls = kinds.get(endpoint.type)
     if cls is not None:
-        return cls.from_settings(settings_of(endpoint))
+        return _make(cls, settings_of(endpoint))
     custom: LockStore = _load(endpoint.type, kinds)(endpoint_config=endpoint)
     return custom
 
@@ -76,6 +84,15 @@ def settings_of(endpoint: Endpoint) -> dict[str, Any]:
             )
         settings["host"] = endpoint.url
     return settings
+
+
+def _make(cls: type[LockStore], settings: dict[str, Any]) -> LockStore:
+    try:
+        return cls.from_settings(settings)
+    except ConfigurationError:
+        raise
+    except (TypeError, ValueError) as error:  # a value that only lock() knows to be wrong
+        raise ConfigurationError(f"The configuration of {cls.__name__}: {error}") from error
 
 
 def _load(path: str, kinds: Mapping[str, type[LockStore]]) -> Any:  # noqa: ANN401 - a user's class

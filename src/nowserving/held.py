@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -31,8 +30,7 @@ class HeldLock(TicketLock):
         if name != "tickets":
             msg = f"{type(self).__name__!r} object has no attribute {name!r}"
             raise AttributeError(msg)
-        expires = time.time() + self._lease.ends_at - time.monotonic()
-        self.tickets = deque((Ticket(self._lease.place.number, expires),))
+        self.tickets = deque((Ticket(self._lease.place.number, self._lease.expires()),))
         return self.tickets
 
     @property

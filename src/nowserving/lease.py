@@ -21,10 +21,11 @@ from nowserving.standing import ALIVE, State
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from nowserving.options import Options
     from nowserving.runtime import Runtime
-    from nowserving.standing import Place, Standing
+    from nowserving.standing import Glance, Place, Standing
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class Lease:
     Attributes:
         ends_at: Until when the ticket surely lives, on the monotonic clock.
         look_at: When the watch has to mind it next, monotonic.
+        looking: Whether the watch is asking for it right now.
+        blocked_until: While it waits: when the ticket that is served ends, which nobody pushes.
         token: The fencing token, 0 until it is served.
         predecessor: How the turn before this one ended.
         waited: Seconds between asking and being served.
@@ -63,6 +66,10 @@ class Lease:
     predecessor = "none"
     waited = 0.0
     held_since = 0.0
+    blocked_until = 0.0
+    _asked = 0.0
+    _told = 0.0
+    looking = False
     lost_why: str | None = None
     stop: type[LockError] | None = None
     _cancelling = 0
@@ -106,7 +113,8 @@ class Lease:
         self.token = standing.token
         self.predecessor = standing.predecessor
         self.waited = now - asked
-        self.plan_look(now)
+        self._told = standing.expires_in
+        self.look_at = 0.0  # a holder is looked after by other moments than a waiter
         self.place.answer(self._on_bell)
         if standing.state is State.INTERRUPTED:
             self.hear(standing)
@@ -119,6 +127,14 @@ class Lease:
     def end(self) -> None:
         """The turn is over: the ticket means nothing any more."""
         self._over = True
+
+    def expires(self) -> float:
+        """Return the Unix time at which the held ticket expires, as the store told it.
+
+        For people to read: what may be relied on is ``ends_at``, which is never later.
+        """
+        end = max(self.ends_at, self.held_since + self._told)
+        return time.time() + end - time.monotonic()
 
     def is_holding(self) -> bool:
         """Return whether it has been served, as against waiting."""
@@ -158,10 +174,13 @@ class Lease:
         options = self.options
         if not self._runtime.queue.guarantees.pushes:
             look = min(look, rules.next_look(now, self.wait_time))
-        if options.max_hold is not None:
-            look = min(look, self.held_since + options.max_hold)
-        if options.auto_renew and not self._told_expiring:
-            look = min(look, self._expiring_at())
+        if self.token == 0:
+            look = min(look, self.blocked_until)
+        else:
+            if options.max_hold is not None:
+                look = min(look, self.held_since + options.max_hold)
+            if options.auto_renew and not self._told_expiring:
+                look = min(look, self._expiring_at())
         self.look_at = look = max(look, now + rules.SHORTEST_SLEEP)
         return look
 
@@ -169,7 +188,9 @@ class Lease:
         return self.ends_at - self.lifetime / 3  # two of a lifetime's three renewals have failed
 
     def mind_the_time(self, now: float) -> None:
-        """See to the limits that pass without anybody's doing."""
+        """See to a holder's limits that pass without anybody's doing."""
+        if self.token == 0:
+            return
         options = self.options
         if options.max_hold is not None and now >= self.held_since + options.max_hold:
             self._runtime.leave_in_background(self.place, "expired", self.ends_at)
@@ -208,26 +229,81 @@ class Lease:
             else:
                 self._cancel_body(LockInterrupted)
 
+    def wait_on(self, standing: Standing, asked: float) -> None:
+        """It waits: remember what the store said of that.
+
+        Args:
+            standing: The answer.
+            asked: When the question was sent, monotonic.
+        """
+        self._asked = asked
+        self.ends_at = asked + standing.expires_in
+        self.blocked_until = asked + standing.blocked_for
+
+    def seen(self, glance: Glance, asked: float) -> None:
+        """Take what a look at the line said; while it waits, from the watch.
+
+        Args:
+            glance: The answer.
+            asked: When the question was sent, monotonic.
+        """
+        news = glance.news.get(self.place.number)
+        if self.token != 0:
+            if news is not None:
+                self.hear(news, asked)
+            return
+        self._asked = asked
+        self.blocked_until = asked + glance.blocked_for
+        if news is None:
+            self.log_the_wait(self.place.number - glance.serving, self.look_at - time.monotonic())
+            return
+        if news.state in ALIVE:
+            self.ends_at = max(self.ends_at, asked + news.expires_in)
+        self.place.ring(news)
+
+    def trust_push(self, news: Standing) -> None:
+        """Take news that was pushed while it waits."""
+        full_lease = self._asked + self.lifetime
+        renewed = self.options.auto_renew
+        self.ends_at = rules.lease_after_push(news, self.ends_at, full_lease, renewed=renewed)
+
+    def log_the_wait(self, ahead: int, delay: float) -> None:
+        """Write the reference's one DEBUG record a look.
+
+        Args:
+            ahead: How many items are in front.
+            delay: Seconds until the next look.
+        """
+        if not logger.isEnabledFor(logging.DEBUG):
+            return
+        logger.debug(
+            "Conversation %r: ticket %d has %d item(s) ahead of it, looking again in %.3g s",
+            self.place.conversation_id,
+            self.place.number,
+            ahead,
+            delay,
+        )
+
     def how_it_went(self) -> str:
         """Return why a ticket that is not in line any more is gone."""
         return EXPIRED if time.monotonic() >= self.ends_at else RELEASED
 
     def look_failed(self, why: str) -> None:
         """The store could not be asked; past the lease that means that the lock is lost."""
-        if time.monotonic() >= self.ends_at:
+        if self.token != 0 and time.monotonic() >= self.ends_at:
             self.lose(f"its lease ended while the store could not be asked ({why})")
 
     def _on_bell(self) -> None:
-        # Called by whoever rings, on any thread; what follows belongs on the holder's loop.
+        self._on_its_loop(self._hear_bell)
+
+    def _on_its_loop(self, callback: Callable[[], None]) -> None:
+        """Call something on the holder's loop: whoever brings news may be on any thread."""
         loop = self.loop
-        if loop is None:
-            self._hear_bell()
-            return
-        if running_loop() is loop:
-            self._hear_bell()
+        if loop is None or running_loop() is loop:
+            callback()
             return
         with suppress(RuntimeError):  # a closed loop: nobody holds it any more
-            loop.call_soon_threadsafe(self._hear_bell)
+            loop.call_soon_threadsafe(callback)
 
     def _hear_bell(self) -> None:
         news = self.place.take_news()
@@ -249,8 +325,6 @@ class Lease:
         if self._over or self.lost_why is not None:
             return
         self.lost_why = why
-        if self._lost_event is not None:
-            self._lost_event.set()
         logger.warning(
             "The lock of conversation %r (ticket %d) was lost after being held for %.3g s: %s. "
             "Another message may be handled beside this one; renew long turns (auto_renew=True), "
@@ -260,6 +334,11 @@ class Lease:
             time.monotonic() - self.held_since,
             why,
         )
+        self._on_its_loop(self._tell_loss)
+
+    def _tell_loss(self) -> None:
+        if self._lost_event is not None:
+            self._lost_event.set()
         if self.options.on_lost == "cancel":
             self._cancel_body(LockLost)
 

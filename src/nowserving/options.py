@@ -155,7 +155,7 @@ def seconds(name: str, value: Any, *, zero: bool = False) -> float:  # noqa: ANN
     """
     kind = type(value)
     if (kind is float or kind is int) and 0 < value < math.inf:
-        return value  # nearly always
+        return value  # type: ignore[no-any-return]  # nearly always
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         msg = f"{name}={value!r} is a {type(value).__name__}; it must be a number of seconds"
         raise TypeError(msg)

@@ -3,12 +3,11 @@
 =============  =====================================================================
 standing       decision
 =============  =====================================================================
-served         ``Enter``, while the last lease confirmed to this process lasts;
-               after that ``Sleep(0)``, which looks again: the news may be old, from
-               before a pause of this process
+served         ``Enter``, while the last lease confirmed to this process lasts; after
+               that ``Look``: the news may be from before a pause of this process
 interrupted    as served: a turn that is asked to stop at once still leaves properly
-waiting        ``GiveUp(LockTimeout)`` once the time limit of the wait is over, else
-               ``Sleep`` until something can have changed
+waiting        ``GiveUp(LockTimeout)`` once the time limit of the wait is over; ``Look``
+               once it is time to, or the lease has ended; else ``Sleep`` until then
 gone           ``GiveUp(LockError)``
 superseded     ``GiveUp(LockSuperseded)``
 busy           ``GiveUp(LockBusy)``
@@ -37,8 +36,12 @@ class Enter(NamedTuple):
     """The body may run."""
 
 
+class Look(NamedTuple):
+    """Ask the store where the ticket stands."""
+
+
 class Sleep(NamedTuple):
-    """Wait for news, then look.
+    """Wait for news, then decide again.
 
     Attributes:
         seconds: The longest time to wait.
@@ -57,11 +60,11 @@ class GiveUp(NamedTuple):
     error: type[LockError]
 
 
-Decision = Enter | Sleep | GiveUp
+Decision = Enter | Look | Sleep | GiveUp
 
 
 def decide(
-    standing: Standing, now: float, *, lease_end: float, deadline: float, next_look: float
+    standing: Standing, now: float, *, lease_end: float, deadline: float, look_at: float
 ) -> Decision:
     """Decide what a ticket with this standing does at ``now``.
 
@@ -70,18 +73,18 @@ def decide(
         now: The caller's monotonic clock, in seconds, as all the moments here.
         lease_end: Until when the ticket surely lives.
         deadline: When the wait is too long; infinity for no limit.
-        next_look: When to look although nothing was heard.
+        look_at: When to look although nothing was heard; infinity if somebody else does.
     """
     if standing.state is State.SERVED or standing.state is State.INTERRUPTED:
-        return Enter() if now < lease_end else Sleep(0.0)
+        return Enter() if now < lease_end else Look()
     if standing.state is not State.WAITING:
         return GiveUp(REFUSALS[standing.state])
     if now >= deadline:
         return GiveUp(LockTimeout)
-    # Without a push nothing changes before the ticket that is served or our own one expires.
-    head_ends = now + standing.blocked_for
-    wake = min(next_look, deadline, lease_end, head_ends)
-    return Sleep(max(wake - now, SHORTEST_SLEEP))
+    wake = min(look_at, lease_end)
+    if now >= wake:
+        return Look()
+    return Sleep(max(min(wake, deadline) - now, SHORTEST_SLEEP))
 
 
 def next_look(now: float, every: float) -> float:

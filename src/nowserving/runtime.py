@@ -91,11 +91,17 @@ class Runtime:
         """Run a coroutine for a synchronous caller."""
         if not self.queue.guarantees.suspends:
             return run_inline(coroutine)
-        return self.portal().run(coroutine)
+        try:
+            portal = self.portal()
+        except StoreClosed:
+            coroutine.close()
+            raise
+        return portal.run(coroutine)
 
     def portal(self) -> Portal:
-        """Return the private loop thread, started at first use."""
+        """Return the private loop thread, started at first use; not by a closed store."""
         if self._portal is None:
+            self.check_open()
             with self._mutex:
                 if self._portal is None:
                     self._portal = Portal()
@@ -109,6 +115,11 @@ class Runtime:
                 if self._heartbeat is None:
                     self._heartbeat = Heartbeat(self.queue, portal)
         return self._heartbeat
+
+    def stop_renewing(self, lease: Lease) -> None:
+        """Take a lease from the heartbeat, if there is one."""
+        if self._heartbeat is not None:
+            self._heartbeat.discard(lease)
 
     def watch(self, lease: Lease) -> Watch | None:
         """Have the running loop's watch mind a held lease, and return it.
@@ -131,6 +142,7 @@ class Runtime:
         if found is None:
             for other in [other for other in self._watches if other.is_closed()]:
                 del self._watches[other]
+                self.forget_abandoned()
             found = self._watches[loop] = Watch(self.queue)
         found.add(lease)
         return found
@@ -223,9 +235,11 @@ class Runtime:
 
     def close(self, drain: float) -> None:
         """Do the same for a synchronous caller, from the portal's thread."""
-        if not self.live and self._portal is None and not self.queue.guarantees.suspends:
-            self._closing = True  # nothing was ever started, so there is nothing to end
-            return
+        if self._portal is None and (self._closing or not self.live):
+            was_used = self.queue.guarantees.suspends and not self._closing
+            if not was_used:
+                self._closing = True  # nothing was started, or it has ended: nothing to end
+                return
         portal = self.portal()
         portal.run(self._empty(drain))
         portal.run(self.queue.close())
@@ -236,12 +250,19 @@ class Runtime:
         first, self._closing = not self._closing, True
         if not first:
             return
+        self.forget_abandoned()
         for lease in self._waiters():
             lease.place.ring()
         await self._until(drain, lambda: not self.live)
         await self._until(1.0, lambda: not self._waiters())
         await asyncio.gather(*(self._turn_out(lease) for lease in list(self.live)))
         await self._until(1.0, lambda: not self._leaves)
+
+    def forget_abandoned(self) -> None:
+        """Give back the tickets that nobody is left to use: of closed loops, ended threads."""
+        for lease in [lease for lease in list(self.live) if lease.is_abandoned()]:
+            self.live.discard(lease)
+            self.leave_without_waiting(lease.place, "abandoned", lease.ends_at)
 
     def _waiters(self) -> list[Lease]:
         return [lease for lease in list(self.live) if not lease.is_holding()]

@@ -158,6 +158,20 @@ class Departure(NamedTuple):
     someone_waiting: bool
 
 
+class Glance(NamedTuple):
+    """What one look at a line brings for many of its tickets.
+
+    Attributes:
+        serving: The number that is served.
+        blocked_for: Seconds until the ticket that is served expires unless renewed.
+        news: By number the standing of each ticket asked about that does not merely wait.
+    """
+
+    serving: int
+    blocked_for: float
+    news: dict[int, Standing]
+
+
 class LineTicket(NamedTuple):
     """One live ticket of a line, as an operator sees it.
 
@@ -210,7 +224,7 @@ class IssuedTicket(int):
         """
         if isinstance(ticket, IssuedTicket):
             return ticket
-        if isinstance(ticket, int) and not isinstance(ticket, bool):
+        if isinstance(ticket, int) and not isinstance(ticket, bool) and ticket >= 0:
             return cls(ticket)
         if isinstance(ticket, str):
             number, _, secret = ticket.partition(".")

@@ -119,7 +119,11 @@ class Turn:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._runtime.run(self._exit(error))
+        try:
+            self._runtime.run(self._exit(error))
+        except StoreClosed:  # closed under us: aclose() has given the ticket back
+            if self._lease is not None:
+                self._end(self._lease)
 
     # Taking and waiting
 
@@ -156,12 +160,12 @@ class Turn:
                 runtime.heartbeat().add(lease)
             if standing.state is not State.SERVED or time.monotonic() >= lease.ends_at:
                 standing = await self._stand_in_line(lease, standing, asked)
+            lease.begin(standing, asked)
+            self._watch = runtime.watch(lease)
         except BaseException as error:
             await self._abandon(lease, error)
             raise
-        lease.begin(standing, asked)
         runtime.holding[task or thread, self._conversation_id] = lease
-        self._watch = runtime.watch(lease)
         return HeldLock(lease)
 
     async def _stand_in_line(self, lease: Lease, standing: Standing, asked: float) -> Standing:
@@ -172,38 +176,51 @@ class Turn:
             standing: What the take said.
             asked: When the take was sent, monotonic.
         """
-        queue, timeout = self._runtime.queue, self._options.timeout
-        deadline = math.inf if timeout is None else asked + timeout
-        last_asked = asked
+        queue, timeout, started = self._runtime.queue, self._options.timeout, asked
+        deadline = math.inf if timeout is None else started + timeout
+        look_at = self._plan_look(lease, standing, asked)
         while True:
             now = time.monotonic()
-            pushes = queue.guarantees.pushes
-            next_look = math.inf if pushes else rules.next_look(now, self._wait_time)
             decision = rules.decide(
-                standing, now, lease_end=lease.ends_at, deadline=deadline, next_look=next_look
+                standing, now, lease_end=lease.ends_at, deadline=deadline, look_at=look_at
             )
             if isinstance(decision, rules.Enter):
                 return standing
             if isinstance(decision, rules.GiveUp):
-                raise self._refusal(decision, standing, now - asked)
-            news = None
-            if decision.seconds:
-                self._log_the_wait(standing, decision.seconds)
+                raise self._refusal(decision, standing, now - started)
+            if isinstance(decision, rules.Sleep):
                 news = await queue.wait(lease.place, decision.seconds)
                 self._runtime.check_open()
-            # A queue that loses no notice is near: looking there is cheaper than trusting news.
-            if news is not None and not pushes:
-                standing = news
-                lease.ends_at = rules.lease_after_push(
-                    standing,
-                    lease.ends_at,
-                    last_asked + lease.lifetime,
-                    renewed=self._options.auto_renew,
-                )
-            else:
-                last_asked = time.monotonic()
-                standing = await queue.stand(lease.place)
-                lease.ends_at = last_asked + standing.expires_in
+                if news is not None and queue.guarantees.suspends:
+                    standing = news
+                    lease.trust_push(news)
+                    continue
+                if news is None and now + decision.seconds <= time.monotonic() < deadline:
+                    continue  # time has passed, nothing else: decide what that means
+            # Rung without news, or by a queue so near that looking is cheaper than trusting; it
+            # is time to look; or the last look before the wait is given up.
+            asked = time.monotonic()
+            standing = await queue.stand(lease.place)
+            look_at = self._plan_look(lease, standing, asked)
+
+    def _plan_look(self, lease: Lease, standing: Standing, asked: float) -> float:
+        """Note an answer and return when this turn has to look again by itself.
+
+        Where looks travel, the watch looks for all waiters of the loop, and this one never has to.
+        """
+        queue, now = self._runtime.queue, time.monotonic()
+        lease.wait_on(standing, asked)
+        if standing.state is not State.WAITING:
+            return math.inf
+        if queue.guarantees.suspends:
+            self._watch = self._runtime.watch(lease)
+            lease.log_the_wait(standing.ahead, lease.look_at - now)
+            return math.inf
+        look_at = lease.blocked_until
+        if not queue.guarantees.pushes:
+            look_at = min(look_at, rules.next_look(now, self._wait_time))
+        lease.log_the_wait(standing.ahead, look_at - now)
+        return look_at
 
     def _refusal(self, decision: rules.GiveUp, standing: Standing, waited: float) -> LockError:
         return refusal(
@@ -214,16 +231,6 @@ class Turn:
             waited=waited,
         )
 
-    def _log_the_wait(self, standing: Standing, delay: float) -> None:
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug(
-                "Conversation %r: ticket %d has %d item(s) ahead of it, looking again in %.3g s",
-                self._conversation_id,
-                standing.number,
-                standing.ahead,
-                delay,
-            )
-
     async def _abandon(self, lease: Lease, error: BaseException) -> None:
         """Give back a ticket that was not served, or whose take was never answered.
 
@@ -231,8 +238,7 @@ class Turn:
         the same connection behind the take, or leaves a tombstone for a take that comes late.
         """
         runtime = self._runtime
-        if self._options.auto_renew:
-            runtime.heartbeat().discard(lease)
+        self._look_away(lease)
         try:
             never_issued = isinstance(error, (LockBusy, DuplicateMessage, CorruptLock))
             if never_issued or runtime.generation != self._generation:
@@ -242,8 +248,20 @@ class Turn:
             else:
                 await runtime.give_back(lease.place, "abandoned", lease.ends_at, _GRACE)
         finally:
-            lease.end()
-            runtime.live.discard(lease)
+            self._end(lease)
+
+    def _look_away(self, lease: Lease) -> None:
+        """Neither watch the ticket nor renew it any more."""
+        if self._watch is not None:
+            self._watch.discard(lease)
+        if self._options.auto_renew:
+            self._runtime.stop_renewing(lease)
+
+    def _end(self, lease: Lease) -> None:
+        lease.stop_listening()
+        lease.end()
+        self._runtime.live.discard(lease)
+        self._runtime.holding.pop((lease.task or lease.thread, self._conversation_id), None)
 
     def _reenter(self, outer: Lease) -> HeldLock:
         if not self._options.reentrant:
@@ -265,20 +283,15 @@ class Turn:
         # First of all, and before anything is awaited: an interruption or a loss that arrives
         # from here on comes too late to cancel anything, above all our own leave.
         lease.stop_listening()
-        if self._watch is not None:
-            self._watch.discard(lease)
+        self._look_away(lease)
         ours = lease.stop is not None and await lease.take_back_cancellation(error)
-        runtime.holding.pop((lease.task or lease.thread, self._conversation_id), None)
-        if self._options.auto_renew:
-            runtime.heartbeat().discard(lease)
         try:
             if isinstance(error, GeneratorExit):  # being closed: nothing may be awaited
                 runtime.leave_without_waiting(lease.place, "failed", lease.ends_at)
                 return
             await self._leave(lease, _outcome(lease, error))
         finally:
-            lease.end()
-            runtime.live.discard(lease)
+            self._end(lease)
         if not ours and lease.lost_why is None:
             return
         lost = self._options.on_lost == "cancel"

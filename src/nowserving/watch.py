@@ -1,9 +1,12 @@
-"""Watches over the held leases of one event loop: what no push may have told, and time limits.
+"""Watches over the leases of one event loop: what no push may have told, and time limits.
 
-Pushes can be lost, so every ``wait_time_in_seconds`` one batched look covers all leases that are
-held, and their interruption, release or loss is seen. Between looks it minds the moments that
-nobody pushes: a lease that ends, ``max_hold``, a renewal that fails. A turn that begins and ends
-between two ticks costs one entry in a set.
+Pushes can be lost, so every ``wait_time_in_seconds`` all tickets of the loop, waiting and held, are
+looked at: one verb a conversation, all of them in shared round trips. Waiters sleep meanwhile; only
+those with news are woken. (Each waiter looking for itself was measured to bring a busy machine to a
+standstill: with thousands of them a wave of looks was due before the last one was done.)
+
+Between looks it minds the moments that nobody pushes: a lease that ends, ``max_hold``, a renewal
+that fails. A turn that begins and ends between two ticks costs one entry in a set.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from nowserving.errors import LockError
+from nowserving.queues.base import MOST_AT_ONCE
 
 if TYPE_CHECKING:
     from nowserving.lease import Lease
@@ -38,13 +42,14 @@ class Watch:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def add(self, lease: Lease) -> None:
-        """Watch a turn from now on."""
+        """Watch a lease from now on."""
         self._leases.add(lease)
-        if self._timer is None or lease.look_at < self._wakes_at:
-            self._arm(lease.look_at)
+        look_at = lease.plan_look(time.monotonic())
+        if self._timer is None or look_at < self._wakes_at:
+            self._arm(look_at)
 
     def discard(self, lease: Lease) -> None:
-        """Stop watching a turn; the timer finds out by itself."""
+        """Stop watching a lease; the timer finds out by itself."""
         self._leases.discard(lease)
 
     def _arm(self, moment: float) -> None:
@@ -57,29 +62,50 @@ class Watch:
         self._timer = None
         now = time.monotonic()
         leases = list(self._leases)  # a copy: other threads take leases out
-        due = [lease for lease in leases if lease.look_at <= now]
-        if due:
-            task = self._loop.create_task(self._look(due, now))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        due: dict[str, list[Lease]] = {}
+        for lease in leases:
+            if lease.look_at <= now:
+                lease.mind_the_time(now)
+                # One question at a time for each lease: on a machine that is too busy, or with a
+                # store that is too slow, looks become rarer instead of piling up.
+                if not lease.looking and lease.lost_why is None:
+                    due.setdefault(lease.place.conversation_id, []).append(lease)
+        for conversation_id, group in due.items():
+            for first in range(0, len(group), MOST_AT_ONCE):
+                self._start_look(conversation_id, group[first : first + MOST_AT_ONCE])
         if leases:
             self._arm(min(lease.plan_look(now) for lease in leases))
 
-    async def _look(self, leases: list[Lease], now: float) -> None:
+    def _start_look(self, conversation_id: str, leases: list[Lease]) -> None:
         for lease in leases:
-            lease.mind_the_time(now)
-        await asyncio.gather(*(self._look_at(lease) for lease in leases if lease in self._leases))
+            lease.looking = True
+        task = self._loop.create_task(self._look(conversation_id, leases))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _look_at(self, lease: Lease) -> None:
-        # A store that does not answer must not hide that the lease has ended: the look is given
+    async def _look(self, conversation_id: str, leases: list[Lease]) -> None:
+        # A store that does not answer must not hide that a held lease has ended: the look is given
         # up then, long before the store's own time limit, and the lock counts as lost.
         asked = time.monotonic()
-        patience = max(lease.ends_at - asked, 0.0) + _LAST_ANSWER
+        ends = [lease.ends_at for lease in leases if lease.is_holding()]
+        patience = max(min(ends) - asked, 0.0) + _LAST_ANSWER if ends else None
+        places = [lease.place for lease in leases]
         try:
-            standing = await asyncio.wait_for(self._queue.stand(lease.place), patience)
+            look = self._queue.look(conversation_id, places)
+            glance = await asyncio.wait_for(look, patience)
         except asyncio.TimeoutError:
-            lease.look_failed("the store does not answer")
+            self._failed(leases, "the store does not answer")
         except LockError as error:
-            lease.look_failed(str(error))
+            self._failed(leases, str(error))
         else:
-            lease.hear(standing, asked)
+            for lease in leases:
+                if lease in self._leases:
+                    lease.seen(glance, asked)
+        finally:
+            for lease in leases:
+                lease.looking = False
+
+    @staticmethod
+    def _failed(leases: list[Lease], why: str) -> None:
+        for lease in leases:
+            lease.look_failed(why)

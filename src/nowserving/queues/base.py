@@ -12,12 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from nowserving.standing import Glance, State
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from nowserving.errors import LockError
     from nowserving.lock import TicketLock
     from nowserving.standing import Admission, Departure, Line, Outcome, Place, Standing
+
+
+MOST_AT_ONCE = 500
+"""Tickets in one ``look``, verbs in one round trip: a store is never blocked for long."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,9 @@ class Guarantees:
         pushes: A promoted waiter is told, without looking, and no notice is ever lost.
         durable: An answered verb survives a crash of the store.
         store_clock: Time is the store's, so that callers' clocks do not matter.
-        suspends: Its verbs need an event loop; False when they never suspend and may be run
-            straight in the calling thread.
+        suspends: Its verbs travel: they need an event loop, and the looks of many waiters are
+            worth sharing. False when they never suspend: then they are run straight in the calling
+            thread, and each waiter looks for itself.
         policies: ``when_busy``, ``max_waiting``, ``message_id`` and redeeming are decided
             atomically inside ``take``.
     """
@@ -73,6 +80,14 @@ class TicketQueue(Protocol):
 
     async def stand(self, place: Place) -> Standing:
         """Tell where a ticket stands; expired tickets ahead of it are removed on the way."""
+        ...
+
+    async def look(self, conversation_id: str, places: Sequence[Place]) -> Glance:
+        """Tell what is new of many tickets (``MOST_AT_ONCE`` at the most) of one line.
+
+        What a watch asks every ``wait_time_in_seconds``: a thousand waiters that go on waiting
+        must cost next to nothing, so only those that do not merely wait are in the answer.
+        """
         ...
 
     async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing | LockError]:
@@ -139,3 +154,21 @@ class TicketQueue(Protocol):
     def forked(self) -> None:
         """Forget, in a forked child, all that belongs to the parent, without touching it."""
         ...
+
+
+async def glance_one_by_one(queue: TicketQueue, places: Sequence[Place]) -> Glance:
+    """Look at many tickets by standing each: for a queue whose verbs cost no round trip.
+
+    Args:
+        queue: The queue.
+        places: The tickets, all of one conversation.
+    """
+    glance = Glance(serving=0, blocked_for=0.0, news={})
+    for place in places:
+        standing = await queue.stand(place)
+        if standing.state is State.WAITING:
+            serving = standing.number - standing.ahead
+            glance = glance._replace(serving=serving, blocked_for=standing.blocked_for)
+        else:
+            glance.news[standing.number] = standing
+    return glance

@@ -16,14 +16,14 @@ from weakref import WeakValueDictionary
 
 from nowserving.errors import LockError
 from nowserving.identity import Owners, on_fork
-from nowserving.queues.base import Guarantees
+from nowserving.queues.base import Guarantees, glance_one_by_one
 from nowserving.standing import Departure, Line, LineTicket, Place, Standing, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from nowserving.lock import Ticket, TicketLock
-    from nowserving.standing import Admission, Outcome
+    from nowserving.standing import Admission, Glance, Outcome
 
 
 class Snapshots(Protocol):
@@ -116,6 +116,10 @@ class SnapshotQueue:
             if lock is None or lock.has_lock_expired(place.number):
                 return Standing(State.GONE, place.number)
             return self._standing(lock, place)
+
+    async def look(self, conversation_id: str, places: Sequence[Place]) -> Glance:  # noqa: ARG002
+        """Tell what is new of many tickets of one line."""
+        return await glance_one_by_one(self, places)
 
     async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing | LockError]:
         """Read, extend and save, one line after the other."""

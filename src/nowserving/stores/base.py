@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def _limit(name: str, value: object) -> float:
     """Read a time limit in seconds; 0 is one."""
-    return 0.0 if value in {0, "0"} and value is not False else endpoints.number(name, value)
+    if not isinstance(value, bool) and str(value).strip() in {"0", "0.0"}:
+        return 0.0
+    return endpoints.number(name, value)
 
 
 TURN_SETTINGS: dict[str, Callable[[str, object], Any]] = {

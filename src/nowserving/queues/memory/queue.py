@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from nowserving.identity import Owners, on_fork
-from nowserving.queues.base import Guarantees
+from nowserving.queues.base import Guarantees, glance_one_by_one
 from nowserving.queues.memory.record import LiveTicket, Record, Tokens
 from nowserving.standing import Admission, Departure, Line, LineTicket, Place, Standing, State
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from nowserving.errors import LockError
     from nowserving.lock import TicketLock
-    from nowserving.standing import Outcome
+    from nowserving.standing import Glance, Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class MemoryQueue:
             else:
                 standing = record.redeem(admission.redeem, place, admission, now)
             mail = record.mail
-            if mail or not record.tickets:
+            if mail or len(record.tickets) != 1:
                 mail = self._close_step(name, record, now, admission.lifetime)
         if mail:
             _deliver(mail)
@@ -99,6 +99,10 @@ class MemoryQueue:
     async def stand(self, place: Place) -> Standing:
         """Tell where a ticket stands."""
         return self._stand(place, 0.0)
+
+    async def look(self, conversation_id: str, places: Sequence[Place]) -> Glance:  # noqa: ARG002
+        """Tell what is new of many tickets of one line."""
+        return await glance_one_by_one(self, places)
 
     async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing | LockError]:
         """Give each place its lifetime anew."""
@@ -265,6 +269,8 @@ class MemoryQueue:
                 record.in_idle_list = True
                 due = min(record.idle_until, now + _SWEEP_EVERY)
                 self._idle.append((due, name))
+        if len(record.tickets) > 1:
+            record.tell_first_waiter(now)
         mail = record.mail
         if mail:
             record.mail = []

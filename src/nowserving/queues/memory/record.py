@@ -79,6 +79,7 @@ class Record:
         "_superseded_below",
         "_token",
         "_tokens",
+        "_told",
         "idle_until",
         "in_idle_list",
         "mail",
@@ -97,6 +98,7 @@ class Record:
         self.mail: list[tuple[LiveTicket, Standing]] = []
         self.idle_until = 0.0
         self.in_idle_list = False
+        self._told = -1
         self._token = 0
         self._superseded_below = 0
         self._predecessor = "none"
@@ -138,11 +140,12 @@ class Record:
         if ticket is None or ticket.claimed or (issued.secret and issued.secret != ticket.owner):
             return self.gone(number) if ticket is None else Standing(State.GONE, number)
         if admission.message_id is not None:
-            self._forget_old_messages(now)
-            known = self._messages.setdefault(admission.message_id, ticket)
-            if known is not ticket:
+            known = self._known(admission.message_id, now)
+            if known is not None and known is not ticket:
                 return Standing(State.DUPLICATE, detail=_progress(known))
+            self._note_message(ticket, "abandoned", now)  # it may have been issued for another
             ticket.message_id = admission.message_id
+            self._messages[ticket.message_id] = ticket
         ticket.owner, ticket.place, ticket.claimed = place.owner, place, True
         ticket.lifetime, ticket.renewed = admission.lifetime, admission.renewed
         ticket.expires = now + admission.lifetime
@@ -151,8 +154,7 @@ class Record:
 
     def _refuse(self, admission: Admission, now: float) -> Standing | None:
         if admission.message_id is not None:
-            self._forget_old_messages(now)
-            known = self._messages.get(admission.message_id)
+            known = self._known(admission.message_id, now)
             if known is not None:
                 return Standing(State.DUPLICATE, detail=_progress(known))
         if not self.tickets:
@@ -193,21 +195,34 @@ class Record:
     def drop(self, ticket: LiveTicket, outcome: Outcome, now: float) -> None:
         """Take a ticket out, noting how its stay ended for its successor and for its message."""
         del self.tickets[ticket.number]
+        self.idle_until = max(self.idle_until, now + ticket.lifetime)
         if ticket.served_at is not None:
             self._predecessor = outcome
-        if ticket.message_id is None:
-            return
+        if ticket.message_id is not None:
+            self._note_message(ticket, outcome, now)
+
+    def _note_message(self, ticket: LiveTicket, outcome: Outcome, now: float) -> None:
+        if self._messages.get(ticket.message_id or "") is not ticket:
+            return  # it expired, and its message came again since
         if outcome == "done":
             until = now + ticket.lifetime
-            self._messages[ticket.message_id] = until
-            self._remembered.append((until, ticket.message_id))
+            self._messages[ticket.message_id or ""] = until
+            self._remembered.append((until, ticket.message_id or ""))
         else:
-            self._messages.pop(ticket.message_id, None)
+            del self._messages[ticket.message_id or ""]
 
     def dismiss(self, ticket: LiveTicket, outcome: Outcome, now: float) -> None:
         """Take a ticket out for somebody else than its owner, who is told."""
         self.drop(ticket, outcome, now)
         self.mail.append((ticket, Standing(State.GONE, ticket.number)))
+
+    def _known(self, message_id: str, now: float) -> LiveTicket | float | None:
+        """Return what is known of a message: its live ticket, or until when it is remembered."""
+        self._forget_old_messages(now)
+        known = self._messages.get(message_id)
+        if isinstance(known, LiveTicket) and known.expires <= now:
+            return None
+        return known
 
     def _forget_old_messages(self, now: float) -> None:
         while self._remembered and self._remembered[0][0] <= now:
@@ -236,6 +251,19 @@ class Record:
             else:
                 self._serve(head, now)
                 self.mail.append((head, self.standing(head, now)))
+                return
+
+    def tell_first_waiter(self, now: float) -> None:
+        """Send mail to whoever has become the first one behind the ticket that is served.
+
+        Nothing is pushed when a ticket just expires. The first waiter minds that moment for the
+        whole line, so it has to know whose end it waits for.
+        """
+        for number, ticket in self.tickets.items():
+            if ticket.served_at is None:
+                if number != self._told:
+                    self._told = number
+                    self.mail.append((ticket, self.standing(ticket, now)))
                 return
 
     def _serve(self, head: LiveTicket, now: float) -> None:

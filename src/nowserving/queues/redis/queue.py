@@ -237,7 +237,9 @@ class RedisQueue:
             del self._links[loop]
             if loop is here:
                 await link.aclose()
-            elif not loop.is_closed():
+            elif loop.is_closed():
+                link.abandon()
+            else:
                 loop.call_soon_threadsafe(link.close)
 
     def forked(self) -> None:
@@ -255,7 +257,7 @@ class RedisQueue:
             msg = "The lock store is closed."
             raise StoreClosed(msg)
         for other in [other for other in self._links if other.is_closed()]:
-            del self._links[other]
+            self._links.pop(other).abandon()
         link = self._links[loop] = Link(self._topology, self._terms, self._channel_prefix)
         self._nonces.add(link.nonce)
         if not self._memory_judged:

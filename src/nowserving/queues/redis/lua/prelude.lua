@@ -140,6 +140,22 @@ local function mail(rec, t, text)
   if inbox then rec.mail[#rec.mail + 1] = {CHANNEL .. inbox, t.owner .. ' ' .. text} end
 end
 
+-- Remember or forget the message of a ticket that goes.
+local function note_message(rec, t, outcome)
+  local field, number = 'm:' .. t.message, int(t.number)
+  local known = rec.changes[field]
+  if known == nil then known = redis.call('HGET', rec.key, field) end
+  if known ~= number then return end  -- it expired, and its message came again since
+  if outcome == 'done' then
+    set(rec, field, 'done ' .. int(now + t.lifetime))
+    set(rec, 'd:' .. number, t.message)
+    rec.finished = rec.finished or number
+    keep(rec, now + t.lifetime, t.lifetime)
+  else
+    del(rec, field)
+  end
+end
+
 -- Take a ticket out, noting how its stay ended for its successor and for its message.
 local function drop(rec, t, outcome)
   rec.tickets[t.number] = false
@@ -148,16 +164,7 @@ local function drop(rec, t, outcome)
     rec.predecessor = outcome
     set(rec, 'predecessor', outcome)
   end
-  if t.message ~= '-' then
-    if outcome == 'done' then
-      set(rec, 'm:' .. t.message, 'done ' .. int(now + t.lifetime))
-      set(rec, 'd:' .. int(t.number), t.message)
-      rec.finished = rec.finished or int(t.number)
-      keep(rec, now + t.lifetime, t.lifetime)
-    else
-      del(rec, 'm:' .. t.message)
-    end
-  end
+  if t.message ~= '-' then note_message(rec, t, outcome) end
 end
 
 -- Begin the turn of the first live ticket.

@@ -18,11 +18,13 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
     return (not mine and number < rec.below and 'X ' or 'G ') .. int(number)
   end
   if message ~= '-' then
-    local progress = progress_of(rec, rec.extra2)
+    local progress = rec.extra2 ~= int(number) and progress_of(rec, rec.extra2)
     if progress then
       commit(rec)
       return 'D ' .. progress
     end
+    -- It may have been issued for another message.
+    if mine.message ~= '-' and mine.message ~= message then note_message(rec, mine, 'abandoned') end
     mine.message = message
     set(rec, 'm:' .. message, int(number))
   end
