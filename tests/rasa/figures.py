@@ -44,9 +44,9 @@ class Row:
     overtaken: int = 0
 
     @property
-    def makespan(self) -> float:
-        """The middle one."""
-        return median(self.makespans)
+    def fastest(self) -> float:
+        """The shortest one: what else the machine does makes a run longer, never shorter."""
+        return min(self.makespans)
 
     def cells(self) -> tuple[str, ...]:
         """Return the row as texts."""
@@ -56,7 +56,7 @@ class Row:
             self.store,
             self.servers,
             self.messages,
-            f"{self.makespan:.2f} ({runs})",
+            f"{median(self.makespans):.2f} ({runs})",
             *(f"{count} of {self.sent}" for count in counts),
         )
 

@@ -178,6 +178,12 @@ class RasaServer:
             return None
         return Answer(tuple(each["text"] for each in said), time.monotonic())
 
+    def status(self) -> str:
+        """Return what it says when it is asked whether it is there."""
+        with urllib.request.urlopen(f"http://{HOST}:{self.port}/", timeout=30.0) as response:
+            said: bytes = response.read()
+            return said.decode()
+
     def messages_in_tracker(self, conversation: str) -> list[int]:
         """Return the user's messages that the tracker store has kept, in its order."""
         tracker = self._ask(f"/conversations/{conversation}/tracker?include_events=ALL", 10.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,10 @@ import pytest
 
 from tests.rasa.bursts import OURS, THEIRS
 from tests.support.crew import until
+from tests.support.redis_server import RedisServer
 
 if TYPE_CHECKING:
     from tests.rasa.bursts import Site
-    from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -52,3 +53,23 @@ def test_rasas_keys_and_ours_do_not_meet(site: Site, redis_server: RedisServer) 
         kinds = {key: redis_server.cli("TYPE", key) for key in redis_server.cli("KEYS", "lock:*")}
         assert all(one.result() is not None for one in sent)
     assert kinds == {"lock:both": "string", "lock:{both}": "hash"}
+
+
+@pytest.mark.parametrize("ours", [False, True], ids=["Rasa", "nowserving"])
+def test_a_redis_that_stands_still_stops_the_messages_and_not_the_server(
+    ours: bool,  # noqa: FBT001
+    site: Site,
+) -> None:
+    # A Redis for the locks alone: Rasa's tracker store would block the server, too.
+    with RedisServer() as locks, ThreadPoolExecutor() as pool:
+        section = {**(OURS if ours else THEIRS), "port": locks.port}
+        with site.servers(section) as (server,):
+            locks.pause()
+            waiting = pool.submit(server.send, "paused", 0, 0.0)
+            time.sleep(0.2)
+            asked = time.monotonic()
+            pool.submit(lambda: (time.sleep(2.0), locks.resume()))
+            assert server.status() == "Hello from Rasa: 3.6.21"
+            stood_still = time.monotonic() - asked
+            assert waiting.result() is not None
+    assert (stood_still < 0.5) is ours, f"the server stood still for {stood_still:.1f} s"
