@@ -1,0 +1,65 @@
+"""What the process tests share: a Redis of one's own, and what must hold after every scenario."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from nowserving import LockStore
+from tests.support.redis_server import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+FIGURES = pytest.StashKey[list[str]]()
+
+
+class Measured(Protocol):
+    """Note a figure; the summary of the run shows it."""
+
+    def __call__(self, what: str, figure: float) -> None: ...
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Measured:
+    figures = request.config.stash.setdefault(FIGURES, [])
+
+    def note(what: str, figure: float) -> None:
+        figures.append(f"{request.node.name}: {what} {figure:.4g}")
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    figures = terminalreporter.config.stash.get(FIGURES, [])
+    if figures:
+        terminalreporter.section("measured")
+        for figure in figures:
+            terminalreporter.line(figure)
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A fresh Redis; afterwards every key must be on its way out and KEYS never used."""
+    with RedisServer() as redis:
+        yield redis
+        if redis.running:
+            redis.resume()
+            assert_every_key_expires(redis)
+            assert "cmdstat_keys" not in redis.cli("INFO", "commandstats")
+
+
+def assert_every_key_expires(redis: RedisServer) -> None:
+    with contextlib.closing(redis.client()) as client:
+        ttls: dict[Any, Any] = {key: client.pttl(key) for key in client.scan_iter(count=1000)}
+    eternal = [key for key, ttl in ttls.items() if ttl == -1 and "{foreign" not in key]
+    assert not eternal, f"keys without a TTL: {eternal}"
+
+
+@pytest.fixture
+async def store(server: RedisServer) -> AsyncIterator[LockStore]:
+    """A store over the fresh Redis that waits two seconds for an answer."""
+    async with LockStore.create(server.url(socket_timeout=2)) as store:
+        yield store

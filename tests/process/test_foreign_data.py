@@ -1,0 +1,106 @@
+"""Whatever stands under a conversation's key that is not ours: a clear error, data untouched."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nowserving import CorruptLock, LockError, LockStore, TicketLock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    import redis
+
+    from tests.support.redis_server import RedisServer
+
+NAME = "foreign c"
+KEY = "lock:{foreign c}"
+SAID = re.escape(KEY)
+COUNTERS: dict[Any, Any] = {
+    "next": "1",
+    "serving": "0",
+    "token": "7",
+    "kept_until": "99999999999999999",
+}
+
+FOREIGN: dict[str, Callable[[redis.Redis], Any]] = {
+    "string": lambda client: client.set(KEY, '{"conversation_id": "c", "tickets": []}'),
+    "binary string": lambda client: client.set(KEY, b"\xff\x00\xfe"),
+    "list": lambda client: client.rpush(KEY, "a", "b"),
+    "set": lambda client: client.sadd(KEY, "a", "b"),
+    "hash without our fields": lambda client: client.hset(KEY, mapping={"a": "b"}),
+    "hash with our next only": lambda client: client.hset(KEY, mapping={"next": "3"}),
+    "garbage for next": lambda client: client.hset(KEY, mapping={**COUNTERS, "next": "many"}),
+    "next is not a number": lambda client: client.hset(KEY, mapping={**COUNTERS, "next": "nan"}),
+    "next is negative": lambda client: client.hset(KEY, mapping={**COUNTERS, "next": "-3"}),
+    "next is a fraction": lambda client: client.hset(KEY, mapping={**COUNTERS, "next": "1.5"}),
+    "serving ahead of next": lambda client: client.hset(KEY, mapping={**COUNTERS, "serving": "4"}),
+    "garbage for serving": lambda client: client.hset(KEY, mapping={**COUNTERS, "serving": "\xff"}),
+    "garbage for token": lambda client: client.hset(KEY, mapping={**COUNTERS, "token": "{}"}),
+    "garbage for kept_until": lambda client: client.hset(
+        KEY, mapping={**COUNTERS, "kept_until": ""}
+    ),
+    "garbage for a ticket": lambda client: client.hset(KEY, mapping={**COUNTERS, "0": "Ticket(0)"}),
+    "binary for a ticket": lambda client: client.hset(KEY, mapping={**COUNTERS, "0": b"\xff\xfe"}),
+}
+
+METHODS: dict[str, Callable[[LockStore], object]] = {
+    "get_lock": lambda store: store.get_lock(NAME),
+    "get_or_create_lock": lambda store: store.get_or_create_lock(NAME),
+    "save_lock": lambda store: store.save_lock(TicketLock(NAME)),
+    "delete_lock": lambda store: store.delete_lock(NAME),
+    "update_lock": lambda store: store.update_lock(NAME),
+    "is_someone_waiting": lambda store: store.is_someone_waiting(NAME),
+    "finish_serving": lambda store: store.finish_serving(NAME, 0),
+    "cleanup": lambda store: store.cleanup(NAME, 0),
+}
+
+
+@pytest.fixture
+async def untouched(server: RedisServer, request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Put foreign data under the key, and check in the end that it is still the same."""
+    with contextlib.closing(server.client()) as client:
+        FOREIGN[request.param](client)
+        before = server.cli("DUMP", KEY)
+        yield
+        assert server.cli("DUMP", KEY) == before
+        assert client.pttl(KEY) == -1
+
+
+@pytest.mark.parametrize("untouched", FOREIGN, indirect=True)
+@pytest.mark.usefixtures("untouched")
+async def test_async_ways_in_tell_of_it(store: LockStore) -> None:
+    with pytest.raises(CorruptLock) as found:
+        async with store.lock(NAME):
+            pass
+    assert found.value.key == KEY
+    assert KEY in str(found.value)
+    with pytest.raises(CorruptLock, match=SAID):
+        await store.take_ticket(NAME)
+    with pytest.raises(CorruptLock, match=SAID):
+        async with store.lock(NAME, ticket=0):
+            pass
+
+
+@pytest.mark.parametrize("untouched", FOREIGN, indirect=True)
+@pytest.mark.usefixtures("untouched")
+def test_synchronous_ways_in_tell_of_it(store: LockStore) -> None:
+    for renewed in (False, True):
+        with pytest.raises(CorruptLock, match=SAID), store.lock(NAME, auto_renew=renewed):
+            pass
+    with pytest.raises(LockError, match=SAID):  # the reference wraps every error
+        store.issue_ticket(NAME)
+    silent = {name for name, method in METHODS.items() if not told(method, store)}
+    assert not silent
+
+
+def told(method: Callable[[LockStore], object], store: LockStore) -> bool:
+    try:
+        method(store)
+    except CorruptLock as error:
+        return KEY in str(error)
+    return False

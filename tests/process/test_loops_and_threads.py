@@ -1,0 +1,174 @@
+"""One store in several event loops and threads, one after the other and at once."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nowserving import InMemoryLockStore, LockStore
+from tests.support.crew import Stay, assert_exact
+from tests.support.tasks import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture
+def shared(server: RedisServer) -> Iterator[LockStore]:
+    with LockStore.create(server.url(socket_timeout=2)) as store:
+        yield store
+
+
+@pytest.fixture(params=["memory", "redis"])
+def each(request: pytest.FixtureRequest) -> LockStore:
+    if request.param == "memory":
+        return InMemoryLockStore()
+    found: LockStore = request.getfixturevalue("shared")
+    return found
+
+
+def in_a_loop(store: LockStore, count: int = 20) -> list[Stay]:
+    async def work() -> list[Stay]:
+        turns = Turns(store)
+        turns.start(count, hold=0.001)
+        await turns.finish()
+        assert not turns.errors
+        assert len(turns.done) == count
+        return turns.done
+
+    return asyncio.run(work())
+
+
+def in_a_thread(store: LockStore, count: int = 20) -> list[Stay]:
+    done = []
+    for _ in range(count):
+        asked = time.monotonic_ns()
+        with store.lock("c") as lock:
+            entered = time.monotonic_ns()
+            time.sleep(0.001)
+            left = time.monotonic_ns()
+        done.append(Stay(entered, left, lock.ticket, lock.fencing_token, asked, 0))
+    return done
+
+
+def test_successive_loops(each: LockStore) -> None:
+    done = [turn for _ in range(8) for turn in in_a_loop(each, 5)]
+    assert_exact(done)
+    assert each.get_lock("c") is None
+
+
+def test_successive_loops_leave_no_connection_behind(
+    server: RedisServer, shared: LockStore
+) -> None:
+    in_a_loop(shared)
+    before = int(server.cli("INFO", "clients")["connected_clients"])
+    for _ in range(8):
+        in_a_loop(shared)
+    time.sleep(0.05)  # Redis sees the hang-ups
+    assert int(server.cli("INFO", "clients")["connected_clients"]) <= before
+
+
+def test_threads_with_and_without_loops_at_once(each: LockStore) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        work = [in_a_loop, in_a_thread] * 3
+        done = [
+            turn for future in [pool.submit(do, each) for do in work] for turn in future.result()
+        ]
+    assert len(done) == 120
+    assert_exact(sorted(done))
+
+
+def test_a_synchronous_method_inside_a_running_loop(each: LockStore) -> None:
+    async def look() -> int:
+        async with each.lock("c"):
+            lock = each.get_lock("c")
+            assert lock is not None
+            with pytest.raises(RuntimeError, match="async with"), each.lock("d"):
+                pass
+            return len(lock.tickets)
+
+    assert asyncio.run(look()) == 1
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_a_loop_closed_without_notice(each: LockStore, *, renewed: bool) -> None:
+    """Not as ``asyncio.run`` ends: tasks stay pending and nothing is told of the end."""
+    for _ in range(3):
+        loop = asyncio.new_event_loop()
+        turns = Turns(each)
+
+        async def begin(turns: Turns) -> None:
+            turns.start(3, hold=0.001, auto_renew=renewed)
+            await turns.finish()
+
+        loop.run_until_complete(begin(turns))
+        loop.close()
+        assert not turns.errors
+    assert len(in_a_loop(each, 3)) == 3
+    gc.collect()  # what was left open would be told of here, and not in another test
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_coroutine_that_is_closed_gives_its_lock_back(shared: LockStore, *, waits: bool) -> None:
+    """As happens to a task that is collected: nothing can be awaited any more."""
+
+    async def hold() -> None:
+        async with shared.lock("c"):
+            await asyncio.sleep(3600)
+
+    async def work() -> None:
+        turns = Turns(shared)
+        if waits:
+            turns.start(hold=0.3)
+            await turns.until_in_line(1)
+        task = asyncio.create_task(hold())
+        await turns.until_in_line(1 + waits)
+        coroutine = task.get_coro()
+        assert coroutine is not None
+        coroutine.close()
+        await turns.until_in_line(waits, within=1.0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await turns.finish()
+
+    asyncio.run(work())
+
+
+def test_turns_of_a_closed_loop_are_not_renewed_for_ever(shared: LockStore) -> None:
+    lifetime = 0.6
+    loop = asyncio.new_event_loop()
+
+    async def hold() -> Turns:
+        turns = Turns(shared)
+        turns.start(3, hold=3600.0, lifetime=lifetime, auto_renew=True)
+        await turns.until_in_line(3)
+        return turns
+
+    abandoned = loop.run_until_complete(hold())
+    loop.close()
+    began = time.monotonic()
+    with shared.lock("c"):
+        assert time.monotonic() - began < lifetime + 1.0
+    for task in abandoned.tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+    del abandoned, loop, task
+    gc.collect()
+
+
+def test_a_waiter_in_a_thread_that_is_gone_is_no_obstacle(shared: LockStore) -> None:
+    lifetime = 0.6
+    turn = shared.lock("c", lifetime, auto_renew=True)
+    thread = threading.Thread(target=turn.__enter__)
+    thread.start()
+    thread.join()
+    began = time.monotonic()
+    with shared.lock("c"):
+        assert time.monotonic() - began < lifetime + 1.0

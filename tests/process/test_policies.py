@@ -1,0 +1,88 @@
+"""``latest`` and ``interrupt`` across processes: never two at once, whoever has to go."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.crew import assert_exact, crew, stays
+from tests.support.worker import TurnJob
+
+if TYPE_CHECKING:
+    from tests.support.redis_server import RedisServer
+
+EXPECTED = {
+    "latest": {"LockSuperseded"},
+    "interrupt": {"LockSuperseded", "LockInterrupted"},
+    "reject": {"LockBusy"},
+}
+
+
+@pytest.mark.parametrize(
+    ("policy", "renewed"),
+    [
+        ("reject", False),
+        ("latest", False),
+        ("latest", True),
+        ("interrupt", False),
+        ("interrupt", True),
+    ],
+)
+def test_mutual_exclusion_throughout(server: RedisServer, policy: str, *, renewed: bool) -> None:
+    choose = random.Random(7)
+    options = {"when_busy": policy, "auto_renew": renewed}
+    shares = [
+        [
+            TurnJob(
+                hold=choose.uniform(0.0, 0.06),
+                after=choose.uniform(0.0, 0.7),
+                lifetime=1.5,
+                options=options,
+            )
+            for _ in range(40)
+        ]
+        for _ in range(4)
+    ]
+    with crew(server.url(), *shares) as workers:
+        for worker in workers:
+            worker.finish()
+        refused = [said for worker in workers for said in worker.find("refused")]
+        left = [said for worker in workers for said in worker.find("left")]
+        done = stays(*workers)
+
+    assert_exact(done)
+    assert {said["error"] for said in refused} == EXPECTED[policy]
+    interrupted = sum(said["error"] == "LockInterrupted" for said in refused)
+    # Each turn ended once: it left, or was refused, and an interrupted one did both.
+    assert len(left) + len(refused) - interrupted == 160
+    assert not any(said["lost"] for said in left)
+    if policy != "reject":  # nothing is newer than the newest message, so it was served
+        last_asked = max(said["asked"] for worker in workers for said in worker.find("entered"))
+        assert done[-1].asked == last_asked
+
+
+def test_policies_mixed(server: RedisServer) -> None:
+    choose = random.Random(11)
+    policies = ["queue", "queue", "reject", "latest", "interrupt"]
+    shares = [
+        [
+            TurnJob(
+                hold=choose.uniform(0.0, 0.03),
+                after=choose.uniform(0.0, 0.7),
+                lifetime=5.0,
+                options={"when_busy": choose.choice(policies), "auto_renew": bool(index % 2)},
+            )
+            for index in range(60)
+        ]
+        for _ in range(4)
+    ]
+    with crew(server.url(), *shares) as workers:
+        for worker in workers:
+            worker.finish()
+        refused = [said for worker in workers for said in worker.find("refused")]
+        done = stays(*workers)
+    assert_exact(done)
+    errors = {said["error"] for said in refused}
+    assert errors <= {"LockSuperseded", "LockInterrupted", "LockBusy"}
