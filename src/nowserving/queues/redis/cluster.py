@@ -99,6 +99,12 @@ class ClusterSession:
         for session in list(self._sessions.values()):
             session.close()
 
+    def abandon(self) -> None:
+        """Let go of the connections of a closed loop."""
+        self._closed = True
+        for session in self._sessions.values():
+            session.abandon()
+
     def _session(self, node: Node) -> NodeSession:
         session = self._sessions.get(node)
         if session is None:
@@ -144,7 +150,7 @@ class ClusterSession:
             target.push_after_a_pause(calls)
             return
         for call in calls:
-            target.push(call, lazy=True)
+            target.push(call)
 
     def _rehome(self) -> None:
         """Move what waits for a node that can't be reached to where the map has it now."""
@@ -158,7 +164,7 @@ class ClusterSession:
                 node = self._cluster.map.owner(key)
                 if node == session.node:
                     for call in calls:
-                        session.push(call, lazy=True)
+                        session.push(call)
                 else:
                     self._move(calls, node, asking=False)
             if session.idle and session.node not in self._cluster.map.nodes:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis
@@ -21,6 +20,8 @@ Node = tuple[str, int]
 
 RESP2: dict[str, Any] = {} if redis.VERSION[0] < 5 else {"protocol": 2}  # noqa: PLR2004
 """What makes redis-py speak the protocol that wires parse; 4.x speaks no other."""
+
+_CERTIFICATE_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 
 class Server(NamedTuple):
@@ -57,6 +58,7 @@ class Dialler:
     ) -> None:
         self.kind = kind
         self.timeout = timeout / 2
+        self._certificates: tuple[list[int], Any] | None = None
         self._password = settings.get("password")
         self._settings = {
             **settings,
@@ -80,6 +82,7 @@ class Dialler:
             Exception: Whatever redis-py raises; no password is in its message.
         """
         fresh: Any = self.kind(**{**self._settings, **address})
+        self._share_certificates(fresh)
         try:
             await fresh.connect()
         except BaseException as error:
@@ -100,6 +103,17 @@ class Dialler:
         """
         return Server(lambda: self.connect(**address), Outage(where), self.timeout)
 
+    def _share_certificates(self, fresh: Any) -> None:  # noqa: ANN401 - redis-py's connection
+        # Reading the system's certificates takes as long as some hundred turns, in the loop. So
+        # it is done once, and again when a file of ours was replaced by a newer certificate.
+        if not issubclass(self.kind, connection.SSLConnection):
+            return
+        files = [self._settings.get(name) for name in _CERTIFICATE_FILES]
+        changed = [Path(file).stat().st_mtime_ns for file in files if file is not None]
+        if self._certificates is None or self._certificates[0] != changed:
+            self._certificates = (changed, fresh.ssl_context)
+        fresh.ssl_context = self._certificates[1]
+
     def _without_secrets(self, text: str) -> str:
         # A server that has AUTH renamed quotes the arguments of what it does not know.
         text = text.partition(", with args beginning with")[0]
@@ -112,47 +126,6 @@ def hang_up(used: Any) -> None:  # noqa: ANN401 - redis-py's connection
     if writer is not None:
         writer.transport.abort()
         used._reader = used._writer = None  # noqa: SLF001 - it warns of open streams otherwise
-
-
-_HOPELESS = (
-    exceptions.AuthenticationError,
-    exceptions.AuthenticationWrongNumberOfArgsError,
-    exceptions.NoPermissionError,
-    ssl.SSLError,
-)
-_PASSING = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-"""The server hung up in the middle of a handshake: it may be about to restart."""
-
-_NOBODY_THERE = (ConnectionRefusedError, FileNotFoundError, socket.gaierror)
-
-
-def is_hopeless(error: BaseException) -> bool:
-    """Return whether another attempt to connect would end just so.
-
-    True for credentials that are refused, certificates that are not trusted, and whatever else
-    than a broken connection a credential provider raises.
-    """
-    if not isinstance(error, (OSError, exceptions.RedisError, asyncio.TimeoutError)):
-        return True
-    causes = _causes(error)
-    return any(isinstance(cause, _HOPELESS) for cause in causes) and not any(
-        isinstance(cause, _PASSING) for cause in causes
-    )
-
-
-def is_nobody_there(error: BaseException) -> bool:
-    """Return whether nobody listens at the address, as against not answering in time."""
-    return any(isinstance(cause, _NOBODY_THERE) for cause in _causes(error))
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    # redis-py wraps what the socket said.
-    found: list[BaseException] = []
-    at: BaseException | None = error
-    while at is not None and at not in found:
-        found.append(at)
-        at = at.__cause__ or at.__context__
-    return found
 
 
 def _keepalive() -> dict[int, int]:

@@ -78,6 +78,11 @@ class Inbox:
         self._calm()
         self._uplink.close()
 
+    def abandon(self) -> None:
+        """Let go of a subscription whose loop is closed."""
+        self._closed = True
+        self._uplink.abandon_socket()
+
     def doubt(self, place: RedisPlace) -> None:
         """Check the subscription: this place is served, and was not told so."""
         wire = self._uplink.wire

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
     from nowserving.queues.redis.session import Terms
     from nowserving.queues.redis.topology import Topology
+
+
+_STEPS = 10
 
 
 class Link:
@@ -64,7 +68,16 @@ class Link:
         self.heartbeat.close()
         self.inbox.close()
 
+    def abandon(self) -> None:
+        """Let go of what a loop left that was closed without notice."""
+        for part in (self.session, self.heartbeat, self.inbox):
+            part.abandon()
+
     async def aclose(self) -> None:
         """Hang up and take the hook out of the loop."""
         self.close()
         await self._farewell.aclose()
+        # Sockets are closed by callbacks of the loop, some steps after a handshake is cancelled;
+        # the loop itself may be closed right after this.
+        for _ in range(_STEPS):
+            await asyncio.sleep(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from nowserving.queues.redis.call import Call
@@ -83,7 +82,7 @@ class NodeSession(Session):
     @property
     def idle(self) -> bool:
         """Whether nothing is under way."""
-        return not self._flight and not self._waiting and not self._refused
+        return not self._under_way()
 
     @property
     def connected(self) -> bool:
@@ -96,19 +95,15 @@ class NodeSession(Session):
         Args:
             keys: Of which records; None for all.
         """
-        found: list[Call] = []
-        kept: deque[Call] = deque()
-        for call in self._waiting:
-            ours = call.key and (keys is None or call.key in keys)
-            (found if ours else kept).append(call)
-        self._waiting = kept
-        return found
+        return self._backlog.take_out(
+            lambda call: bool(call.key) and (keys is None or call.key in keys)
+        )
 
     def push_after_a_pause(self, calls: list[Call]) -> None:
         """Send calls over a new connection, a moment from now."""
         self._pause = FIRST_DELAY  # after the flight that is out, if there is one
         for call in calls:
-            self.push(call, lazy=True)
+            self.push(call)
         if not self._flight:
             self._landed()
 

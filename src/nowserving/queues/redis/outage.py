@@ -6,6 +6,8 @@ import logging
 import time
 from collections import deque
 
+from nowserving.queues.redis.diagnosis import told
+
 logger = logging.getLogger(__name__)
 
 
@@ -47,8 +49,3 @@ class Outage:
         lasted = time.monotonic() - since
         logger.warning("Redis at %s serves again, after %.1f s", self.where, lasted)
         self._calm.append(True)
-
-
-def told(error: BaseException) -> str:
-    """Return an error as a sentence; some have no text of their own."""
-    return str(error) or type(error).__name__

@@ -36,11 +36,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import hiredis
 
 from nowserving.errors import LockError, StoreClosed, StoreUnavailable
+from nowserving.queues.redis.backlog import Backlog
 from nowserving.queues.redis.call import Call
-from nowserving.queues.redis.dial import is_hopeless, is_nobody_there
-from nowserving.queues.redis.outage import told
+from nowserving.queues.redis.diagnosis import is_hopeless, is_nobody_there, told
 from nowserving.queues.redis.replies import error_of
-from nowserving.queues.redis.uplink import FIRST_DELAY, Uplink
+from nowserving.queues.redis.uplink import FIRST_DELAY, LONGEST_DELAY, Uplink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -102,14 +102,14 @@ class Session:
             on_up=self._depart,
             on_lost=self._lost,
             on_failure=self._not_connected,
-            wanted=lambda: bool(self._waiting),
+            wanted=lambda: bool(self._backlog),
         )
-        self._waiting: deque[Call] = deque()
+        self._backlog = Backlog()
         self._flight: deque[list[Call]] = deque()
         self._refused: list[Call] = []  # of this flight, to be sent again after it
         self._held: list[Any] | None = None  # replies that wait for the replicas'
         self._must_load = False
-        self._pause = 0.0
+        self._pause, self._next_pause = 0.0, FIRST_DELAY
         self._watchdog: asyncio.TimerHandle | None = None
         self._last_error: BaseException | None = None
         self._closed = False
@@ -129,8 +129,9 @@ class Session:
             key: The record's key; empty to send ``args`` as a plain command.
             args: The verb's name and its arguments.
             again: The same for a repetition; ``args`` by default.
-            lazy: Wait for the end of the loop's iteration, so that the looks of many waiters,
-                whose timers fire together, share one round trip.
+            lazy: It is a look, which lets everything else go first. It waits for the end of the
+                loop's iteration, so that the looks of many waiters, whose timers fire together,
+                share one round trip.
             timeout: Seconds until it fails; the session's own by default.
         """
         loop = self._loop
@@ -144,7 +145,7 @@ class Session:
         if self._closed:
             call.fail(StoreClosed("The lock store is closed."))
             return
-        self._waiting.append(call)
+        (self._backlog.looks if lazy else self._backlog.calls).append(call)
         if self._uplink.wire is None:
             self._uplink.dial()
         elif lazy:
@@ -163,10 +164,15 @@ class Session:
         self._closed = True
         for call in self._under_way():
             call.fail(StoreClosed("The lock store was closed while a call was under way."))
-        self._flight, self._waiting, self._refused = deque(), deque(), []
+        self._flight, self._backlog, self._refused = deque(), Backlog(), []
         if self._watchdog is not None:
             self._watchdog.cancel()
         self._uplink.close()
+
+    def abandon(self) -> None:
+        """Let go of a connection whose loop is closed."""
+        self._closed = True
+        self._uplink.abandon_socket()
 
     # Flights
 
@@ -174,7 +180,7 @@ class Session:
         wire = self._uplink.wire
         if self._flight or wire is None:
             return
-        batch = self._next_batch()
+        batch = self._backlog.next_batch(MAX_BATCH)
         if not batch:
             return
         for call in batch:
@@ -185,21 +191,6 @@ class Session:
             commands.append(replicas.command)
             self._held = []
         wire.send(*commands)
-
-    def _next_batch(self) -> list[Call]:
-        batch: list[Call] = []
-        waiting = self._waiting
-        while waiting and len(batch) < MAX_BATCH:
-            call = waiting[0]
-            if call.future.done():  # cancelled: whoever cancels a take leaves by its owner
-                waiting.popleft().drop()
-            elif call.key or not batch:
-                batch.append(waiting.popleft())
-                if not call.key:  # a plain command travels alone
-                    break
-            else:
-                break
-        return batch
 
     def _pack(self, batch: list[Call]) -> list[tuple[Any, ...]]:
         """Return the commands for a batch, and note in the flight who gets their replies."""
@@ -245,16 +236,16 @@ class Session:
             self._landed()
 
     def _deliver(self, group: list[Call], reply: Any) -> None:  # noqa: ANN401
-        if self._outage.since is not None:
-            self._outage.end()
         if not group[0].key:
             group[0].answer(reply)
             return
         for call, result in zip(group, reply, strict=True):
             if type(result) is not str or not result.startswith("!"):
                 call.answer(result)
+                if self._outage.since is not None:
+                    self._serves_again()
             elif any(code in result for code in _TRANSIENT):
-                self._send_again([call], hiredis.ReplyError(result[1:]), FIRST_DELAY)
+                self._send_again([call], hiredis.ReplyError(result[1:]), pause=True)
             else:
                 call.fail(error_of(result[1:], call.key.decode("utf-8", "backslashreplace")))
 
@@ -265,26 +256,30 @@ class Session:
             self._must_load = True
             self._send_again(group, error)
         elif text.startswith(_TRANSIENT):
-            self._send_again(group, error, FIRST_DELAY)
+            self._send_again(group, error, pause=True)
         else:
             self._last_error = error
             for call in group:
                 call.fail(self._unavailable(f"refused a command: {text}", error))
 
-    def _send_again(self, group: Iterable[Call], error: Exception, pause: float = 0.0) -> None:
+    def _send_again(self, group: Iterable[Call], error: Exception, *, pause: bool = False) -> None:
         """Send calls again after this flight.
 
         Args:
             group: The calls; nothing of them was done.
             error: What Redis said.
-            pause: Seconds to wait before, and over a new connection then: this one's server
-                can't serve.
+            pause: Whether this server can't serve now: a moment later then, longer each time,
+                and over a new connection.
         """
         self._refused.extend(group)
         self._last_error = error
         if pause:
-            self._pause = pause
+            self._pause = self._next_pause
             self._outage.begin(error)
+
+    def _serves_again(self) -> None:
+        self._next_pause = FIRST_DELAY
+        self._outage.end()
 
     def _landed(self) -> None:
         if self._refused:
@@ -292,12 +287,13 @@ class Session:
         if self._pause:
             self._uplink.abandon()
             self._uplink.dial(self._pause)
+            self._next_pause = min(self._pause * 2, LONGEST_DELAY)
             self._pause = 0.0
-        elif self._waiting:
+        elif self._backlog:
             self._loop.call_soon(self._depart)
 
     def _put_back(self, calls: list[Call]) -> None:
-        self._waiting.extendleft(reversed(calls))
+        self._backlog.put_back(calls)
         self._refused = []
 
     # The connection
@@ -310,7 +306,7 @@ class Session:
         self._flight, self._held = deque(), None
         self._put_back(self._refused + flying)
         self._pause = 0.0
-        if self._waiting:
+        if self._backlog:
             self._uplink.dial()
 
     def _not_connected(self, error: BaseException) -> None:
@@ -341,9 +337,8 @@ class Session:
             call.deadline <= now or (call.doubt <= now and not call.repeated) for call in flying
         ):
             wire.abort(asyncio.TimeoutError("no answer in time"))
-        late = [call for call in self._waiting if call.deadline <= now]
+        late = self._backlog.take_out(lambda call: call.deadline <= now)
         if late:
-            self._waiting = deque(call for call in self._waiting if call.deadline > now)
             self._outage.begin(self._last_error or asyncio.TimeoutError("no answer in time"))
             for call in late:
                 call.fail(self._unavailable("did not answer in time"))
@@ -352,11 +347,11 @@ class Session:
             self._watch(min(moments))
 
     def _under_way(self) -> list[Call]:
-        return [*(call for group in self._flight for call in group), *self._refused, *self._waiting]
+        return [*(call for group in self._flight for call in group), *self._refused, *self._backlog]
 
     def _fail_all(self, error: LockError) -> None:
-        waiting, self._waiting = self._waiting, deque()
-        for call in waiting:
+        backlog, self._backlog = self._backlog, Backlog()
+        for call in backlog:
             call.fail(error)
 
     def _unavailable(self, what: str, cause: BaseException | None = None) -> StoreUnavailable:

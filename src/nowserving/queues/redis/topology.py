@@ -46,6 +46,10 @@ class Speaker(Protocol):
         """Close the connections."""
         ...
 
+    def abandon(self) -> None:
+        """Let go of the connections of a closed loop."""
+        ...
+
 
 class Topology(Protocol):
     """Where the records are.

@@ -79,6 +79,13 @@ class Uplink:
             self.wire.close()
             self.wire = None
 
+    def abandon_socket(self) -> None:
+        """Close the socket of a loop that is closed itself."""
+        self._closed = True
+        if self.wire is not None:
+            self.wire.abandon()
+            self.wire = None
+
     def close(self) -> None:
         """Close for good."""
         self._closed = True

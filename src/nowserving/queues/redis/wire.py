@@ -9,6 +9,7 @@ that read it, without the tasks, timers and locks that a general client has to h
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import hiredis
@@ -96,8 +97,28 @@ class Wire(asyncio.Protocol):
         """Close for good: what was written is still sent, and nobody is told."""
         self._on_lost = None
         transport = self._transport
-        if transport is not None:
+        if transport is None:
+            return
+        if (
+            transport.get_extra_info("ssl_object") is not None
+            and not transport.get_write_buffer_size()
+        ):
+            # A polite end of TLS waits for the other side, and the loop may end before.
+            transport.abort()
+        else:
             transport.close()
+        self._let_go()
+
+    def abandon(self) -> None:
+        """Close the socket of a loop that is closed: it can't do that itself any more."""
+        self._on_lost = None
+        transport = self._transport
+        if transport is not None:
+            with suppress(RuntimeError):  # "Event loop is closed", after it was marked as closing
+                transport.abort()
+            # A TLS transport has its socket in the transport below it.
+            below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", transport)
+            _close_socket(below)
         self._let_go()
 
     def _let_go(self) -> None:
@@ -105,3 +126,10 @@ class Wire(asyncio.Protocol):
         if self._connection is not None:
             self._connection._reader = self._connection._writer = None  # noqa: SLF001
         self._connection = self._transport = None
+
+
+def _close_socket(transport: Any) -> None:  # noqa: ANN401 - asyncio's, of any kind
+    used = getattr(transport, "_sock", None)
+    if used is not None:
+        used.close()
+        transport._sock = None  # noqa: SLF001 - else it warns that it was not closed

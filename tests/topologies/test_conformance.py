@@ -1,0 +1,90 @@
+"""The shipped conformance suite over Redis in its other shapes."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import pytest
+
+from nowserving import RedisLockStore
+from nowserving.testing import StoreConformance
+from nowserving.verify import servers
+from tests.support.redis_server import HOST, RedisServer
+from tests.support.sentinel import SERVICE
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from nowserving import LockStore
+    from tests.support.cluster import ClusterSetup
+    from tests.support.sentinel import SentinelSetup
+    from tests.support.tls import Certificates
+
+
+class TestSentinel(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def _over(self, sentinel_setup: SentinelSetup) -> None:
+        self._endpoints = sentinel_setup.endpoints
+
+    def make_store(self, **defaults: Any) -> LockStore:
+        return RedisLockStore(
+            deployment_mode="sentinel",
+            endpoints=self._endpoints,
+            sentinel_service=SERVICE,
+            **defaults,
+        )
+
+
+class TestCluster(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def _over(self, cluster_setup: ClusterSetup) -> None:
+        self._endpoints = cluster_setup.endpoints
+
+    def make_store(self, **defaults: Any) -> LockStore:
+        return RedisLockStore(deployment_mode="cluster", endpoints=self._endpoints, **defaults)
+
+
+class TestTls(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def _over(
+        self,
+        tls_server: tuple[RedisServer, int],
+        certificates: Certificates,
+        client_certificate: tuple[Path, Path],
+    ) -> None:
+        self._port = tls_server[1]
+        self._tls: dict[str, Any] = {
+            "ssl_ca_certs": str(certificates.authority),
+            "ssl_certfile": str(client_certificate[0]),
+            "ssl_keyfile": str(client_certificate[1]),
+        }
+
+    def make_store(self, **defaults: Any) -> LockStore:
+        return RedisLockStore(HOST, self._port, use_ssl=True, **self._tls, **defaults)
+
+
+_VALKEY = shutil.which("valkey-server")
+
+if _VALKEY is not None:
+
+    class ValkeyServer(RedisServer):
+        def _launch(self, port: int) -> subprocess.Popen[bytes]:
+            with mock.patch.object(servers, "_executable", return_value=_VALKEY):
+                return super()._launch(port)
+
+    @pytest.fixture(scope="session")
+    def valkey_server() -> Iterator[RedisServer]:
+        with ValkeyServer() as server:
+            yield server
+
+    class TestValkey(StoreConformance):
+        @pytest.fixture(autouse=True)
+        def _over(self, valkey_server: RedisServer) -> None:
+            self._port = valkey_server.port
+
+        def make_store(self, **defaults: Any) -> LockStore:
+            return RedisLockStore(HOST, self._port, **defaults)

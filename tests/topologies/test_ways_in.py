@@ -1,0 +1,271 @@
+"""Every way to reach one server: TCP, TLS, a unix socket, an ACL user, a ready client."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import tempfile
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis.asyncio
+from redis.asyncio.sentinel import Sentinel
+
+from nowserving import ConfigurationError, LockStore, RedisLockStore, StoreUnavailable
+from nowserving.queues.redis.dial import RESP2
+from tests.support.redis_server import HOST, RedisServer
+from tests.support.sentinel import SERVICE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.cluster import ClusterSetup
+    from tests.support.sentinel import SentinelSetup
+    from tests.support.tls import Certificates
+
+PASSWORD = "pass:word/with@signs"  # noqa: S105 - the test's own
+ALLOWED = tuple(
+    f"+{name}"
+    for name in (
+        *("eval", "evalsha", "select", "subscribe", "ping"),
+        *("time", "exists", "hget", "hmget", "hset", "hsetnx", "hdel", "pexpire", "publish"),
+    )
+)
+"""What docs/redis.md lists: these commands and no other."""
+
+
+async def take_turns(store: LockStore) -> None:
+    """Have one turn wait for another, and be told by a push when it is over."""
+    conversation = secrets.token_hex(4)
+    order: list[str] = []
+
+    async def turn(name: str) -> None:
+        async with store.lock(conversation, wait_time_in_seconds=30):
+            order.append(name)
+            await asyncio.sleep(0.05)
+
+    async with store:
+        async with store.lock(conversation):
+            pass
+        await asyncio.sleep(0.1)  # the subscription stands
+        began = time.monotonic()
+        await asyncio.gather(*(turn(name) for name in "abc"))
+        assert order == ["a", "b", "c"]
+        assert time.monotonic() - began < 5.0, "nobody pushed"
+
+
+@pytest.fixture
+def acl_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        keys = ["~lock:*", "&lock:inbox:*"]
+        server.cli("ACL", "SETUSER", "locker", "on", f">{PASSWORD}", *keys, "-@all", *ALLOWED)
+        server.cli("ACL", "SETUSER", "admin", "on", ">admin", "~*", "&*", "+@all")
+        server.cli("ACL", "SETUSER", "default", "off")
+        yield server
+
+
+async def test_an_acl_user_with_the_listed_commands(acl_server: RedisServer) -> None:
+    store = RedisLockStore(HOST, acl_server.port, username="locker", password=PASSWORD)
+    await take_turns(store)
+
+
+async def test_the_password_is_told_nowhere(
+    acl_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    wrong = "not-" + PASSWORD
+    async with RedisLockStore(HOST, acl_server.port, username="locker", password=wrong) as store:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="refused the connection") as told:
+            async with store.lock("c"):
+                pass
+        assert time.monotonic() - began < 2.0, "another attempt would end just so"
+        error: BaseException | None = told.value
+        while error is not None:
+            assert PASSWORD not in repr(error)
+            error = error.__cause__ or error.__context__
+        for thing in (store, store._settings, store._runtime.queue):
+            assert PASSWORD not in repr(thing)
+    assert PASSWORD not in caplog.text
+
+
+@pytest.mark.parametrize("denied", ["hset", "evalsha", "publish", "subscribe"])
+async def test_a_denied_command_is_named_or_done_without(
+    acl_server: RedisServer, denied: str
+) -> None:
+    with acl_server_client(acl_server) as client:
+        client.execute_command("ACL", "SETUSER", "locker", f"-{denied}")
+    async with RedisLockStore(HOST, acl_server.port, username="locker", password=PASSWORD) as store:
+        if denied in {"publish", "subscribe"}:  # slower, that's all
+            async with store.lock("c") as first:
+                waiter = asyncio.create_task(enter(store, "c", 0.1))
+                await asyncio.sleep(0.1)
+            assert await waiter == first.ticket + 1
+        else:
+            with pytest.raises(StoreUnavailable, match=r"(?i)no permissions|can't run this|NOPERM"):
+                await enter(store, "c", 0.1)
+
+
+def acl_server_client(server: RedisServer) -> redis.Redis:
+    return redis.Redis(host=HOST, port=server.port, username="admin", password="admin")  # noqa: S106
+
+
+async def enter(store: LockStore, conversation: str, look: float) -> int:
+    async with store.lock(conversation, wait_time_in_seconds=look) as lock:
+        return lock.ticket
+
+
+class Provider(redis.CredentialProvider):
+    """Gives a new password at each connection, as a cloud's token service does."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def get_credentials(self) -> tuple[str, str]:
+        self.asked += 1
+        return "locker", PASSWORD
+
+
+async def test_a_credential_provider(acl_server: RedisServer) -> None:
+    provider = Provider()
+    await take_turns(RedisLockStore(HOST, acl_server.port, credential_provider=provider))
+    assert provider.asked >= 2
+    with pytest.raises(ConfigurationError, match="credential_provider"):
+        RedisLockStore(credential_provider=provider, password="x")  # noqa: S106
+
+
+class BrokenProvider(redis.CredentialProvider):
+    def get_credentials(self) -> tuple[str, str]:
+        raise LookupError("no token today")
+
+
+async def test_a_credential_provider_that_fails_says_why() -> None:
+    with RedisServer() as server:
+        provider = BrokenProvider()
+        async with RedisLockStore(HOST, server.port, credential_provider=provider) as store:
+            with pytest.raises(StoreUnavailable, match="no token today"):
+                await enter(store, "c", 1.0)
+
+
+@pytest.mark.parametrize("scheme", ["unix", "redis+unix"])
+async def test_a_unix_socket(scheme: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="ns") as folder:  # the path must be short
+        path = f"{folder}/redis.sock"
+        with RedisServer("--unixsocket", path) as server:
+            await take_turns(LockStore.create(f"{scheme}://{path}?db=3"))
+            await take_turns(RedisLockStore(unix_socket=path))
+            assert "db3" in server.cli("INFO", "keyspace")
+
+
+async def test_a_socket_that_is_not_there_is_told_soon() -> None:
+    async with RedisLockStore(unix_socket="/nowhere/redis.sock") as store:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match=r"/nowhere/redis\.sock"):
+            await enter(store, "c", 1.0)
+        assert 0.9 < time.monotonic() - began < 4.0
+
+
+# TLS
+
+
+def tls_url(
+    port: int, certificates: Certificates, pair: tuple[Path, Path] | None, host: str
+) -> str:
+    url = f"rediss://{host}:{port}/1?ssl_ca_certs={certificates.authority}"
+    return url if pair is None else f"{url}&ssl_certfile={pair[0]}&ssl_keyfile={pair[1]}"
+
+
+async def test_tls_with_a_client_certificate(
+    tls_server: tuple[RedisServer, int],
+    certificates: Certificates,
+    client_certificate: tuple[Path, Path],
+) -> None:
+    url = tls_url(tls_server[1], certificates, client_certificate, HOST)
+    await take_turns(LockStore.create(url))
+
+
+async def test_tls_without_a_client_certificate_is_refused(
+    tls_server: tuple[RedisServer, int], certificates: Certificates
+) -> None:
+    url = tls_url(tls_server[1], certificates, None, HOST) + "&socket_timeout=2"
+    async with LockStore.create(url) as store:
+        with pytest.raises(StoreUnavailable):
+            await enter(store, "c", 1.0)
+
+
+async def test_a_server_that_nobody_vouches_for_is_refused(
+    tls_server: tuple[RedisServer, int],
+) -> None:
+    async with RedisLockStore(HOST, tls_server[1], use_ssl=True) as store:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match=r"(?i)certificate"):
+            await enter(store, "c", 1.0)
+        assert time.monotonic() - began < 4.0
+
+
+async def test_a_certificate_for_another_host_is_refused_unless_that_is_switched_off(
+    tls_server: tuple[RedisServer, int],
+    certificates: Certificates,
+    client_certificate: tuple[Path, Path],
+) -> None:
+    url = tls_url(tls_server[1], certificates, client_certificate, "localhost")
+    async with LockStore.create(url) as store:
+        with pytest.raises(StoreUnavailable, match=r"(?i)certificate|hostname"):
+            await enter(store, "c", 1.0)
+    await take_turns(LockStore.create(f"{url}&ssl_check_hostname=false"))
+
+
+def test_a_certificate_file_that_is_not_there_is_told_at_once() -> None:
+    with pytest.raises(ConfigurationError, match="ssl_ca_certs"):
+        RedisLockStore(use_ssl=True, ssl_ca_certs="/nowhere/ca.pem")
+
+
+# A ready client
+
+
+async def test_a_ready_client_is_a_template(redis_server: RedisServer) -> None:
+    client = redis.asyncio.Redis(host=HOST, port=redis_server.port, db=5, decode_responses=False)
+    await take_turns(RedisLockStore(client=client))
+    assert not client.connection_pool._available_connections
+    assert "db5" in redis_server.cli("INFO", "keyspace")
+
+
+async def test_a_ready_client_with_tls(
+    tls_server: tuple[RedisServer, int],
+    certificates: Certificates,
+    client_certificate: tuple[Path, Path],
+) -> None:
+    certificate, key = map(str, client_certificate)
+    client = redis.asyncio.Redis(
+        host=HOST,
+        port=tls_server[1],
+        ssl=True,
+        ssl_ca_certs=str(certificates.authority),
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    await take_turns(RedisLockStore(client=client))
+
+
+async def test_a_ready_client_from_a_sentinel(sentinel_setup: SentinelSetup) -> None:
+    addresses = [(HOST, port) for port in sentinel_setup.ports]
+    sentinel: Any = Sentinel(addresses, **RESP2)  # type: ignore[no-untyped-call]
+    await take_turns(RedisLockStore(client=sentinel.master_for(SERVICE, db=2)))
+    with pytest.raises(ConfigurationError, match="master_for"):
+        RedisLockStore(client=sentinel.slave_for(SERVICE))
+
+
+async def test_a_ready_cluster_client(cluster_setup: ClusterSetup) -> None:
+    client = redis.asyncio.RedisCluster(host=HOST, port=cluster_setup.servers[0].port)
+    try:
+        await take_turns(RedisLockStore(client=client))
+    finally:
+        await client.aclose() if hasattr(client, "aclose") else await client.close()
+
+
+def test_what_is_no_asyncio_client_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"redis\.asyncio"):
+        RedisLockStore(client=redis.Redis())
