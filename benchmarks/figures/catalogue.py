@@ -1,0 +1,37 @@
+"""All figures, in the order in which they are told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.figures.cost import COST
+from benchmarks.figures.fairness import FAIRNESS
+from benchmarks.figures.growth import growth, growth_in_memory
+from benchmarks.figures.handoff import HANDOFF
+from benchmarks.figures.idle import IDLE
+from benchmarks.figures.memory import MEMORY
+from benchmarks.figures.throughput import throughput
+from benchmarks.figures.uncontended import IN_MEMORY, UNCONTENDED
+from benchmarks.figures.waiters import line
+
+if TYPE_CHECKING:
+    from benchmarks.figures.base import Figure
+    from benchmarks.plan import Plan
+
+
+def all_figures(plan: Plan) -> tuple[Figure, ...]:
+    """Return the figures in the sizes of a plan."""
+    return (
+        UNCONTENDED,
+        throughput(plan),
+        HANDOFF,
+        FAIRNESS,
+        COST,
+        IDLE,
+        MEMORY,
+        IN_MEMORY,
+        line(plan),
+        # Last: they leave a million records behind, in the server and in a worker.
+        growth(plan),
+        growth_in_memory(plan),
+    )
