@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.rasa import stopwatch_record
-from tests.rasa.figures import Row
 from tests.rasa.servers import RasaServer, send_all
 from tests.support.redis_server import HOST
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from tests.rasa.figures import Row
     from tests.support.redis_server import RedisServer
 
 OURS: Mapping[str, object] = {
@@ -39,7 +39,6 @@ class Site:
         self._folder = folder
         self._model = model
         self._redis_server = redis_server
-        redis_server.cli("FLUSHALL")
 
     def server(
         self,
@@ -95,37 +94,34 @@ class Burst:
         conversations: How many conversations.
         messages: How many messages in each.
         seconds: How long a message takes.
-        runs: How often.
         patience: Seconds to wait for an answer.
     """
 
     conversations: int
     messages: int
     seconds: float = 0.05
-    runs: int = 3
     patience: float = 60.0
 
     def __str__(self) -> str:
         return f"{self.conversations} x {self.messages}"
 
 
-def send(site: Site, servers: list[RasaServer], burst: Burst, store: str, where: str) -> Row:
-    """Send a burst so often, and return the table's row about it."""
-    row = Row(store, where, str(burst))
-    for run in range(burst.runs):
-        names = [f"burst{burst.messages}-{run}-{i}" for i in range(burst.conversations)]
-        sent, makespan = send_all(servers, names, burst.messages, burst.seconds, burst.patience)
-        row.sent += len(sent)
-        row.makespans.append(makespan)
-        for one in sent:
-            answer = one.answer.result()
-            row.unanswered += answer is None or answer.texts != (str(one.message),)
-        kept = sum(len(set(servers[0].messages_in_tracker(name))) for name in names)
-        row.lost += len(sent) - kept
-        handled = site.handled(*names)
-        row.overlaps += stopwatch_record.overlaps(handled)
-        row.overtaken += stopwatch_record.overtaken(handled)
-    return row
+def send(site: Site, servers: list[RasaServer], burst: Burst, row: Row) -> float:
+    """Send a burst once, add what became of it to the row, and return the makespan."""
+    run = len(row.makespans)
+    names = [f"burst{burst.messages}-{run}-{i}" for i in range(burst.conversations)]
+    sent, makespan = send_all(servers, names, burst.messages, burst.seconds, burst.patience)
+    row.sent += len(sent)
+    row.makespans.append(makespan)
+    for one in sent:
+        answer = one.answer.result()
+        row.unanswered += answer is None or answer.texts != (str(one.message),)
+    kept = sum(len(set(servers[0].messages_in_tracker(name))) for name in names)
+    row.lost += len(sent) - kept
+    handled = site.handled(*names)
+    row.overlaps += stopwatch_record.overlaps(handled)
+    row.overtaken += stopwatch_record.overtaken(handled)
+    return makespan
 
 
 def assert_perfect(row: Row) -> None:

@@ -9,7 +9,7 @@ HEAD = (
     "lock store",
     "servers",
     "messages",
-    "makespan, s (runs)",
+    "makespan, s: median (range, runs)",
     "unanswered",
     "lost",
     "overlaps",
@@ -43,20 +43,16 @@ class Row:
     overlaps: int = 0
     overtaken: int = 0
 
-    @property
-    def fastest(self) -> float:
-        """The shortest one: what else the machine does makes a run longer, never shorter."""
-        return min(self.makespans)
-
     def cells(self) -> tuple[str, ...]:
         """Return the row as texts."""
-        runs = ", ".join(f"{seconds:.2f}" for seconds in sorted(self.makespans))
+        runs = self.makespans
+        makespan = f"{median(runs):.2f} ({min(runs):.2f} to {max(runs):.2f}, {len(runs)})"
         counts = (self.unanswered, self.lost, self.overlaps, self.overtaken)
         return (
             self.store,
             self.servers,
             self.messages,
-            f"{median(self.makespans):.2f} ({runs})",
+            makespan,
             *(f"{count} of {self.sent}" for count in counts),
         )
 

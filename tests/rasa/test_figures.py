@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.rasa.bursts import OURS, RENEWED, THEIRS, Burst, assert_perfect, send
+from tests.rasa.figures import Row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.rasa.bursts import Site
-    from tests.rasa.figures import Row
+    from tests.rasa.yardstick import Yardstick
 
+RUNS = 3
 SLACK = 1.15  # how much longer than the shortest possible makespan ours may take
 
 
@@ -45,10 +47,8 @@ class Setup:
         return f"{self.servers}" + (f" ({self.workers} workers)" if self.workers > 1 else "")
 
 
-BEST = Setup("asyncio.Lock (cannot be beaten)", {"type": "stopwatch.OneProcess"})
 IN_MEMORY = {"type": "nowserving.integrations.rasa.InMemoryLockStore"}
 SETUPS = [
-    BEST,  # the first: the others are measured by it
     Setup("Rasa, in memory", {"type": "in_memory"}, ours=False),
     Setup("nowserving, in memory", IN_MEMORY),
     Setup("Rasa, Redis", THEIRS, ours=False),
@@ -58,26 +58,22 @@ SETUPS = [
     Setup("nowserving, Redis, auto_renew", RENEWED, servers=2),
     Setup("nowserving, Redis", OURS, workers=2),
 ]
-_best: dict[str, float] = {}
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("setup", SETUPS, ids=str)
-def test_bursts(setup: Setup, site: Site, rows: list[Row]) -> None:
+def test_bursts(setup: Setup, site: Site, yardstick: Yardstick, rows: list[Row]) -> None:
     patience = 60.0 if setup.ours else 30.0  # Rasa's over Redis never answer some
     with site.servers(setup.section, setup.servers, workers=setup.workers) as servers:
-        measured = [
-            send(site, servers, burst, setup.name, setup.where)
-            for burst in (Burst(5, 10, patience=patience), Burst(1, 20, patience=patience))
-        ]
-    rows += measured
-    for row in measured:
-        if setup is BEST:
-            _best[row.messages] = row.fastest
-        if setup.ours:
-            assert_perfect(row)
-            if row.messages in _best:
-                assert row.fastest <= SLACK * _best[row.messages]
+        for burst in (Burst(5, 10, patience=patience), Burst(1, 20, patience=patience)):
+            rows.append(row := Row(setup.name, setup.where, str(burst)))
+            best = []
+            for _ in range(RUNS):
+                best.append(yardstick.run(burst))
+                send(site, servers, burst, row)
+            if setup.ours:
+                assert_perfect(row)
+                assert min(row.makespans) <= SLACK * min(best)
 
 
 @pytest.mark.timeout(300)
@@ -88,11 +84,10 @@ def test_a_line_ten_times_as_long_as_the_lifetime(
     rows: list[Row],
 ) -> None:
     # Rasa takes whole seconds only: 20 messages of 0.5 s are ten lifetimes of 1 s.
-    burst = Burst(1, 20, seconds=0.5, runs=1, patience=40.0)
+    burst = Burst(1, 20, seconds=0.5, patience=40.0)
     name = "nowserving, Redis, auto_renew" if ours else "Rasa, Redis"
+    rows.append(row := Row(name, "2", f"{burst} of 0.5 s, lifetime 1 s"))
     with site.servers(RENEWED if ours else THEIRS, 2, lifetime=1) as servers:
-        row = send(site, servers, burst, name, "2")
-    row.messages = "1 x 20 of 0.5 s, lifetime 1 s"
-    rows.append(row)
+        send(site, servers, burst, row)
     if ours:
         assert_perfect(row)

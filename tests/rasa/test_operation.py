@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -68,7 +69,7 @@ def test_a_redis_that_stands_still_stops_the_messages_and_not_the_server(
             waiting = pool.submit(server.send, "paused", 0, 0.0)
             time.sleep(0.2)
             asked = time.monotonic()
-            pool.submit(lambda: (time.sleep(2.0), locks.resume()))
+            threading.Timer(2.0, locks.resume).start()
             assert server.status() == "Hello from Rasa: 3.6.21"
             stood_still = time.monotonic() - asked
             assert waiting.result() is not None

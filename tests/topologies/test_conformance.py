@@ -1,7 +1,12 @@
-"""The shipped conformance suite over Redis in its other shapes."""
+"""The shipped conformance suite over Redis in its other shapes.
+
+The verbs and the turns are the same everywhere, and all of it takes a minute a shape: so the usual
+run has the themes in which a connection matters, and ``scripts/test-long`` has everything.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -10,6 +15,10 @@ import pytest
 
 from nowserving import RedisLockStore
 from nowserving.testing import StoreConformance
+from nowserving.testing.leaving import Leaving
+from nowserving.testing.order import LineOrder
+from nowserving.testing.policies import Latest
+from nowserving.testing.turns import Fencing
 from nowserving.verify import servers
 from tests.support.redis_server import HOST, RedisServer
 from tests.support.sentinel import SERVICE
@@ -25,7 +34,17 @@ if TYPE_CHECKING:
     from tests.support.tls import Certificates
 
 
-class TestSentinel(StoreConformance):
+class _Essentials(LineOrder, Leaving, Latest, Fencing):
+    """Order, leaving, superseding and tokens."""
+
+
+if TYPE_CHECKING or os.environ.get("NOWSERVING_TESTS") == "long":
+    Suite = StoreConformance
+else:
+    Suite = _Essentials
+
+
+class TestSentinel(Suite):
     @pytest.fixture(autouse=True)
     def _over(self, sentinel_setup: SentinelSetup) -> None:
         self._endpoints = sentinel_setup.endpoints
@@ -39,7 +58,7 @@ class TestSentinel(StoreConformance):
         )
 
 
-class TestCluster(StoreConformance):
+class TestCluster(Suite):
     @pytest.fixture(autouse=True)
     def _over(self, cluster_setup: ClusterSetup) -> None:
         self._endpoints = cluster_setup.endpoints
@@ -48,7 +67,7 @@ class TestCluster(StoreConformance):
         return RedisLockStore(deployment_mode="cluster", endpoints=self._endpoints, **defaults)
 
 
-class TestTls(StoreConformance):
+class TestTls(Suite):
     @pytest.fixture(autouse=True)
     def _over(
         self,
@@ -81,7 +100,7 @@ if _VALKEY is not None:
         with ValkeyServer() as server:
             yield server
 
-    class TestValkey(StoreConformance):
+    class TestValkey(Suite):
         @pytest.fixture(autouse=True)
         def _over(self, valkey_server: RedisServer) -> None:
             self._port = valkey_server.port

@@ -72,6 +72,33 @@ async def test_an_acl_user_with_the_listed_commands(acl_server: RedisServer) -> 
     await take_turns(store)
 
 
+async def test_an_acl_user_in_a_cluster(cluster_setup: ClusterSetup) -> None:
+    for server in cluster_setup.servers:
+        keys = ["~lock:*", "&lock:inbox:*"]
+        more = ["+cluster|slots", "+asking"]
+        server.cli(
+            "ACL", "SETUSER", "locker", "on", f">{PASSWORD}", *keys, "-@all", *ALLOWED, *more
+        )
+    store = RedisLockStore(
+        deployment_mode="cluster",
+        endpoints=cluster_setup.endpoints,
+        username="locker",
+        password=PASSWORD,
+    )
+    await take_turns(store)
+
+
+async def test_the_further_commands_that_an_acl_user_may_need(acl_server: RedisServer) -> None:
+    with acl_server_client(acl_server) as client:
+        client.execute_command("ACL", "SETUSER", "locker", "+wait", "+scan")
+    store = RedisLockStore(
+        HOST, acl_server.port, username="locker", password=PASSWORD, min_replicas=1
+    )
+    async with store, store.lock("c"):
+        assert [name async for name in store._runtime.queue.conversations()] == ["c"]
+    assert store.unconfirmed == 1
+
+
 async def test_the_password_is_told_nowhere(
     acl_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:

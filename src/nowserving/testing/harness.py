@@ -7,7 +7,7 @@ import logging
 import secrets
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -100,11 +100,8 @@ class StoreHarness:
         self, store: LockStore, conversation_id: str, lock_lifetime: float = 60.0, **options: Any
     ) -> Visitor:
         """Start a task that takes a turn, and return it once its ticket is in the line."""
-        before = self.numbers(store, conversation_id)[-1:]
         visitor = Visitor(store, conversation_id, lock_lifetime, **options)
-        await until(
-            lambda: visitor.ended or self.numbers(store, conversation_id)[-1:] not in ([], before)
-        )
+        await until(lambda: visitor.in_line or visitor.ended)
         return visitor
 
     # Running
@@ -243,7 +240,7 @@ class Overlaps:
         self.visits: list[Any] = []
 
     @contextmanager
-    def visit(self, who: Any = None) -> Iterator[None]:  # noqa: ANN401 - whatever tells it apart
+    def visit(self, who: Any = None) -> Iterator[None]:
         """Be inside."""
         self._inside += 1
         assert self._inside == 1, f"{who!r} is not alone"
@@ -280,5 +277,5 @@ def log_records(level: int) -> Iterator[list[logging.LogRecord]]:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep expected warnings of the package out of the test's output."""
-    with log_records(logging.CRITICAL), suppress(()):
+    with log_records(logging.CRITICAL):
         yield

@@ -18,7 +18,7 @@ from nowserving.testing.harness import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from nowserving.store import LockStore
 
@@ -180,7 +180,7 @@ class Threads(StoreHarness):
                 thread = threading.Thread(target=turn, args=(index,), daemon=True)
                 thread.start()
                 threads.append(thread)
-                _until(lambda wanted=index + 2: len(self.numbers(store, name)) == wanted)
+                _until_numbers(self, store, name, index + 2)
             store.finish_serving(name, number)
             for thread in threads:
                 thread.join(SOON)
@@ -287,7 +287,7 @@ class Threads(StoreHarness):
         await waiter.goes()
 
 
-def _run_together(functions: list[Callable[[], object]]) -> None:
+def _run_together(functions: Sequence[Callable[[], object]]) -> None:
     errors: list[BaseException] = []
 
     def run(function: Callable[[], object]) -> None:
@@ -306,8 +306,8 @@ def _run_together(functions: list[Callable[[], object]]) -> None:
         raise errors[0]
 
 
-def _until(condition: Callable[[], object]) -> None:
+def _until_numbers(harness: StoreHarness, store: LockStore, name: str, count: int) -> None:
     deadline = time.monotonic() + SOON
-    while not condition():
+    while len(harness.numbers(store, name)) < count:
         assert time.monotonic() < deadline
         time.sleep(0.002)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from nowserving.standing import NOT_ISSUED
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -47,6 +49,8 @@ class Visitor:
         self._raises: BaseException | None = None
         self.lock: HeldLock | None = None
         self.task = asyncio.create_task(self._stay())
+        # A failing test may leave it alone: its own error is no news then.
+        self.task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def _stay(self) -> None:
         async with self._turn as self.lock:
@@ -61,6 +65,12 @@ class Visitor:
     def ended(self) -> bool:
         """Whether its task is done."""
         return self.task.done()
+
+    @property
+    def in_line(self) -> bool:
+        """Whether its ticket was issued; the only look of the suite into a turn."""
+        lease = self._turn._lease  # noqa: SLF001 - a line shows numbers, and they may come again
+        return lease is not None and lease.place.number != NOT_ISSUED
 
     @property
     def held(self) -> HeldLock:

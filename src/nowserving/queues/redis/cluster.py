@@ -24,7 +24,8 @@ from nowserving.queues.redis.slots import read_redirect
 if TYPE_CHECKING:
     from nowserving.queues.redis.call import Call
     from nowserving.queues.redis.dial import Node
-    from nowserving.queues.redis.session import Session, Terms
+    from nowserving.queues.redis.session import Session
+    from nowserving.queues.redis.terms import Terms
     from nowserving.queues.redis.topology import Cluster
 
 logger = logging.getLogger(__name__)

@@ -91,7 +91,7 @@ class Inbox:
             return
         self._suspect = place
         self._check = self._loop.call_later(self._patience, self._give_up)
-        wire.send(("PING",))
+        wire.send([("PING",)])
 
     def _arrive(self, reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
         if not isinstance(reply, list):
@@ -150,7 +150,7 @@ class Inbox:
 
     def _subscribe(self) -> None:
         if self._uplink.wire is not None:
-            self._uplink.wire.send(("SUBSCRIBE", self._channel))
+            self._uplink.wire.send([("SUBSCRIBE", self._channel)])
 
     def _not_connected(self, error: BaseException) -> None:
         logger.debug("No subscription to %s yet: %r", self._channel, error)

@@ -12,7 +12,7 @@ from nowserving.queues.redis.inbox import Inbox
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from nowserving.queues.redis.session import Terms
+    from nowserving.queues.redis.terms import Terms
     from nowserving.queues.redis.topology import Topology
 
 
@@ -61,6 +61,9 @@ class Link:
             yield
         finally:
             self.close()
+            # Sockets are closed by callbacks, some steps after a handshake is cancelled.
+            for _ in range(_STEPS):
+                await asyncio.sleep(0)
 
     def close(self) -> None:
         """Hang up; called on the link's own loop."""
@@ -77,7 +80,3 @@ class Link:
         """Hang up and take the hook out of the loop."""
         self.close()
         await self._farewell.aclose()
-        # Sockets are closed by callbacks of the loop, some steps after a handshake is cancelled;
-        # the loop itself may be closed right after this.
-        for _ in range(_STEPS):
-            await asyncio.sleep(0)

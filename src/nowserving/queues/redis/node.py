@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from nowserving.queues.redis.cluster import ClusterSession
     from nowserving.queues.redis.dial import Node, Server
-    from nowserving.queues.redis.session import Terms
+    from nowserving.queues.redis.terms import Terms
 
 
 class Lane:

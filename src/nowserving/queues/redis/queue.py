@@ -24,7 +24,7 @@ from nowserving.queues.redis.replies import (
     parse_standing,
 )
 from nowserving.queues.redis.script import load_script
-from nowserving.queues.redis.session import Terms
+from nowserving.queues.redis.terms import Terms
 from nowserving.standing import NOT_ISSUED, Departure, State
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import hiredis
 
@@ -43,14 +43,17 @@ from nowserving.queues.redis.replies import error_of
 from nowserving.queues.redis.uplink import FIRST_DELAY, LONGEST_DELAY, Uplink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from nowserving.queues.redis.dial import Server
-    from nowserving.queues.redis.replicas import Replicas
-    from nowserving.queues.redis.script import Script
+    from nowserving.queues.redis.terms import Terms
+    from nowserving.queues.redis.wire import Wire
 
 MAX_BATCH = 500
 """Verbs in one round trip: some 2 ms of Redis at the most."""
+
+_LOOKS_WAIT = 0.002
+"""Seconds for which a look waits for others."""
 
 _GRACE = 1.0
 """Seconds for which a server that was never there is looked for."""
@@ -65,22 +68,6 @@ _TRANSIENT = (
     "ERR max number of clients",
 )
 """What passes by itself: a restart or a failover is going on, or too many are connected."""
-
-
-class Terms(NamedTuple):
-    """What all sessions of a queue agree on.
-
-    Attributes:
-        script: The verbs.
-        header: Returns what every script call begins with (``dispatch.lua``).
-        timeout: Seconds within which every call is answered or fails.
-        replicas: Whom to wait for after a take; None for nobody.
-    """
-
-    script: Script
-    header: Callable[[], tuple[Any, ...]]
-    timeout: float
-    replicas: Replicas | None = None
 
 
 class Session:
@@ -98,7 +85,7 @@ class Session:
         self._terms = terms
         self._uplink = Uplink(
             server,
-            on_reply=self._arrive,
+            on_reply=self._land if terms.replicas is None else self._arrive,
             on_up=self._depart,
             on_lost=self._lost,
             on_failure=self._not_connected,
@@ -110,6 +97,7 @@ class Session:
         self._held: list[Any] | None = None  # replies that wait for the replicas'
         self._must_load = False
         self._pause, self._next_pause = 0.0, FIRST_DELAY
+        self._looking: asyncio.TimerHandle | None = None
         self._watchdog: asyncio.TimerHandle | None = None
         self._last_error: BaseException | None = None
         self._closed = False
@@ -129,9 +117,8 @@ class Session:
             key: The record's key; empty to send ``args`` as a plain command.
             args: The verb's name and its arguments.
             again: The same for a repetition; ``args`` by default.
-            lazy: It is a look, which lets everything else go first. It waits for the end of the
-                loop's iteration, so that the looks of many waiters, whose timers fire together,
-                share one round trip.
+            lazy: It is a look, which lets everything else go first, and waits a moment for
+                others, so that the looks of many, whose timers fire together, share a round trip.
             timeout: Seconds until it fails; the session's own by default.
         """
         loop = self._loop
@@ -145,13 +132,17 @@ class Session:
         if self._closed:
             call.fail(StoreClosed("The lock store is closed."))
             return
-        (self._backlog.looks if lazy else self._backlog.calls).append(call)
-        if self._uplink.wire is None:
-            self._uplink.dial()
-        elif lazy:
-            self._loop.call_soon(self._depart)
-        else:
+        wire, backlog = self._uplink.wire, self._backlog
+        if lazy:
+            backlog.looks.append(call)
+            self._look_soon()
+        elif wire is None or self._flight or backlog.calls or backlog.looks:
+            backlog.calls.append(call)
             self._depart()
+        else:
+            self._send([call], wire)  # nothing is before it: the usual case, without a detour
+        if wire is None:
+            self._uplink.dial()
         if self._watchdog is None or call.doubt < self._watchdog.when():
             self._watch(call.doubt)
 
@@ -165,8 +156,9 @@ class Session:
         for call in self._under_way():
             call.fail(StoreClosed("The lock store was closed while a call was under way."))
         self._flight, self._backlog, self._refused = deque(), Backlog(), []
-        if self._watchdog is not None:
-            self._watchdog.cancel()
+        for timer in (self._looking, self._watchdog):
+            if timer is not None:
+                timer.cancel()
         self._uplink.close()
 
     def abandon(self) -> None:
@@ -176,13 +168,22 @@ class Session:
 
     # Flights
 
+    def _look_soon(self) -> None:
+        if self._looking is None:
+            self._looking = self._loop.call_later(_LOOKS_WAIT, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        self._depart()
+
     def _depart(self) -> None:
         wire = self._uplink.wire
-        if self._flight or wire is None:
-            return
-        batch = self._backlog.next_batch(MAX_BATCH)
-        if not batch:
-            return
+        if wire is not None and not self._flight:
+            batch = self._backlog.next_batch(MAX_BATCH)
+            if batch:
+                self._send(batch, wire)
+
+    def _send(self, batch: list[Call], wire: Wire) -> None:
         for call in batch:
             call.sent = True
         commands = self._pack(batch)
@@ -190,7 +191,7 @@ class Session:
         if replicas is not None and batch[0].key and replicas.concern(batch):
             commands.append(replicas.command)
             self._held = []
-        wire.send(*commands)
+        wire.send(commands)
 
     def _pack(self, batch: list[Call]) -> list[tuple[Any, ...]]:
         """Return the commands for a batch, and note in the flight who gets their replies."""
@@ -212,6 +213,7 @@ class Session:
         return tuple(parts)
 
     def _arrive(self, reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
+        # Replies are held back until the replicas' comes, where there are any to wait for.
         if self._held is None:
             self._land(reply)
             return

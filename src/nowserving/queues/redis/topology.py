@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nowserving.queues.redis.call import Call
     from nowserving.queues.redis.dial import Dialler, Node
     from nowserving.queues.redis.sentinel import Sentinels
-    from nowserving.queues.redis.session import Terms
+    from nowserving.queues.redis.terms import Terms
 
 
 class Speaker(Protocol):

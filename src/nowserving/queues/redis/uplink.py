@@ -7,6 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from nowserving.queues.redis.diagnosis import is_hopeless
 from nowserving.queues.redis.wire import Wire
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Uplink:
             try:
                 await wire.dial(self._server.connect, self._server.timeout)
             except Exception as error:  # noqa: BLE001 - a credential provider raises what it likes
+                if is_hopeless(error):
+                    delay = LONGEST_DELAY
                 self._on_failure(error)
             else:
                 self.wire = wire

@@ -61,9 +61,13 @@ class Wire(asyncio.Protocol):
             self._let_go()
             raise ConnectionError("the connection broke right after its handshake")
 
-    def send(self, *commands: tuple[Any, ...]) -> None:
+    def send(self, commands: list[tuple[Any, ...]]) -> None:
         """Write commands; never waits. Their replies come in the same order."""
-        if self._transport is not None:
+        if self._transport is None:
+            return
+        if len(commands) == 1:
+            self._transport.write(hiredis.pack_command(commands[0]))
+        else:
             self._transport.write(b"".join([hiredis.pack_command(command) for command in commands]))
 
     def data_received(self, data: bytes) -> None:

@@ -12,7 +12,7 @@ class EndpointConfig:
         self,
         url: str | None = None,
         type: str | None = None,  # noqa: A002 - Rasa's name
-        **kwargs: Any,  # noqa: ANN401 - whatever the section holds
+        **kwargs: Any,
     ) -> None:
         self.url = url
         self.type = type

@@ -1,0 +1,300 @@
+"""Cancellation at every ``await``: no ticket is left, and the next one is served promptly.
+
+Each sweep first lets a turn run through and counts its awaits; then it runs the same turn once for
+each of them and cancels there, before, during and just at the end of the wait. "Promptly" means
+some 100 ms; the bound leaves room for a busy machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nowserving.errors import LockError
+from nowserving.testing.harness import StoreHarness, in_thread, quiet, scenario, until
+from nowserving.testing.steps import WAYS, Steps
+from nowserving.testing.visitor import Visitor
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from nowserving.store import LockStore
+    from nowserving.testing.steps import How
+
+_PROMPTLY = 1.0
+_MOST_AWAITS = 60
+_TURNS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "renewed": {"auto_renew": True},
+    "limited": {"timeout": 20.0, "max_hold": 20.0, "on_lost": "cancel"},
+}
+
+
+class Cancellation(StoreHarness):
+    """Waiters, holders and leavers that are cancelled."""
+
+    @pytest.mark.parametrize("turn", _TURNS)
+    def test_a_taker_and_leaver_is_cancelled_at_every_await(self, turn: str) -> None:
+        """Nobody is ahead, so it takes, holds and leaves; one waits behind it."""
+        self._sweep(self._alone, _TURNS[turn])
+
+    @pytest.mark.parametrize("turn", _TURNS)
+    def test_a_waiter_is_cancelled_at_every_await(self, turn: str) -> None:
+        """One is ahead until the cancelled one is gone, and one waits behind."""
+        self._sweep(self._behind_a_holder, _TURNS[turn])
+
+    @pytest.mark.parametrize("turn", _TURNS)
+    def test_a_waiter_that_is_served_is_cancelled_at_every_await(self, turn: str) -> None:
+        """One is ahead and leaves soon; the cancelled one takes, waits, holds and leaves."""
+        self._sweep(self._handed_over, _TURNS[turn])
+
+    @pytest.mark.parametrize("when_busy", ["latest", "interrupt"])
+    def test_a_superseding_waiter_is_cancelled_at_every_await(self, when_busy: str) -> None:
+        with self.opened() as store:
+            decides = self.guarantees(store).policies
+        if decides:
+            self._sweep(self._handed_over, {"when_busy": when_busy})
+        else:
+            self.refused(when_busy=when_busy)
+
+    def test_a_redeemer_is_cancelled_at_every_await(self) -> None:
+        with self.opened() as store:
+            decides = self.guarantees(store).policies
+        if decides:
+            self._sweep(self._redeeming, {})
+        else:
+            self.refused(ticket=0)
+
+    def test_the_first_taker_of_a_store_is_cancelled_at_every_await(self) -> None:
+        """Nothing is connected yet: each try has a store of its own."""
+        self._names = []
+
+        async def play() -> None:
+            at, taken = 0, 1
+            while at <= taken < _MOST_AWAITS:
+                for how in WAYS:
+                    store = self.make_store()
+                    try:
+                        taken = await self._cancel_first(store, at, how)
+                    finally:
+                        await store.aclose()
+                at += 1
+
+        with quiet():
+            asyncio.run(play())
+
+    async def _cancel_first(self, store: LockStore, at: int, how: How) -> int:
+        name = self.conversation()
+        steps = Steps(_stay(store, name, {}), at, how)
+        await _ended(asyncio.ensure_future(_run(steps)))
+        await self._check_nobody(store, name)
+        await self._check_free(store, name)
+        return steps.taken if at == 0 else at + 1 if steps.taken >= at else 0
+
+    # The sweep
+
+    def _sweep(
+        self,
+        play: Callable[[LockStore, str, dict[str, Any], int, How], Awaitable[int]],
+        options: dict[str, Any],
+    ) -> None:
+        async def sweep(_: object, store: LockStore) -> None:
+            awaits = await play(store, self.conversation(), options, 0, "during")
+            assert awaits < _MOST_AWAITS
+            # One more than counted: a cancelled turn has other awaits than one that ran through.
+            for at in range(1, awaits + 2):
+                for how in WAYS:
+                    await play(store, self.conversation(), options, at, how)
+
+        with quiet():
+            self.run(sweep)
+
+    async def _alone(
+        self, store: LockStore, name: str, options: dict[str, Any], at: int, how: How
+    ) -> int:
+        steps = Steps(_stay(store, name, options), at, how)
+        victim = asyncio.ensure_future(_run(steps))
+        behind = Visitor(store, name, wait_time_in_seconds=20.0)
+        await _ended(victim)
+        await behind.serves(_PROMPTLY)
+        await behind.goes()
+        await self._check_nobody(store, name)
+        return steps.taken
+
+    async def _behind_a_holder(
+        self, store: LockStore, name: str, options: dict[str, Any], at: int, how: How
+    ) -> int:
+        holder = await self.enter(store, name)
+        steps = Steps(_stay(store, name, options), at, how)
+        victim = asyncio.ensure_future(_run(steps))
+        await asyncio.wait({victim}, timeout=0.02)
+        if at == 0:  # counting: nobody cancels it, so it is the holder's leave that ends it
+            await holder.goes()
+            await _ended(victim)
+            return steps.taken
+        behind = await self._next(store, name)
+        await asyncio.wait({victim}, timeout=0.02)
+        if not victim.done():  # it sleeps on, and was not cancelled yet
+            victim.cancel()
+            await _ended(victim)
+        # It takes the ticket with it when it goes: not later, not with the holder.
+        await until(lambda: self.numbers(store, name) in ([0, 1], [0, 2]), _PROMPTLY)
+        await holder.goes()
+        await behind.serves(_PROMPTLY)
+        await behind.goes()
+        await self._check_nobody(store, name)
+        return steps.taken
+
+    async def _handed_over(
+        self, store: LockStore, name: str, options: dict[str, Any], at: int, how: How
+    ) -> int:
+        holder = await self.enter(store, name)
+        steps = Steps(_stay(store, name, options), at, how)
+        victim = asyncio.ensure_future(_run(steps))
+        await asyncio.wait({victim}, timeout=0.01)
+        behind = await self._next(store, name)
+        with suppress(LockError):  # it may have been interrupted
+            await holder.goes()
+        await _ended(victim)
+        await behind.serves(_PROMPTLY)
+        await behind.goes()
+        await self._check_nobody(store, name)
+        return steps.taken
+
+    async def _redeeming(
+        self, store: LockStore, name: str, options: dict[str, Any], at: int, how: How
+    ) -> int:
+        ticket = await store.take_ticket(name)
+        steps = Steps(_stay(store, name, {**options, "ticket": ticket}), at, how)
+        victim = asyncio.ensure_future(_run(steps))
+        behind = await self._next(store, name)
+        await _ended(victim)
+        if self.numbers(store, name)[:1] == [ticket]:
+            # Cancelled before its redemption was asked for: it is still there to be redeemed.
+            await asyncio.sleep(0.02)
+            if self.numbers(store, name)[:1] == [ticket]:
+                store.finish_serving(name, ticket)
+        await behind.serves(_PROMPTLY)
+        await behind.goes()
+        await self._check_nobody(store, name)
+        return steps.taken
+
+    async def _next(self, store: LockStore, name: str) -> Visitor:
+        # It hardly ever looks by itself: it is told, or it is late.
+        return await self.line_up(store, name, wait_time_in_seconds=20.0)
+
+    async def _check_nobody(self, store: LockStore, name: str) -> None:
+        await until(lambda: self.numbers(store, name) == [], _PROMPTLY)
+
+    async def _check_free(self, store: LockStore, name: str) -> None:
+        async with store.lock(name, timeout=0):
+            pass
+
+    # What a sweep does not reach
+
+    @scenario
+    async def test_a_whole_line_is_cancelled_at_once(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiters = [asyncio.ensure_future(_stay(store, name, {})) for _ in range(30)]
+        await until(lambda: len(self.numbers(store, name)) == 31)
+        last = await self.line_up(store, name)
+        for waiter in waiters:
+            waiter.cancel()
+        await asyncio.wait(waiters)
+        assert all(waiter.cancelled() for waiter in waiters)
+        await until(lambda: self.numbers(store, name) == [0, 31], _PROMPTLY)
+        await holder.goes()
+        await last.serves(_PROMPTLY)
+        await last.goes()
+
+    @scenario
+    async def test_tasks_that_are_cancelled_before_they_began(self, store: LockStore) -> None:
+        name = self.conversation()
+        tasks = [asyncio.ensure_future(_stay(store, name, {})) for _ in range(20)]
+        for index, task in enumerate(tasks):
+            if index % 2:
+                task.cancel()
+        await asyncio.wait(tasks)
+        assert [task.cancelled() for task in tasks] == [False, True] * 10
+        await self._check_nobody(store, name)
+
+    @scenario
+    async def test_a_task_that_is_cancelled_twice(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiter = await self.line_up(store, name)
+        behind = await self._next(store, name)
+        waiter.task.cancel()
+        await asyncio.sleep(0)
+        waiter.task.cancel()
+        await waiter.end()
+        await until(lambda: self.numbers(store, name) == [0, 2], _PROMPTLY)
+        await holder.goes()
+        await behind.serves(_PROMPTLY)
+        await behind.goes()
+
+    @scenario
+    async def test_a_leaver_that_is_cancelled_twice(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        behind = await self._next(store, name)
+        holder.task.cancel()
+        await asyncio.sleep(0)
+        holder.task.cancel()
+        await holder.end()
+        await behind.serves(_PROMPTLY)
+        await behind.goes()
+
+    def test_the_end_of_an_event_loop_leaves_no_ticket(self) -> None:
+        """What ``asyncio.run`` does at its end: every task is cancelled, holders and waiters."""
+        with quiet(), self.opened() as store:
+            name = self.conversation()
+
+            async def leave_them_behind() -> None:
+                tasks = [asyncio.ensure_future(_sleep(store, name)) for _ in range(5)]
+                await until(lambda: len(self.numbers(store, name)) == 5)
+                assert len(tasks) == 5
+
+            asyncio.run(leave_them_behind())
+            asyncio.run(_wait_until_empty(self, store, name))
+
+    @scenario
+    async def test_an_interrupted_thread_leaves_no_ticket(self, store: LockStore) -> None:
+        name = self.conversation()
+
+        def stop() -> None:
+            with store.lock(name):
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            await in_thread(stop)
+        await self._check_nobody(store, name)
+
+
+async def _stay(store: LockStore, name: str, options: dict[str, Any]) -> None:
+    async with store.lock(name, 60, 0.02, **options):
+        await asyncio.sleep(0)
+
+
+async def _sleep(store: LockStore, name: str) -> None:
+    async with store.lock(name, 60, 0.02):
+        await asyncio.sleep(60)
+
+
+async def _run(awaitable: Awaitable[object]) -> None:
+    await awaitable
+
+
+async def _ended(task: asyncio.Future[None]) -> None:
+    await asyncio.wait({task}, timeout=5.0)
+    assert task.done(), "a cancelled turn does not end"
+    if not task.cancelled():
+        task.result()
+
+
+async def _wait_until_empty(harness: StoreHarness, store: LockStore, name: str) -> None:
+    await until(lambda: harness.numbers(store, name) == [], _PROMPTLY)

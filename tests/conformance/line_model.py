@@ -1,0 +1,148 @@
+"""A line as a few rules: no clock, no store, no waiting. Stores have to agree with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from nowserving.standing import Outcome, WhenBusy
+
+
+@dataclass
+class ModelTicket:
+    """One ticket in the line."""
+
+    number: int
+    owner: str
+    claimed: bool
+    message: str | None
+    served: bool = False
+    interrupted: bool = False
+
+
+class Answer(NamedTuple):
+    """What is compared of a standing."""
+
+    state: str
+    number: int | None = None
+    ahead: int = 0
+    predecessor: str = "none"
+    detail: str = ""
+
+
+class LineModel:
+    """A conversation's line."""
+
+    def __init__(self) -> None:
+        self.next = 0
+        self.tickets: list[ModelTicket] = []
+        self.predecessor = "none"
+        self.done: set[str] = set()
+        self.superseded_below = 0
+        self.opened = False
+
+    def take(
+        self,
+        owner: str,
+        when_busy: WhenBusy,
+        limit: int | None,
+        message: str | None,
+        *,
+        claimed: bool,
+    ) -> Answer:
+        progress = self._progress(message)
+        if progress:
+            return Answer("DUPLICATE", detail=progress)
+        supersedes = when_busy in {"latest", "interrupt"}
+        if self.tickets:
+            waiting = len(self.tickets) - 1
+            full = limit is not None and (limit == 0 if supersedes else waiting >= limit)
+            if when_busy == "reject" or full:
+                head = self.tickets[0]
+                return Answer("BUSY", ahead=self.next - head.number, detail=head.owner)
+        if supersedes and self.tickets:
+            for waiter in self.tickets[1:]:
+                self._drop(waiter, "abandoned")
+            self.superseded_below = self.next
+            if when_busy == "interrupt":
+                self.tickets[0].interrupted = True
+        ticket = ModelTicket(self.next, owner, claimed, message)
+        self.tickets.append(ticket)
+        self.next += 1
+        self._serve()
+        return self._answer(ticket)
+
+    def redeem(self, number: int, secret: str, owner: str) -> Answer:
+        ticket = self._find(number)
+        if ticket is None:
+            return self._gone(number)
+        if ticket.claimed or secret not in {"", ticket.owner}:
+            return Answer("GONE", number)
+        ticket.claimed, ticket.owner = True, owner
+        return self._answer(ticket)
+
+    def stand(self, number: int, owner: str) -> Answer:
+        ticket = self._find(number)
+        if ticket is None or ticket.owner != owner:
+            return self._gone(number)
+        return self._answer(ticket)
+
+    def leave(self, number: int, owner: str, outcome: Outcome) -> tuple[bool, bool]:
+        ticket = self._find(number)
+        left = ticket is not None and ticket.owner == owner
+        if ticket is not None and left:
+            self._drop(ticket, outcome)
+        self._serve()
+        return left, bool(self.tickets)
+
+    def finish(self, number: int, secret: str, *, keep: bool) -> bool:
+        ticket = self._find(number)
+        if ticket is not None and secret in {"", ticket.owner}:
+            self._drop(ticket, "done")
+        self._serve()
+        if not self.tickets and self.next:
+            self.opened = keep
+        return bool(self.tickets)
+
+    def delete(self) -> None:
+        for ticket in list(self.tickets):
+            self._drop(ticket, "released")
+        self.opened = False
+
+    def line(self) -> list[tuple[int, str, bool]] | None:
+        """Number, owner and whether it is served, for every ticket; None where there is no lock."""
+        if not self.tickets and not self.opened:
+            return None
+        return [(ticket.number, ticket.owner, ticket.served) for ticket in self.tickets]
+
+    def _find(self, number: int) -> ModelTicket | None:
+        return next((ticket for ticket in self.tickets if ticket.number == number), None)
+
+    def _progress(self, message: str | None) -> str:
+        if message is None:
+            return ""
+        for ticket in self.tickets:
+            if ticket.message == message:
+                return "working" if ticket.served else "waiting"
+        return "done" if message in self.done else ""
+
+    def _serve(self) -> None:
+        if self.tickets:
+            self.tickets[0].served = True
+
+    def _drop(self, ticket: ModelTicket, outcome: Outcome) -> None:
+        self.tickets.remove(ticket)
+        if ticket.served:
+            self.predecessor = outcome
+        if ticket.message is not None and outcome == "done":
+            self.done.add(ticket.message)
+
+    def _answer(self, ticket: ModelTicket) -> Answer:
+        if ticket.served:
+            state = "INTERRUPTED" if ticket.interrupted else "SERVED"
+            return Answer(state, ticket.number, 0, self.predecessor)
+        return Answer("WAITING", ticket.number, ticket.number - self.tickets[0].number)
+
+    def _gone(self, number: int) -> Answer:
+        return Answer("SUPERSEDED" if number < self.superseded_below else "GONE", number)

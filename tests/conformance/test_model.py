@@ -1,0 +1,217 @@
+"""Random interleavings of a queue's verbs against the model of a line."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nowserving.standing import (
+    NOT_ISSUED,
+    Admission,
+    IssuedTicket,
+    Place,
+    Standing,
+    State,
+)
+from tests.conformance.line_model import Answer, LineModel
+from tests.conformance.stores import STORES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nowserving import LockStore
+    from nowserving.queues.base import TicketQueue
+    from nowserving.standing import Line, Outcome
+    from tests.support.redis_server import RedisServer
+
+_LIFETIME = 600.0  # seconds: nothing expires here
+_OUTCOMES: tuple[Outcome, ...] = ("done", "failed", "interrupted", "released", "abandoned")
+
+which = st.integers(0, 11)  # one of the places so far, counted round and round
+takes = st.fixed_dictionaries(
+    {
+        "verb": st.just("take"),
+        "when_busy": st.sampled_from(["queue", "queue", "reject", "latest", "interrupt"]),
+        "limit": st.sampled_from([None, None, 0, 1, 2]),
+        "message": st.sampled_from([None, None, "a", "b"]),
+        "claimed": st.booleans(),
+        "renewed": st.booleans(),
+    }
+)
+leaves = st.fixed_dictionaries(
+    {"verb": st.just("leave"), "which": which, "outcome": st.sampled_from(_OUTCOMES)}
+)
+looks = st.fixed_dictionaries({"verb": st.sampled_from(["stand", "renew", "look"]), "which": which})
+redeems = st.fixed_dictionaries(
+    {
+        "verb": st.just("redeem"),
+        "which": which,
+        "secret": st.sampled_from(["its own", "its own", "none", "wrong"]),
+        "renewed": st.booleans(),
+    }
+)
+finishes = st.fixed_dictionaries(
+    {
+        "verb": st.just("finish"),
+        "which": which,
+        "secret": st.sampled_from(["its own", "none", "wrong"]),
+        "keep": st.booleans(),
+    }
+)
+deletes = st.just({"verb": "delete"})
+_VERBS = [*[takes] * 9, *[leaves] * 4, *[looks] * 3, *[redeems] * 2, finishes, deletes]
+steps = st.lists(  # mostly arrivals: what is to be found, is found in a line
+    st.integers(0, len(_VERBS) - 1).flatmap(_VERBS.__getitem__), min_size=6, max_size=40
+)
+
+
+class _Play:
+    """Plays the same steps on a queue and on the model, and compares every answer."""
+
+    def __init__(self, queue: TicketQueue) -> None:
+        self._queue = queue
+        self._model = LineModel()
+        self._name = f"model-{secrets.token_hex(6)}"
+        self._places: list[Place] = []
+        self._issued: dict[int, str] = {}  # the secrets, by the position of the place
+
+    async def step(self, verb: str, **arguments: Any) -> None:
+        if verb in {"take", "delete"}:
+            await getattr(self, f"_{verb}")(**arguments)
+        elif self._places:
+            arguments["which"] %= len(self._places)
+            await getattr(self, f"_{verb}")(**arguments)
+        line = await self._queue.line(self._name)
+        assert _read_line(line) == self._model.line()
+
+    async def _take(
+        self,
+        *,
+        when_busy: Any,
+        limit: int | None,
+        message: str | None,
+        claimed: bool,
+        renewed: bool,
+    ) -> None:
+        place = self._queue.place(self._name)
+        if not claimed:
+            place = Place(self._name, secrets.token_hex(6))
+            self._issued[len(self._places)] = place.owner
+        admission = Admission(
+            lifetime=_LIFETIME,
+            renewed=renewed and claimed,
+            when_busy=when_busy,
+            max_waiting=limit,
+            message_id=message,
+            claimed=claimed,
+        )
+        standing = await self._queue.take(place, admission)
+        expected = self._model.take(place.owner, when_busy, limit, message, claimed=claimed)
+        assert _read(standing) == expected
+        if place.number != NOT_ISSUED:
+            self._places.append(place)
+        else:
+            self._issued.pop(len(self._places), None)
+
+    async def _redeem(self, *, which: int, secret: str, renewed: bool) -> None:
+        old = self._places[which]
+        known = {"its own": self._issued.get(which, old.owner), "none": "", "wrong": "wrong"}
+        issued = IssuedTicket(old.number, known[secret])
+        place = self._queue.place(self._name)
+        admission = Admission(lifetime=_LIFETIME, renewed=renewed, redeem=issued)
+        standing = await self._queue.take(place, admission)
+        expected = self._model.redeem(old.number, issued.secret, place.owner)
+        assert _read(standing) == expected
+        if standing.state not in {State.GONE, State.SUPERSEDED}:
+            assert place.number == old.number
+            self._places.append(place)
+
+    async def _stand(self, *, which: int) -> None:
+        place = self._places[which]
+        standing = await self._queue.stand(place)
+        assert _read(standing) == self._model.stand(place.number, place.owner)
+
+    async def _renew(self, *, which: int) -> None:
+        chosen = self._places[which:]
+        standings = await self._queue.renew([(place, _LIFETIME) for place in chosen])
+        for place, standing in zip(chosen, standings, strict=True):
+            assert isinstance(standing, Standing)
+            assert _read(standing) == self._model.stand(place.number, place.owner)
+
+    async def _look(self, *, which: int) -> None:
+        chosen = {place.number: place for place in self._places[which:]}
+        glance = await self._queue.look(self._name, list(chosen.values()))
+        expected = {n: self._model.stand(n, place.owner) for n, place in chosen.items()}
+        waiting = [answer for answer in expected.values() if answer.state == "WAITING"]
+        assert {number: _read(news) for number, news in glance.news.items()} == {
+            number: answer for number, answer in expected.items() if answer not in waiting
+        }
+        if waiting:
+            assert glance.serving == self._model.tickets[0].number
+            assert 0 < glance.blocked_for <= _LIFETIME
+
+    async def _leave(self, *, which: int, outcome: Outcome) -> None:
+        place = self._places[which]
+        departure = await self._queue.leave(place, outcome)
+        assert tuple(departure) == self._model.leave(place.number, place.owner, outcome)
+
+    async def _finish(self, *, which: int, secret: str, keep: bool) -> None:
+        place = self._places[which]
+        known = {"its own": self._issued.get(which, place.owner), "none": "", "wrong": "wrong"}
+        arguments = (place.number, known[secret])
+        waiting = await self._queue.finish(self._name, *arguments, keep=keep)
+        assert waiting == self._model.finish(*arguments, keep=keep)
+
+    async def _delete(self) -> None:
+        await self._queue.delete(self._name)
+        self._model.delete()
+
+
+def _read(standing: Standing) -> Answer:
+    state = standing.state.name
+    if standing.state in {State.SERVED, State.INTERRUPTED}:
+        assert standing.token > 0
+        assert 0 < standing.expires_in <= _LIFETIME
+        return Answer(state, standing.number, standing.ahead, standing.predecessor)
+    if standing.state is State.WAITING:
+        assert 0 < standing.blocked_for <= _LIFETIME
+        return Answer(state, standing.number, standing.ahead)
+    if standing.state is State.BUSY:
+        return Answer(state, ahead=standing.ahead, detail=standing.detail)
+    if standing.state is State.DUPLICATE:
+        return Answer(state, detail=standing.detail)
+    return Answer(state, standing.number)
+
+
+def _read_line(line: Line | None) -> list[tuple[int, str, bool]] | None:
+    if line is None:
+        return None
+    return [(t.number, t.owner, t.served_for is not None) for t in line.tickets]
+
+
+@pytest.fixture(params=["memory", "redis"], scope="module")
+def make(request: pytest.FixtureRequest, redis_server: RedisServer) -> Callable[..., LockStore]:
+    return STORES[request.param](redis_server)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,  # a busy machine is no failure
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(steps)
+def test_a_queue_agrees_with_the_model(
+    make: Callable[..., LockStore], steps: list[dict[str, Any]]
+) -> None:
+    async def play() -> None:
+        async with make() as store:
+            game = _Play(store._runtime.queue)
+            for step in steps:
+                await game.step(**step)
+
+    asyncio.run(play())

@@ -1,0 +1,121 @@
+"""What travels to and from Redis, without a Redis: the script and the replies."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from importlib import resources
+
+import pytest
+
+from nowserving.errors import CorruptLock, StoreUnavailable
+from nowserving.queues.redis.replies import (
+    error_of,
+    parse_departure,
+    parse_line,
+    parse_standing,
+)
+from nowserving.queues.redis.script import load_script
+from nowserving.standing import NOT_ISSUED, State
+
+_FOLDER = resources.files("nowserving.queues.redis") / "lua"
+_FILES = sorted(file.name for file in _FOLDER.iterdir() if file.name.endswith(".lua"))
+_VERBS = ("take", "redeem", "stand", "look", "leave", "line", "save", "delete", "finish")
+
+
+def test_every_file_is_in_the_script_once() -> None:
+    source = load_script().source
+    for name in _FILES:
+        assert source.count((_FOLDER / name).read_text("utf-8")) == 1
+    assert source.rstrip().endswith("return replies")
+
+
+def test_every_verb_is_there() -> None:
+    source = load_script().source
+    assert sorted(re.findall(r"^function verbs\.(\w+)\(", source, re.MULTILINE)) == sorted(_VERBS)
+
+
+@pytest.mark.parametrize("name", _VERBS)
+def test_a_verbs_header_says_what_it_takes_and_returns(name: str) -> None:
+    text = (_FOLDER / f"{name}.lua").read_text("utf-8")
+    assert text.startswith(f"-- {name}: ")
+    for word in ("-- KEYS: ", "-- ARGV: ", "-- Returns: "):
+        assert word in text
+
+
+def test_the_script_is_known_by_its_digest() -> None:
+    script = load_script()
+    assert script.sha == hashlib.sha1(script.source.encode()).hexdigest()  # noqa: S324 - Redis's name for it
+    assert load_script() is script
+
+
+def test_the_script_asks_for_no_list_of_keys() -> None:
+    assert not re.search(r"'(KEYS|SCAN|HGETALL|HKEYS|HVALS)'", load_script().source)
+
+
+def test_a_served_standing() -> None:
+    standing = parse_standing("S 4 0 1500000 1500000 1795476169321423 expired")
+    assert (standing.state, standing.number, standing.ahead) == (State.SERVED, 4, 0)
+    assert standing.expires_in == standing.blocked_for == 1.5
+    assert (standing.token, standing.predecessor) == (1795476169321423, "expired")
+    assert parse_standing("I 4 0 1 1 7 none").state is State.INTERRUPTED
+
+
+def test_a_waiting_standing() -> None:
+    standing = parse_standing("W 4 2 1500000 -250000")
+    assert (standing.state, standing.number, standing.ahead) == (State.WAITING, 4, 2)
+    assert (standing.expires_in, standing.blocked_for) == (1.5, -0.25)
+
+
+def test_refused_standings() -> None:
+    busy = parse_standing("B 3 2500000 nonce.5")
+    assert (busy.state, busy.number, busy.ahead) == (State.BUSY, NOT_ISSUED, 3)
+    assert (busy.detail, busy.since) == ("nonce.5", 2.5)
+    duplicate = parse_standing("D waiting")
+    assert (duplicate.state, duplicate.detail) == (State.DUPLICATE, "waiting")
+
+
+def test_standings_of_what_is_not_there() -> None:
+    assert parse_standing("G 5").state is State.GONE
+    assert parse_standing("G 5").number == 5
+    assert parse_standing("G -1").number == NOT_ISSUED
+    assert parse_standing("X 5").state is State.SUPERSEDED
+
+
+def test_departures() -> None:
+    assert parse_departure("1 0") == (True, False)
+    assert parse_departure("0 1") == (False, True)
+
+
+def test_lines() -> None:
+    assert parse_line(None) is None
+    line = parse_line(["7"])
+    assert line is not None
+    assert (line.next_number, line.tickets) == (7, ())
+    line = parse_line(["7", "5 1000000 2000000 nonce.1", "6 3000000 -1 -"])
+    assert line is not None
+    assert line.tickets == ((5, 1.0, "nonce.1", 2.0), (6, 3.0, "", None))
+
+
+@pytest.mark.parametrize(
+    ("reply", "what"),
+    [
+        ("WRONGTYPE Operation against a key", "another type"),
+        ("-WRONGTYPE Operation against a key", "another type"),
+        ("CORRUPT its ticket 3 is not readable", "its ticket 3 is not readable"),
+        ("ERR user_script:5: CORRUPT its field next is not a number", "its field next"),
+    ],
+)
+def test_foreign_data_is_a_corrupt_lock_that_names_its_key(reply: str, what: str) -> None:
+    error = error_of(reply, "lock:{name}")
+    assert isinstance(error, CorruptLock)
+    assert error.key == "lock:{name}"
+    assert "'lock:{name}'" in str(error)
+    assert what in str(error)
+
+
+def test_another_error_of_redis_is_named() -> None:
+    error = error_of("OOM command not allowed", "lock:{name}")
+    assert isinstance(error, StoreUnavailable)
+    assert "OOM command not allowed" in str(error)
+    assert "lock:{name}" in str(error)
