@@ -163,8 +163,9 @@ class ClusterSetup:
             server.cli("CLUSTER", "ADDSLOTSRANGE", first, last)
         for index, server in enumerate(self.servers, 1):
             server.cli("CLUSTER", "SET-CONFIG-EPOCH", index)
-        for server in self.servers[1:]:
-            server.cli("CLUSTER", "MEET", HOST, self.servers[0].port)
+        for index, server in enumerate(self.servers):
+            for other in self.servers[:index]:  # all with all: gossip alone takes its time
+                server.cli("CLUSTER", "MEET", HOST, other.port)
         self.until(self._all_know_all)
         for replica, primary in zip(replicas, primaries, strict=False):
             replica.cli("CLUSTER", "REPLICATE", self.node_id(primary))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SERVICE = "mymaster"
 _QUORUM = 2
+_AT_ONCE = ("--repl-diskless-sync-delay", "0")
 _DOWN_AFTER = 600  # milliseconds
 
 
@@ -35,7 +36,7 @@ class SentinelSetup:
     """
 
     def __init__(self) -> None:
-        self.servers = [RedisServer(), RedisServer()]
+        self.servers = [RedisServer(*_AT_ONCE), RedisServer(*_AT_ONCE)]
         self.ports: list[int] = []
         self._sentinels: list[subprocess.Popen[bytes]] = []
         self._stack = contextlib.ExitStack()

@@ -221,7 +221,8 @@ class Session:
         if len(self._held) > len(self._flight) and self._terms.replicas is not None:
             *replies, confirmed = self._held
             self._held = None
-            self._terms.replicas.note(confirmed)
+            if not all(isinstance(held, hiredis.ReplyError) for held in replies):
+                self._terms.replicas.note(confirmed)
             for held in replies:
                 self._land(held)
 
