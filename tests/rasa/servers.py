@@ -169,7 +169,7 @@ class RasaServer:
         """Send a message over the REST channel; return the answer, None if none came in time."""
         body = {
             "sender": conversation,
-            "message": "/work",
+            "message": "/take_time",
             "metadata": {"message": message, "seconds": seconds},
         }
         try:
