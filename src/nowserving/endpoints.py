@@ -190,9 +190,11 @@ def read_settings(
 
 
 def text(name: str, value: object) -> str:
-    """Read a string."""
+    """Read a string; a number stands for its digits, as YAML reads an unquoted password."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if not isinstance(value, str):
-        raise TypeError(f"{name} is a {type(value).__name__}; it must be a text")
+        raise TypeError(f"{name} is of type {type(value).__name__}; it must be a text")
     return value
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -20,14 +21,17 @@ from nowserving.held import HeldLock
 from nowserving.standing import ALIVE, State
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
     from nowserving.options import Options
     from nowserving.runtime import Runtime
     from nowserving.standing import Glance, Place, Standing
+    from nowserving.watch import Watch
 
 logger = logging.getLogger(__name__)
+
+LeaseKey = tuple["asyncio.Task[Any] | threading.Thread | None", str]
+"""Whose lease it is: the task or the thread that holds it, and the conversation."""
 
 EXPIRED = "its ticket expired"
 RELEASED = "its ticket was released by someone else"
@@ -42,9 +46,8 @@ class Lease:
         lifetime: Seconds of a full lease.
         wait_time: Seconds between two looks.
         options: How its turn behaves.
-        task: The task whose body holds it; None for a synchronous holder.
-        loop: The event loop of that task.
-        thread: The thread of a synchronous holder.
+        key: Whose it is: the task or thread, and the conversation.
+        loop: The event loop of that task, None for a synchronous holder.
         asked: When the ticket is asked for, monotonic.
 
     Attributes:
@@ -57,6 +60,7 @@ class Lease:
         waited: Seconds between asking and being served.
         held_since: When it was served, monotonic.
         lost_why: Why it was lost, None while it was not.
+        watch: Who looks after it now, if anybody does.
         stop: The error that the body's cancellation stands for, once we have asked for it.
     """
 
@@ -72,6 +76,7 @@ class Lease:
     looking = False
     lost_why: str | None = None
     stop: type[LockError] | None = None
+    watch: Watch | None = None
     _cancelling = 0
     _listening = True
     _over = False
@@ -85,9 +90,8 @@ class Lease:
         lifetime: float,
         wait_time: float,
         options: Options,
-        task: asyncio.Task[Any] | None,
+        key: LeaseKey,
         loop: asyncio.AbstractEventLoop | None,
-        thread: threading.Thread | None,
         asked: float,
     ) -> None:
         self._runtime = runtime
@@ -95,21 +99,27 @@ class Lease:
         self.lifetime = lifetime
         self.wait_time = wait_time
         self.options = options
-        self.task = task
+        self.key = key
         self.loop = loop
-        self.thread = thread
         self.ends_at = asked + lifetime
+
+    @property
+    def task(self) -> asyncio.Task[Any] | None:
+        """The task whose body holds it; None for a synchronous holder."""
+        owner = self.key[0]
+        return None if isinstance(owner, threading.Thread) else owner
 
     # Its life
 
-    def begin(self, standing: Standing, asked: float) -> None:
+    def begin(self, standing: Standing, asked: float, now: float) -> None:
         """The ticket is served: from now on news of it is answered.
 
         Args:
             standing: What the store said of it.
             asked: When the turn was asked for, monotonic.
+            now: The monotonic clock.
         """
-        self.held_since = now = time.monotonic()
+        self.held_since = now
         self.token = standing.token
         self.predecessor = standing.predecessor
         self.waited = now - asked
@@ -146,11 +156,12 @@ class Lease:
 
     def is_abandoned(self) -> bool:
         """Return whether nobody is left who would work under this lock or give it back."""
-        if self.task is not None and self.task.done():
+        owner = self.key[0]
+        if isinstance(owner, threading.Thread):
+            return not owner.is_alive()
+        if owner is not None and owner.done():
             return True
-        if self.loop is not None and self.loop.is_closed():
-            return True
-        return self.thread is not None and not self.thread.is_alive()
+        return self.loop is not None and self.loop.is_closed()
 
     def needs_renewal(self, now: float, margin: float) -> bool:
         """Return whether the heartbeat at ``now`` should renew this ticket.
@@ -172,7 +183,7 @@ class Lease:
             return self.look_at
         look = self.ends_at
         options = self.options
-        if not self._runtime.queue.guarantees.pushes:
+        if not self._runtime.pushes:
             look = min(look, rules.next_look(now, self.wait_time))
         if self.token == 0:
             look = min(look, self.blocked_until)

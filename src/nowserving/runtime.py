@@ -19,7 +19,7 @@ from nowserving.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from nowserving.lease import Lease
+    from nowserving.lease import Lease, LeaseKey
     from nowserving.queues.base import TicketQueue
     from nowserving.standing import Outcome, Place
 
@@ -42,21 +42,22 @@ class Runtime:
 
     Attributes:
         generation: Counts the forks above this process; a turn of another generation is not ours.
-        live: The leases that have a ticket, waiting or holding.
-        holding: The leases that hold, by (task or thread, conversation).
+        live: The leases that have a ticket, waiting or holding, by their keys.
+        pushes: Whether the queue loses no notice.
+        closing: Whether the store is closed or about to be.
     """
 
     def __init__(self, queue: TicketQueue, defaults: Options | None = None) -> None:
         self.queue = queue
+        self.pushes = queue.guarantees.pushes
         self.defaults = defaults or Options()
         self.generation = 0
-        self._closing = False
+        self.closing = False
         self._start_afresh()
         on_fork(self)
 
     def _start_afresh(self) -> None:
-        self.live: set[Lease] = set()
-        self.holding: dict[tuple[object, str], Lease] = {}
+        self.live: dict[LeaseKey, Lease] = {}
         self._mutex = threading.Lock()
         self._portal: Portal | None = None
         self._heartbeat: Heartbeat | None = None
@@ -74,7 +75,7 @@ class Runtime:
 
     def check_open(self) -> None:
         """Raise ``StoreClosed`` once the store is closing."""
-        if self._closing:
+        if self.closing:
             msg = "The lock store is closed; make a new one."
             raise StoreClosed(msg)
 
@@ -121,31 +122,33 @@ class Runtime:
         if self._heartbeat is not None:
             self._heartbeat.discard(lease)
 
-    def watch(self, lease: Lease) -> Watch | None:
-        """Have the running loop's watch mind a held lease, and return it.
+    def watch(self, lease: Lease, now: float) -> None:
+        """Have the running loop's watch look after a lease.
 
         A synchronous turn of a queue that needs no loop has nobody to watch it, and needs nobody
         unless it has a time limit of its own: then the portal does.
+
+        Args:
+            lease: One of the live leases.
+            now: The monotonic clock.
         """
         loop = lease.loop or running_loop()
         if loop is not None:
-            return self._watch_on(loop, lease)
-        if lease.options.max_hold is None:
-            return None
-        return self.portal().run(self._watch_here(lease))
+            watch = self._watches.get(loop) or self._new_watch(loop)
+            watch.mind(lease, now)
+        elif lease.options.max_hold is not None:
+            self.portal().run(self._watch_here(lease, now))
 
-    async def _watch_here(self, lease: Lease) -> Watch:
-        return self._watch_on(asyncio.get_running_loop(), lease)
+    async def _watch_here(self, lease: Lease, now: float) -> None:
+        loop = asyncio.get_running_loop()
+        (self._watches.get(loop) or self._new_watch(loop)).mind(lease, now)
 
-    def _watch_on(self, loop: asyncio.AbstractEventLoop, lease: Lease) -> Watch:
-        found = self._watches.get(loop)
-        if found is None:
-            for other in [other for other in self._watches if other.is_closed()]:
-                del self._watches[other]
-                self.forget_abandoned()
-            found = self._watches[loop] = Watch(self.queue)
-        found.add(lease)
-        return found
+    def _new_watch(self, loop: asyncio.AbstractEventLoop) -> Watch:
+        for other in [other for other in self._watches if other.is_closed()]:
+            del self._watches[other]
+            self.forget_abandoned()
+        watch = self._watches[loop] = Watch(self.queue, self.live)
+        return watch
 
     def start_callback(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a user's callback as a task of the running loop, kept until it is done."""
@@ -200,7 +203,7 @@ class Runtime:
 
     def leave_in_background(self, place: Place, outcome: Outcome, lease_end: float) -> None:
         """Leave from the portal's thread, again and again until it is done or the lease is over."""
-        if self._closing and self._portal is None:
+        if self.closing and self._portal is None:
             return
         future = self.portal().submit(self._leave_until_done(place, outcome, lease_end))
         self._leaves.add(future)
@@ -235,10 +238,10 @@ class Runtime:
 
     def close(self, drain: float) -> None:
         """Do the same for a synchronous caller, from the portal's thread."""
-        if self._portal is None and (self._closing or not self.live):
-            was_used = self.queue.guarantees.suspends and not self._closing
+        if self._portal is None and (self.closing or not self.live):
+            was_used = self.queue.guarantees.suspends and not self.closing
             if not was_used:
-                self._closing = True  # nothing was started, or it has ended: nothing to end
+                self.closing = True  # nothing was started, or it has ended: nothing to end
                 return
         portal = self.portal()
         portal.run(self._empty(drain))
@@ -247,7 +250,7 @@ class Runtime:
         portal.stop()
 
     async def _empty(self, drain: float) -> None:
-        first, self._closing = not self._closing, True
+        first, self.closing = not self.closing, True
         if not first:
             return
         self.forget_abandoned()
@@ -255,22 +258,22 @@ class Runtime:
             lease.place.ring()
         await self._until(drain, lambda: not self.live)
         await self._until(1.0, lambda: not self._waiters())
-        await asyncio.gather(*(self._turn_out(lease) for lease in list(self.live)))
+        await asyncio.gather(*(self._turn_out(lease) for lease in list(self.live.values())))
         await self._until(1.0, lambda: not self._leaves)
 
     def forget_abandoned(self) -> None:
         """Give back the tickets that nobody is left to use: of closed loops, ended threads."""
-        for lease in [lease for lease in list(self.live) if lease.is_abandoned()]:
-            self.live.discard(lease)
+        for lease in [lease for lease in list(self.live.values()) if lease.is_abandoned()]:
+            self.live.pop(lease.key, None)
             self.leave_without_waiting(lease.place, "abandoned", lease.ends_at)
 
     def _waiters(self) -> list[Lease]:
-        return [lease for lease in list(self.live) if not lease.is_holding()]
+        return [lease for lease in list(self.live.values()) if not lease.is_holding()]
 
     async def _turn_out(self, lease: Lease) -> None:
         lease.lose("the store was closed")
         await self._try_leave(lease.place, "released")
-        self.live.discard(lease)
+        self.live.pop(lease.key, None)
 
     @staticmethod
     async def _until(limit: float, done: Callable[[], bool]) -> None:

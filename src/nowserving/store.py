@@ -209,14 +209,18 @@ class LockStore:
         ``CorruptLock``). Leaving raises ``LockInterrupted`` or ``LockLost`` if the body was
         cancelled for that, and never covers an exception of the body.
         """
-        runtime = self._runtime
-        return Turn(
-            runtime,
-            options.conversation(conversation_id),
-            options.seconds("lock_lifetime", lock_lifetime),
-            options.seconds("wait_time_in_seconds", wait_time_in_seconds, zero=True),
-            runtime.defaults.but(**overrides) if overrides else runtime.defaults,
-        )
+        # What is nearly always given is not checked again at every turn.
+        if type(conversation_id) is not str or not conversation_id:
+            options.conversation(conversation_id)
+        if lock_lifetime is not LOCK_LIFETIME:
+            lock_lifetime = options.seconds("lock_lifetime", lock_lifetime)
+        if wait_time_in_seconds != 1 or wait_time_in_seconds is True:
+            wait_time_in_seconds = options.seconds(
+                "wait_time_in_seconds", wait_time_in_seconds, zero=True
+            )
+        runtime = self._made or self._runtime
+        chosen = runtime.defaults.but(**overrides) if overrides else runtime.defaults
+        return Turn(runtime, conversation_id, lock_lifetime, wait_time_in_seconds, chosen)
 
     async def take_ticket(
         self,

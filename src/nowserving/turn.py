@@ -29,7 +29,7 @@ from nowserving.errors import (
     StoreClosed,
 )
 from nowserving.held import HeldLock
-from nowserving.lease import Lease
+from nowserving.lease import Lease, LeaseKey
 from nowserving.refusals import refusal
 from nowserving.standing import ALIVE, State
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from nowserving.options import Options
     from nowserving.runtime import Runtime
     from nowserving.standing import Outcome, Standing
-    from nowserving.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -61,17 +60,10 @@ class Turn:
         options: How the turn behaves.
     """
 
-    __slots__ = (
-        "_conversation_id",
-        "_generation",
-        "_lease",
-        "_lifetime",
-        "_options",
-        "_outer",
-        "_runtime",
-        "_wait_time",
-        "_watch",
-    )
+    # These are written only where they change.
+    _generation = -1
+    _lease: Lease | None = None
+    _outer: Lease | None = None
 
     def __init__(
         self,
@@ -86,10 +78,6 @@ class Turn:
         self._lifetime = lifetime
         self._wait_time = wait_time
         self._options = options
-        self._generation = -1
-        self._lease: Lease | None = None
-        self._outer: Lease | None = None
-        self._watch: Watch | None = None
 
     # Ways in and out
 
@@ -123,49 +111,46 @@ class Turn:
             self._runtime.run(self._exit(error))
         except StoreClosed:  # closed under us: aclose() has given the ticket back
             if self._lease is not None:
+                self._lease.stop_listening()
                 self._end(self._lease)
 
     # Taking and waiting
 
     async def _enter(self, thread: threading.Thread | None) -> HeldLock:
-        runtime = self._runtime
-        runtime.check_open()
-        if self._lease is not None or self._outer is not None:
+        runtime, name, options = self._runtime, self._conversation_id, self._options
+        if runtime.closing:
+            runtime.check_open()
+        if self._generation != -1:
             msg = "this lock() was entered before; call store.lock() again for another turn"
             raise RuntimeError(msg)
         self._generation = runtime.generation
-        task = asyncio.current_task() if thread is None else None
-        outer = runtime.holding.get((task or thread, self._conversation_id))
-        if outer is not None:
-            return self._reenter(outer)
-        loop = asyncio.get_running_loop() if thread is None else None
-        options, asked = self._options, time.monotonic()
-        self._lease = lease = Lease(
-            runtime,
-            runtime.queue.place(self._conversation_id),
-            self._lifetime,
-            self._wait_time,
-            options,
-            task,
-            loop,
-            thread,
-            asked,
-        )
-        runtime.live.add(lease)
+        loop = None
+        key: LeaseKey = (thread, name)
+        if thread is None:
+            loop = asyncio.get_running_loop()
+            key = (asyncio.current_task(), name)
+        if key in runtime.live:
+            return self._reenter(runtime.live[key])
+        place, lifetime = runtime.queue.place(name), self._lifetime
+        asked = time.monotonic()
+        lease = Lease(runtime, place, lifetime, self._wait_time, options, key, loop, asked)
+        self._lease = runtime.live[key] = lease
         try:
-            standing = await runtime.queue.take(lease.place, options.admission(self._lifetime))
-            runtime.check_open()
+            standing = await runtime.queue.take(place, options.admission(lifetime))
+            if runtime.closing:
+                runtime.check_open()
             lease.ends_at = asked + standing.expires_in
             if options.auto_renew and standing.state in ALIVE:
                 runtime.heartbeat().add(lease)
-            if standing.state is not State.SERVED or time.monotonic() >= lease.ends_at:
+            now = time.monotonic()
+            if standing.state is not State.SERVED or now >= lease.ends_at:
                 standing = await self._stand_in_line(lease, standing, asked)
-            lease.begin(standing, asked)
-            self._watch = runtime.watch(lease)
+                now = time.monotonic()
+            lease.begin(standing, asked, now)
+            runtime.watch(lease, now)
         except BaseException as error:
             await self._abandon(lease, error)
             raise
-        runtime.holding[task or thread, self._conversation_id] = lease
         return HeldLock(lease)
 
     async def _stand_in_line(self, lease: Lease, standing: Standing, asked: float) -> Standing:
@@ -213,7 +198,7 @@ class Turn:
         if standing.state is not State.WAITING:
             return math.inf
         if queue.guarantees.suspends:
-            self._watch = self._runtime.watch(lease)
+            self._runtime.watch(lease, now)
             lease.log_the_wait(standing.ahead, lease.look_at - now)
             return math.inf
         look_at = lease.blocked_until
@@ -252,16 +237,13 @@ class Turn:
 
     def _look_away(self, lease: Lease) -> None:
         """Neither watch the ticket nor renew it any more."""
-        if self._watch is not None:
-            self._watch.discard(lease)
+        lease.watch = None
         if self._options.auto_renew:
             self._runtime.stop_renewing(lease)
 
     def _end(self, lease: Lease) -> None:
-        lease.stop_listening()
         lease.end()
-        self._runtime.live.discard(lease)
-        self._runtime.holding.pop((lease.task or lease.thread, self._conversation_id), None)
+        self._runtime.live.pop(lease.key, None)
 
     def _reenter(self, outer: Lease) -> HeldLock:
         if not self._options.reentrant:

@@ -6,12 +6,13 @@ those with news are woken. (Each waiter looking for itself was measured to bring
 standstill: with thousands of them a wave of looks was due before the last one was done.)
 
 Between looks it minds the moments that nobody pushes: a lease that ends, ``max_hold``, a renewal
-that fails. A turn that begins and ends between two ticks costs one entry in a set.
+that fails. A turn that begins and ends between two ticks costs one comparison.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from nowserving.errors import LockError
 from nowserving.queues.base import MOST_AT_ONCE
 
 if TYPE_CHECKING:
-    from nowserving.lease import Lease
+    from nowserving.lease import Lease, LeaseKey
     from nowserving.queues.base import TicketQueue
 
 _LAST_ANSWER = 0.1
@@ -27,30 +28,32 @@ _LAST_ANSWER = 0.1
 
 
 class Watch:
-    """The held leases of one event loop; to be used on that loop only.
+    """Looks after the leases of one event loop; to be used on that loop only.
 
     Args:
         queue: Where their tickets stand.
+        live: All live leases of the store; those that name this watch are its own.
     """
 
-    def __init__(self, queue: TicketQueue) -> None:
+    def __init__(self, queue: TicketQueue, live: dict[LeaseKey, Lease]) -> None:
         self._queue = queue
+        self._live = live
         self._loop = asyncio.get_running_loop()
-        self._leases: set[Lease] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._wakes_at = 0.0
+        self._wakes_at = math.inf
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def add(self, lease: Lease) -> None:
-        """Watch a lease from now on."""
-        self._leases.add(lease)
-        look_at = lease.plan_look(time.monotonic())
-        if self._timer is None or look_at < self._wakes_at:
-            self._arm(look_at)
+    def mind(self, lease: Lease, now: float) -> None:
+        """Look after a lease from now on, until it is given no watch or lives no more.
 
-    def discard(self, lease: Lease) -> None:
-        """Stop watching a lease; the timer finds out by itself."""
-        self._leases.discard(lease)
+        Args:
+            lease: One of the live leases.
+            now: The monotonic clock.
+        """
+        lease.watch = self
+        look_at = lease.plan_look(now)
+        if look_at < self._wakes_at:
+            self._arm(look_at)
 
     def _arm(self, moment: float) -> None:
         if self._timer is not None:
@@ -59,9 +62,10 @@ class Watch:
         self._timer = self._loop.call_later(max(moment - time.monotonic(), 0.0), self._wake)
 
     def _wake(self) -> None:
-        self._timer = None
+        self._timer, self._wakes_at = None, math.inf
         now = time.monotonic()
-        leases = list(self._leases)  # a copy: other threads take leases out
+        # A copy: other threads put leases in and take them out.
+        leases = [lease for lease in list(self._live.values()) if lease.watch is self]
         due: dict[str, list[Lease]] = {}
         for lease in leases:
             if lease.look_at <= now:
@@ -99,7 +103,7 @@ class Watch:
             self._failed(leases, str(error))
         else:
             for lease in leases:
-                if lease in self._leases:
+                if lease.watch is self:
                     lease.seen(glance, asked)
         finally:
             for lease in leases:

@@ -176,7 +176,7 @@ def _read(standing: Standing) -> Answer:
     state = standing.state.name
     if standing.state in {State.SERVED, State.INTERRUPTED}:
         assert standing.token > 0
-        assert 0 < standing.expires_in <= _LIFETIME
+        assert 0 < standing.expires_in <= _LIFETIME + 1e-6  # (now + x) - now is not quite x
         return Answer(state, standing.number, standing.ahead, standing.predecessor)
     if standing.state is State.WAITING:
         assert 0 < standing.blocked_for <= _LIFETIME

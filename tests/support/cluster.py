@@ -56,10 +56,10 @@ class ClusterSetup:
 
     def __init__(self, replicas: int = 3) -> None:
         options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(_NODE_TIMEOUT))
-        more = ("--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0")
+        soon = ("--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0")
         # A replica that has received nothing yet is not listed.
-        more += ("--repl-ping-replica-period", "1")
-        self.servers = [Node(*options, *more) for _ in range(3 + replicas)]
+        heard = ("--repl-ping-replica-period", "1")
+        self.servers = [Node(*options, *soon, *heard) for _ in range(3 + replicas)]
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
+    from nowserving.held import HeldLock
     from nowserving.options import Overrides
     from nowserving.queues.base import Guarantees
     from nowserving.store import LockStore
@@ -211,6 +212,16 @@ async def until(condition: Callable[[], object], limit: float = SOON) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"it did not come to pass within {limit:g} s"
         await asyncio.sleep(0.002)
+
+
+async def until_lost(lock: HeldLock) -> None:
+    """Wait until a lock is lost, and for the store as well.
+
+    ``lock.lost`` counts from before the question was sent, so it errs on the safe side by the time
+    of a round trip: a leave right then may still find its ticket.
+    """
+    await until(lambda: lock.lost)
+    await asyncio.sleep(0.05)
 
 
 async def in_thread(function: Callable[[], _T]) -> _T:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nowserving.errors import DuplicateMessage, LockError, LockTimeout
-from nowserving.testing.harness import LOOK, SOON, StoreHarness, in_thread, policy, quiet, until
+from nowserving.testing.harness import (
+    LOOK,
+    SOON,
+    StoreHarness,
+    in_thread,
+    policy,
+    quiet,
+    until_lost,
+)
 
 if TYPE_CHECKING:
     from nowserving.store import LockStore
@@ -104,7 +112,7 @@ class Messages(StoreHarness):
         name = self.conversation()
         with quiet():
             holder = await self.enter(store, name, 0.2, message_id="m")
-            await until(lambda: holder.held.lost)
+            await until_lost(holder.held)
             await holder.goes()
         holder = await self.enter(store, name)
         waiter = await self.line_up(store, name, 0.2, message_id="m")

@@ -20,6 +20,7 @@ from nowserving.testing.harness import (
     quiet,
     scenario,
     until,
+    until_lost,
 )
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Renewal(StoreHarness):
         with quiet():
             holder = await self.enter(store, name, _LIFETIME, auto_renew=True)
             store.delete_lock(name)
-            await until(lambda: holder.held.lost)
+            await until_lost(holder.held)
             await asyncio.sleep(_LIFETIME)
             assert self.numbers(store, name) == []
             assert holder.held.lost
@@ -103,7 +104,7 @@ class Renewal(StoreHarness):
             await until(lambda: told)
             ((lock, lost),) = told
             assert (lock.conversation_id, lost) == (name, False)
-            await until(lambda: holder.held.lost)
+            await until_lost(holder.held)
             await holder.goes()
         assert len(told) == 1
 
@@ -235,7 +236,7 @@ class Losing(StoreHarness):
             started = time.monotonic()
             await waiter.serves()
             assert time.monotonic() - started < 0.3 + 2.0
-            await until(lambda: holder.held.lost)
+            await until_lost(holder.held)
             await holder.goes()
         assert "max_hold=0.3" in records[0].getMessage()
         assert not waiter.held.lost

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving.testing.harness import LOOK, StoreHarness, in_thread, quiet, scenario, until
+from nowserving.testing.harness import (
+    LOOK,
+    StoreHarness,
+    in_thread,
+    quiet,
+    scenario,
+    until_lost,
+)
 
 if TYPE_CHECKING:
     from nowserving.store import LockStore
@@ -147,7 +154,7 @@ class Predecessor(StoreHarness):
         name = self.conversation()
         with quiet():
             holder = await self.enter(store, name, 0.2)
-            await until(lambda: holder.held.lost)
+            await until_lost(holder.held)
             await self._expect(store, name, "expired")
             await holder.goes()
 
@@ -156,7 +163,7 @@ class Predecessor(StoreHarness):
         name = self.conversation()
         with quiet():
             holder = await self.enter(store, name, max_hold=0.1)
-            await until(lambda: holder.held.lost)
+            await until_lost(holder.held)
             await self._expect(store, name, "expired")
             await holder.goes()
 

@@ -142,7 +142,9 @@ class MemoryQueue:
                 record.drop(ticket, outcome, now)
             record.settle(now)
             waiting = bool(record.tickets)
-            mail = self._close_step(place.conversation_id, record, now, lifetime)
+            mail = record.mail
+            if mail or record.tickets or not record.in_idle_list:
+                mail = self._close_step(place.conversation_id, record, now, lifetime)
         if mail:
             _deliver(mail)
         return _DEPARTURES[ticket is not None, waiting]
