@@ -183,6 +183,9 @@ class Lease:
             return self.look_at
         look = self.ends_at
         options = self.options
+        if self.token and self._runtime.pushes and not options.has_moments:
+            self.look_at = look
+            return look
         if not self._runtime.pushes:
             look = min(look, rules.next_look(now, self.wait_time))
         if self.token == 0:

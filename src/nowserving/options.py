@@ -87,9 +87,17 @@ class Options:
     ticket: IssuedTicket | None = None
     message_id: str | None = None
     reentrant: bool = False
+    has_moments: bool = field(init=False, repr=False, compare=False)
+    """Whether a held turn has other moments to be minded than the end of its lease."""
+
     _admissions: dict[float, Admission] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    def __post_init__(self) -> None:
+        """Note what every turn would work out anew."""
+        moments = self.auto_renew or self.max_hold is not None
+        object.__setattr__(self, "has_moments", moments)
 
     def admission(self, lifetime: float) -> Admission:
         """Return what a take with these options asks for; the same object for the same lifetime.

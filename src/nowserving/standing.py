@@ -58,10 +58,11 @@ class Place(Bell):
         number: Its number, ``NOT_ISSUED`` until the store has said it.
     """
 
-    def __init__(self, conversation_id: str, owner: str, number: int = NOT_ISSUED) -> None:
+    number = NOT_ISSUED
+
+    def __init__(self, conversation_id: str, owner: str) -> None:
         self.conversation_id = conversation_id
         self.owner = owner
-        self.number = number
 
     def __repr__(self) -> str:
         return f"Place({self.conversation_id!r}, number={self.number}, owner={self.owner!r})"

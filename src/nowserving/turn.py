@@ -128,7 +128,7 @@ class Turn:
         key: LeaseKey = (thread, name)
         if thread is None:
             loop = asyncio.get_running_loop()
-            key = (asyncio.current_task(), name)
+            key = (asyncio.current_task(loop), name)
         if key in runtime.live:
             return self._reenter(runtime.live[key])
         place, lifetime = runtime.queue.place(name), self._lifetime
@@ -265,15 +265,21 @@ class Turn:
         # First of all, and before anything is awaited: an interruption or a loss that arrives
         # from here on comes too late to cancel anything, above all our own leave.
         lease.stop_listening()
-        self._look_away(lease)
+        lease.watch = None
+        if self._options.auto_renew:
+            runtime.stop_renewing(lease)
         ours = lease.stop is not None and await lease.take_back_cancellation(error)
         try:
             if isinstance(error, GeneratorExit):  # being closed: nothing may be awaited
                 runtime.leave_without_waiting(lease.place, "failed", lease.ends_at)
                 return
-            await self._leave(lease, _outcome(lease, error))
+            outcome: Outcome = "done" if error is None else "failed"
+            if lease.stop is LockInterrupted:
+                outcome = "interrupted"
+            await self._leave(lease, outcome)
         finally:
-            self._end(lease)
+            lease.end()
+            runtime.live.pop(lease.key, None)
         if not ours and lease.lost_why is None:
             return
         lost = self._options.on_lost == "cancel"
@@ -302,9 +308,3 @@ class Turn:
             return
         if not departure.left:
             lease.lose(lease.how_it_went())
-
-
-def _outcome(lease: Lease, error: BaseException | None) -> Outcome:
-    if lease.stop is LockInterrupted:
-        return "interrupted"
-    return "done" if error is None else "failed"

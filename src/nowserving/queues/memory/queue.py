@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections import deque
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nowserving.identity import Owners, on_fork
@@ -36,6 +37,19 @@ _SWEEP_AT_ONCE = 16
 _DEPARTURES = {
     (left, waiting): Departure(left, waiting) for left in (False, True) for waiting in (False, True)
 }
+
+
+class _MemoryPlace(Place):
+    """A place whose owner id is drawn when somebody asks: most of them are never named."""
+
+    def __init__(self, conversation_id: str, owners: Owners) -> None:
+        self.conversation_id = conversation_id
+        self._owners = owners
+
+    @cached_property
+    def owner(self) -> str:  # type: ignore[override]  # drawn once, then an attribute like any
+        """Who holds it."""
+        return self._owners.draw()
 
 
 class MemoryQueue:
@@ -65,7 +79,7 @@ class MemoryQueue:
 
     def place(self, conversation_id: str) -> Place:
         """Return a fresh, unissued place."""
-        return Place(conversation_id, self._owners.draw())
+        return _MemoryPlace(conversation_id, self._owners)
 
     def owns(self, owner: str) -> bool:
         """Return whether ``owner`` was drawn here."""
@@ -133,14 +147,17 @@ class MemoryQueue:
         with self._mutex:
             record = self._records.get(place.conversation_id)
             if record is None:
-                return Departure(left=False, someone_waiting=False)
+                return _DEPARTURES[False, False]
             now = time.monotonic()
             ticket = record.find(place, now)
             lifetime = 0.0
             if ticket is not None:
                 lifetime = ticket.lifetime
                 record.drop(ticket, outcome, now)
-            record.settle(now)
+            if record.tickets:
+                record.settle(now)
+            else:
+                record.serving = record.next
             waiting = bool(record.tickets)
             mail = record.mail
             if mail or record.tickets or not record.in_idle_list:

@@ -42,18 +42,32 @@ class Tokens:
 class LiveTicket:
     """One ticket in a record; ``served_at`` is None while it waits."""
 
-    served_at: float | None = None
     interrupted = False
 
-    def __init__(self, number: int, place: Place, admission: Admission, now: float) -> None:
+    def __init__(
+        self,
+        number: int,
+        place: Place,
+        admission: Admission,
+        now: float,
+        served_at: float | None = None,
+    ) -> None:
         self.number = number
-        self.owner = place.owner
         self.place = place
-        self.lifetime = admission.lifetime
+        self.admission = admission
         self.expires = now + admission.lifetime
-        self.renewed = admission.renewed
-        self.claimed = admission.claimed
         self.message_id = admission.message_id
+        self.served_at = served_at
+
+    @property
+    def owner(self) -> str:
+        """Whose it is."""
+        return self.place.owner
+
+    @property
+    def lifetime(self) -> float:
+        """Seconds it lives unless renewed."""
+        return self.admission.lifetime
 
 
 class Record:
@@ -111,14 +125,20 @@ class Record:
 
     def admit(self, place: Place, admission: Admission, now: float) -> Standing:
         """Issue a ticket, or say why not."""
-        busy = bool(self.tickets)
-        if busy or admission.message_id is not None:
-            refusal = self._refuse(admission, now)
-            if refusal is not None:
-                return refusal
+        if not self.tickets and admission.message_id is None:
+            # Nobody is here, and nothing is to be compared: nearly always.
+            place.number = self.serving = number = self.next
+            self.next = number + 1
+            self.tickets[number] = LiveTicket(number, place, admission, now, served_at=now)
+            self._token = token = self._tokens.draw(self._token)
+            left = admission.lifetime
+            return Standing(State.SERVED, number, 0, left, left, token, self._predecessor)
+        refusal = self._refuse(admission, now)
+        if refusal is not None:
+            return refusal
         place.number = number = self.next
         ticket = LiveTicket(number, place, admission, now)
-        if busy and admission.when_busy in _SUPERSEDING:
+        if self.tickets and admission.when_busy in _SUPERSEDING:
             self._supersede(now)
             if admission.when_busy == "interrupt":
                 self._interrupt(now)
@@ -126,7 +146,7 @@ class Record:
         self.tickets[number] = ticket
         if admission.message_id is not None:
             self._messages[admission.message_id] = ticket
-        if not busy:
+        if len(self.tickets) == 1:
             self.serving = number
             self._serve(ticket, now)
         return self.standing(ticket, now)
@@ -137,7 +157,11 @@ class Record:
         """Claim a ticket that was issued earlier, or say why not."""
         number = int(issued)
         ticket = self.tickets.get(number)
-        if ticket is None or ticket.claimed or (issued.secret and issued.secret != ticket.owner):
+        if (
+            ticket is None
+            or ticket.admission.claimed
+            or (issued.secret and issued.secret != ticket.owner)
+        ):
             return self.gone(number) if ticket is None else Standing(State.GONE, number)
         if admission.message_id is not None:
             known = self._known(admission.message_id, now)
@@ -146,8 +170,7 @@ class Record:
             self._note_message(ticket, "abandoned", now)  # it may have been issued for another
             ticket.message_id = admission.message_id
             self._messages[ticket.message_id] = ticket
-        ticket.owner, ticket.place, ticket.claimed = place.owner, place, True
-        ticket.lifetime, ticket.renewed = admission.lifetime, admission.renewed
+        ticket.place, ticket.admission = place, admission
         ticket.expires = now + admission.lifetime
         place.number = number
         return self.standing(ticket, now)
@@ -195,7 +218,7 @@ class Record:
     def drop(self, ticket: LiveTicket, outcome: Outcome, now: float) -> None:
         """Take a ticket out, noting how its stay ended for its successor and for its message."""
         del self.tickets[ticket.number]
-        self.idle_until = max(self.idle_until, now + ticket.lifetime)
+        self.idle_until = max(self.idle_until, now + ticket.admission.lifetime)
         if ticket.served_at is not None:
             self._predecessor = outcome
         if ticket.message_id is not None:
@@ -269,13 +292,15 @@ class Record:
     def _serve(self, head: LiveTicket, now: float) -> None:
         self._token = self._tokens.draw(self._token)
         head.served_at = now
-        if head.claimed and not head.renewed:
+        if head.admission.claimed and not head.admission.renewed:
             head.expires = now + head.lifetime
 
     def find(self, place: Place, now: float) -> LiveTicket | None:
         """Return the live ticket at a place, if it is there and its owner's."""
         ticket = self.tickets.get(place.number)
-        if ticket is None or ticket.owner != place.owner or ticket.expires <= now:
+        if ticket is None or ticket.expires <= now:
+            return None
+        if ticket.place is not place and ticket.owner != place.owner:
             return None
         return ticket
 
