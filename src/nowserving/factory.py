@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from nowserving.endpoints import StoreUrl
 from nowserving.errors import ConfigurationError
@@ -11,7 +11,7 @@ from nowserving.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nowserving.store import LockStore
+    from typing_extensions import Self
 
 
 class Endpoint(Protocol):
@@ -22,10 +22,21 @@ class Endpoint(Protocol):
     kwargs: dict[str, Any]
 
 
+class Configurable(Protocol):
+    """A class that can be made from settings."""
+
+    @classmethod
+    def from_settings(cls, given: dict[str, Any]) -> Self:
+        """Make one of it from the settings of a URL or an endpoint."""
+        ...
+
+
+_Store = TypeVar("_Store", bound=Configurable)
+
 _ENDPOINT = ("type", "url", "kwargs")
 
 
-def from_url(url: str, schemes: Mapping[str, type[LockStore]]) -> LockStore:
+def from_url(url: str, schemes: Mapping[str, type[_Store]]) -> _Store:
     """Make the store that a URL names.
 
     Args:
@@ -45,7 +56,7 @@ def from_url(url: str, schemes: Mapping[str, type[LockStore]]) -> LockStore:
     return _make(cls, {"scheme": parsed.scheme, **parsed.settings})
 
 
-def from_endpoint(endpoint: Endpoint | None, kinds: Mapping[str, type[LockStore]]) -> LockStore:
+def from_endpoint(endpoint: Endpoint | None, kinds: Mapping[str, type[_Store]]) -> _Store:
     """Make the store that an endpoint configuration names by its type.
 
     Args:
@@ -65,7 +76,7 @@ def from_endpoint(endpoint: Endpoint | None, kinds: Mapping[str, type[LockStore]
     cls = kinds.get(endpoint.type)
     if cls is not None:
         return _make(cls, settings_of(endpoint))
-    custom: LockStore = _load(endpoint.type, kinds)(endpoint_config=endpoint)
+    custom: _Store = _load(endpoint.type, kinds)(endpoint_config=endpoint)
     return custom
 
 
@@ -86,7 +97,7 @@ def settings_of(endpoint: Endpoint) -> dict[str, Any]:
     return settings
 
 
-def _make(cls: type[LockStore], settings: dict[str, Any]) -> LockStore:
+def _make(cls: type[_Store], settings: dict[str, Any]) -> _Store:
     try:
         return cls.from_settings(settings)
     except ConfigurationError:
@@ -95,7 +106,7 @@ def _make(cls: type[LockStore], settings: dict[str, Any]) -> LockStore:
         raise ConfigurationError(f"The configuration of {cls.__name__}: {error}") from error
 
 
-def _load(path: str, kinds: Mapping[str, type[LockStore]]) -> Any:  # noqa: ANN401 - a user's class
+def _load(path: str, kinds: Mapping[str, type[Configurable]]) -> Any:  # noqa: ANN401 - a user's class
     module_name, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module_name), name)

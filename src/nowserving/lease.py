@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nowserving.options import Options
+    from nowserving.place import Place
     from nowserving.runtime import Runtime
-    from nowserving.standing import Glance, Place, Standing
+    from nowserving.standing import Glance, Standing
     from nowserving.watch import Watch
 
 logger = logging.getLogger(__name__)

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from nowserving.lease import Lease, LeaseKey
+    from nowserving.place import Place
     from nowserving.queues.base import TicketQueue
-    from nowserving.standing import Outcome, Place
+    from nowserving.standing import Outcome
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """What a caller and a queue say to each other: value objects, no behaviour.
 
-A turn hands a queue a :class:`Place` and an :class:`Admission`; the queue answers with a
+A turn hands a queue a place (``place.py``) and an :class:`Admission`; the queue answers with a
 :class:`Standing`. All times are seconds, and all of them are *durations* ("in 3.2 s"), never
 moments: a queue's clock is not its caller's clock.
 """
@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, NamedTuple
-
-from nowserving.bell import Bell
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -45,27 +43,6 @@ class State(Enum):
 
 ALIVE = frozenset({State.SERVED, State.WAITING, State.INTERRUPTED})
 """The states of a ticket that is in line."""
-
-
-class Place(Bell):
-    """A ticket as its owner holds it: a number proves nothing, number *and* owner do.
-
-    It is also the bell that is rung when the store has news of the ticket.
-
-    Attributes:
-        conversation_id: The conversation in whose line it is.
-        owner: Who holds it, unique over all processes and all time.
-        number: Its number, ``NOT_ISSUED`` until the store has said it.
-    """
-
-    number = NOT_ISSUED
-
-    def __init__(self, conversation_id: str, owner: str) -> None:
-        self.conversation_id = conversation_id
-        self.owner = owner
-
-    def __repr__(self) -> str:
-        return f"Place({self.conversation_id!r}, number={self.number}, owner={self.owner!r})"
 
 
 @dataclass(frozen=True)

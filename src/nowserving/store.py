@@ -11,11 +11,12 @@ from nowserving.errors import ConnectionException, LockError
 from nowserving.factory import from_endpoint, from_url
 from nowserving.lock import TicketLock
 from nowserving.options import Options
+from nowserving.place import Place
 from nowserving.queues.snapshot import SnapshotQueue
 from nowserving.refusals import REFUSALS, refusal
 from nowserving.runtime import Runtime
 from nowserving.serialized import serialize
-from nowserving.standing import Admission, IssuedTicket, Place
+from nowserving.standing import Admission, IssuedTicket
 from nowserving.turn import Turn
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class LockStore:
             raise ConnectionException("Cannot connect to lock store.") from error
 
     @classmethod
-    def from_settings(cls, given: dict[str, Any]) -> LockStore:
+    def from_settings(cls, given: dict[str, Any]) -> Self:
         """Make a store of this class from the settings of a URL or an endpoint.
 
         Args:

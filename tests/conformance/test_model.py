@@ -10,14 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nowserving.standing import (
-    NOT_ISSUED,
-    Admission,
-    IssuedTicket,
-    Place,
-    Standing,
-    State,
-)
+from nowserving.place import Place
+from nowserving.standing import NOT_ISSUED, Admission, IssuedTicket, Standing, State
 from tests.conformance.line_model import Answer, LineModel
 from tests.conformance.stores import STORES
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from nowserving.errors import LockError
     from nowserving.lock import TicketLock
-    from nowserving.standing import Admission, Departure, Line, Outcome, Place, Standing
+    from nowserving.place import Place
+    from nowserving.standing import Admission, Departure, Line, Outcome, Standing
 
 
 MOST_AT_ONCE = 500

@@ -16,8 +16,9 @@ from weakref import WeakValueDictionary
 
 from nowserving.errors import LockError
 from nowserving.identity import Owners, on_fork
+from nowserving.place import Place
 from nowserving.queues.base import Guarantees, glance_one_by_one
-from nowserving.standing import Departure, Line, LineTicket, Place, Standing, State
+from nowserving.standing import Departure, Line, LineTicket, Standing, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

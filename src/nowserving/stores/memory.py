@@ -12,7 +12,7 @@ from nowserving.queues.memory import MemoryQueue
 from nowserving.stores.base import TURN_SETTINGS, QueueLockStore
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
     from nowserving.factory import Endpoint
     from nowserving.options import Overrides
@@ -50,7 +50,7 @@ class InMemoryLockStore(QueueLockStore, kinds=("in_memory",), schemes=("memory",
         return MemoryQueue()
 
     @classmethod
-    def from_settings(cls, given: dict[str, Any]) -> InMemoryLockStore:
+    def from_settings(cls, given: dict[str, Any]) -> Self:
         """Make the store from a URL's or an endpoint's settings."""
         return cls(**_read({name: value for name, value in given.items() if name != "scheme"}))
 

@@ -14,7 +14,7 @@ from nowserving.stores.redis_settings import check_settings, tls_settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
     from nowserving.factory import Endpoint
     from nowserving.options import Overrides
@@ -203,7 +203,7 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
         )
 
     @classmethod
-    def from_settings(cls, given: dict[str, Any]) -> RedisLockStore:
+    def from_settings(cls, given: dict[str, Any]) -> Self:
         """Make the store from a URL's or an endpoint's settings."""
         given = dict(given)
         mode, tls = _SCHEMES.get(given.pop("scheme", ""), ("", False))

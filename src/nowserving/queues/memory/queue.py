@@ -15,9 +15,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nowserving.identity import Owners, on_fork
+from nowserving.place import Place
 from nowserving.queues.base import Guarantees, glance_one_by_one
 from nowserving.queues.memory.record import LiveTicket, Record, Tokens
-from nowserving.standing import Admission, Departure, Line, LineTicket, Place, Standing, State
+from nowserving.standing import Admission, Departure, Line, LineTicket, Standing, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

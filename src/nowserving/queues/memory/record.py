@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from nowserving.standing import Standing, State
 
 if TYPE_CHECKING:
-    from nowserving.standing import Admission, IssuedTicket, Outcome, Place
+    from nowserving.place import Place
+    from nowserving.standing import Admission, IssuedTicket, Outcome
 
 _SUPERSEDING = frozenset({"latest", "interrupt"})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nowserving.standing import Place
+from nowserving.place import Place
 
 if TYPE_CHECKING:
     from nowserving.queues.redis.call import Call

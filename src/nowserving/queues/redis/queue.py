@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from nowserving.lock import TicketLock
+    from nowserving.place import Place
     from nowserving.queues.redis.topology import Topology
-    from nowserving.standing import Admission, Glance, Line, Outcome, Place, Standing
+    from nowserving.standing import Admission, Glance, Line, Outcome, Standing
 
 _NONE = "-"
 _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}

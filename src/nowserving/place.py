@@ -1,0 +1,27 @@
+"""A ticket as its owner holds it."""
+
+from __future__ import annotations
+
+from nowserving.bell import Bell
+from nowserving.standing import NOT_ISSUED
+
+
+class Place(Bell):
+    """A ticket as its owner holds it: a number proves nothing, number *and* owner do.
+
+    It is also the bell that is rung when the store has news of the ticket.
+
+    Attributes:
+        conversation_id: The conversation in whose line it is.
+        owner: Who holds it, unique over all processes and all time.
+        number: Its number, ``NOT_ISSUED`` until the store has said it.
+    """
+
+    number = NOT_ISSUED
+
+    def __init__(self, conversation_id: str, owner: str) -> None:
+        self.conversation_id = conversation_id
+        self.owner = owner
+
+    def __repr__(self) -> str:
+        return f"Place({self.conversation_id!r}, number={self.number}, owner={self.owner!r})"
