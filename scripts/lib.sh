@@ -126,3 +126,14 @@ get_redis_server() {
     "macOS: brew install redis)"
   return 1
 }
+
+# get_openssl: the command that makes the certificates of a test; as with redis-server.
+get_openssl() {
+  command -v openssl >/dev/null && return
+  say "there is no openssl"
+  if may_install_packages; then
+    install_packages openssl && command -v openssl >/dev/null && return
+  fi
+  say "install the package openssl, whose command makes the certificates of the TLS tests"
+  return 1
+}

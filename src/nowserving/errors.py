@@ -56,7 +56,7 @@ class LockError(RasaException):
         return (_rebuild, (type(self), self.message, dict(self.__dict__)))
 
 
-class LockTimeout(LockError):  # noqa: N818 - the project's vocabulary, as in DESIGN
+class LockTimeout(LockError):  # noqa: N818 - the project's vocabulary (docs/design.md)
     """The wait took longer than ``timeout``; the ticket was given back."""
 
 
