@@ -200,6 +200,8 @@ class Cancellation(StoreHarness):
         name = self.conversation()
         holder = await self.enter(store, name)
         waiters = [asyncio.ensure_future(_stay(store, name, {})) for _ in range(30)]
+        for waiter in waiters:
+            waiter.add_done_callback(_seen)
         await until(lambda: len(self.numbers(store, name)) == 31)
         last = await self.line_up(store, name)
         for waiter in waiters:
@@ -298,3 +300,9 @@ async def _ended(task: asyncio.Future[None]) -> None:
 
 async def _wait_until_empty(harness: StoreHarness, store: LockStore, name: str) -> None:
     await until(lambda: harness.numbers(store, name) == [], _PROMPTLY)
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    """Look at how a task ended: a test that fails before it awaits it shall not be talked over."""
+    if not task.cancelled():
+        task.exception()
