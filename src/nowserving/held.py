@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nowserving.lock import Ticket, TicketLock
 
@@ -22,16 +22,17 @@ class HeldLock(TicketLock):
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
-        self.conversation_id = lease.place.conversation_id
-        self.seen_below = 0
 
-    def __getattr__(self, name: str) -> deque[Ticket]:
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of two attributes, one each
         # Made when somebody asks: most handlers never do, and every turn would pay for it.
-        if name != "tickets":
-            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
-            raise AttributeError(msg)
-        self.tickets = deque((Ticket(self._lease.place.number, self._lease.expires()),))
-        return self.tickets
+        if name == "conversation_id":
+            self.conversation_id = self._lease.place.conversation_id
+            return self.conversation_id
+        if name == "tickets":
+            self.tickets = deque((Ticket(self._lease.place.number, self._lease.expires()),))
+            return self.tickets
+        msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+        raise AttributeError(msg)
 
     @property
     def ticket(self) -> int:

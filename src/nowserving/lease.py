@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import math
 import threading
 import time
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nowserving import rules
@@ -23,7 +25,7 @@ from nowserving.standing import ALIVE, State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nowserving.options import Options
+    from nowserving.options import Options, Request
     from nowserving.place import Place
     from nowserving.runtime import Runtime
     from nowserving.standing import Glance, Standing
@@ -44,9 +46,7 @@ class Lease:
     Args:
         runtime: What its store runs on.
         place: The ticket, as its owner holds it.
-        lifetime: Seconds of a full lease.
-        wait_time: Seconds between two looks.
-        options: How its turn behaves.
+        request: What was asked for.
         key: Whose it is: the task or thread, and the conversation.
         loop: The event loop of that task, None for a synchronous holder.
         asked: When the ticket is asked for, monotonic.
@@ -56,31 +56,26 @@ class Lease:
         look_at: When the watch has to mind it next, monotonic.
         looking: Whether the watch is asking for it right now.
         blocked_until: While it waits: when the ticket that is served ends, which nobody pushes.
-        token: The fencing token, 0 until it is served.
-        predecessor: How the turn before this one ended.
-        waited: Seconds between asking and being served.
-        held_since: When it was served, monotonic.
+        served: What the store said when it was served, None until then.
+        held_since: When that was, monotonic.
         lost_why: Why it was lost, None while it was not.
         watch: Who looks after it now, if anybody does.
+        over: The turn has ended: the ticket means nothing any more.
         stop: The error that the body's cancellation stands for, once we have asked for it.
     """
 
     # Nearly every turn ends with these as they begin, so they are not written into each lease.
     look_at = 0.0
-    token = 0
-    predecessor = "none"
-    waited = 0.0
+    served: Standing | None = None
     held_since = 0.0
     blocked_until = 0.0
-    _asked = 0.0
-    _told = 0.0
     looking = False
     lost_why: str | None = None
     stop: type[LockError] | None = None
     watch: Watch | None = None
     _cancelling = 0
     _listening = True
-    _over = False
+    over = False
     _told_expiring = False
     _lost_event: asyncio.Event | None = None
 
@@ -88,21 +83,28 @@ class Lease:
         self,
         runtime: Runtime,
         place: Place,
-        lifetime: float,
-        wait_time: float,
-        options: Options,
+        request: Request,
         key: LeaseKey,
         loop: asyncio.AbstractEventLoop | None,
         asked: float,
     ) -> None:
         self._runtime = runtime
         self.place = place
-        self.lifetime = lifetime
-        self.wait_time = wait_time
-        self.options = options
+        self.request = request
         self.key = key
         self.loop = loop
-        self.ends_at = asked + lifetime
+        self._began = self._asked = asked
+        self.ends_at = asked + request.lifetime
+
+    @property
+    def lifetime(self) -> float:
+        """Seconds of a full lease."""
+        return self.request.lifetime
+
+    @property
+    def options(self) -> Options:
+        """How its turn behaves."""
+        return self.request.options
 
     @property
     def task(self) -> asyncio.Task[Any] | None:
@@ -112,48 +114,59 @@ class Lease:
 
     # Its life
 
-    def begin(self, standing: Standing, asked: float, now: float) -> None:
+    def begin(self, standing: Standing, now: float) -> None:
         """The ticket is served: from now on news of it is answered.
 
         Args:
             standing: What the store said of it.
-            asked: When the turn was asked for, monotonic.
             now: The monotonic clock.
         """
+        self.served = standing
         self.held_since = now
-        self.token = standing.token
-        self.predecessor = standing.predecessor
-        self.waited = now - asked
-        self._told = standing.expires_in
-        self.look_at = 0.0  # a holder is looked after by other moments than a waiter
+        # A holder is looked after by other moments than a waiter; most by one alone.
+        plain = self._runtime.pushes and not self.request.options.has_moments
+        self.look_at = self.ends_at if plain else 0.0
         self.place.answer(self._on_bell)
         if standing.state is State.INTERRUPTED:
             self.hear(standing)
 
+    @property
+    def token(self) -> int:
+        """The fencing token of the turn; 0 until it is served."""
+        return 0 if self.served is None else self.served.token
+
+    @property
+    def predecessor(self) -> str:
+        """How the turn before this one ended."""
+        return "none" if self.served is None else self.served.predecessor
+
+    @property
+    def waited(self) -> float:
+        """Seconds between asking and being served."""
+        return self.held_since - self._began
+
     def stop_listening(self) -> None:
         """The body has ended: news of the ticket can't change that any more."""
         self._listening = False
+        self.watch = None
         self.place.answer(None)
-
-    def end(self) -> None:
-        """The turn is over: the ticket means nothing any more."""
-        self._over = True
 
     def expires(self) -> float:
         """Return the Unix time at which the held ticket expires, as the store told it.
 
         For people to read: what may be relied on is ``ends_at``, which is never later.
         """
-        end = max(self.ends_at, self.held_since + self._told)
-        return time.time() + end - time.monotonic()
+        told = 0.0 if self.served is None else self.served.expires_in
+        end = max(self.ends_at, self.held_since + told)
+        return time.time() + end - monotonic()
 
     def is_holding(self) -> bool:
         """Return whether it has been served, as against waiting."""
-        return self.token != 0
+        return self.served is not None
 
     def is_lost(self) -> bool:
         """Return whether the lock is or may be somebody else's by now."""
-        return self.lost_why is not None or (not self._over and time.monotonic() >= self.ends_at)
+        return self.lost_why is not None or (not self.over and monotonic() >= self.ends_at)
 
     def is_abandoned(self) -> bool:
         """Return whether nobody is left who would work under this lock or give it back."""
@@ -171,7 +184,7 @@ class Lease:
             now: The monotonic clock.
             margin: Seconds by which a renewal may come early.
         """
-        if self._over or self.lost_why is not None or now >= self.ends_at:
+        if self.over or self.lost_why is not None or now >= self.ends_at:
             return False
         last = self.ends_at - self.lifetime
         return now >= last + self.lifetime / 3 - margin
@@ -182,14 +195,14 @@ class Lease:
         """Set and return when the watch has to mind this lease next, if that moment has passed."""
         if self.look_at > now:
             return self.look_at
+        if self.lost_why is not None:  # nothing can become of it any more
+            self.look_at = math.inf
+            return math.inf
         look = self.ends_at
         options = self.options
-        if self.token and self._runtime.pushes and not options.has_moments:
-            self.look_at = look
-            return look
         if not self._runtime.pushes:
-            look = min(look, rules.next_look(now, self.wait_time))
-        if self.token == 0:
+            look = min(look, rules.next_look(now, self.request.wait_time))
+        if self.served is None:
             look = min(look, self.blocked_until)
         else:
             if options.max_hold is not None:
@@ -204,7 +217,7 @@ class Lease:
 
     def mind_the_time(self, now: float) -> None:
         """See to a holder's limits that pass without anybody's doing."""
-        if self.token == 0:
+        if self.served is None:
             return
         options = self.options
         if options.max_hold is not None and now >= self.held_since + options.max_hold:
@@ -263,24 +276,29 @@ class Lease:
             asked: When the question was sent, monotonic.
         """
         news = glance.news.get(self.place.number)
-        if self.token != 0:
+        if self.served is not None:
             if news is not None:
                 self.hear(news, asked)
             return
         self._asked = asked
         self.blocked_until = asked + glance.blocked_for
         if news is None:
-            self.log_the_wait(self.place.number - glance.serving, self.look_at - time.monotonic())
+            self.log_the_wait(self.place.number - glance.serving, self.look_at - monotonic())
             return
         if news.state in ALIVE:
             self.ends_at = max(self.ends_at, asked + news.expires_in)
         self.place.ring(news)
 
-    def trust_push(self, news: Standing) -> None:
-        """Take news that was pushed while it waits."""
+    def trust_push(self, news: Standing) -> bool:
+        """Take news that was pushed while it waits.
+
+        Returns:
+            Whether it may be acted on without another look.
+        """
         full_lease = self._asked + self.lifetime
         renewed = self.options.auto_renew
         self.ends_at = rules.lease_after_push(news, self.ends_at, full_lease, renewed=renewed)
+        return rules.is_ample(news, self.ends_at - monotonic(), self.lifetime)
 
     def log_the_wait(self, ahead: int, delay: float) -> None:
         """Write the reference's one DEBUG record a look.
@@ -301,11 +319,11 @@ class Lease:
 
     def how_it_went(self) -> str:
         """Return why a ticket that is not in line any more is gone."""
-        return EXPIRED if time.monotonic() >= self.ends_at else RELEASED
+        return EXPIRED if monotonic() >= self.ends_at else RELEASED
 
     def look_failed(self, why: str) -> None:
         """The store could not be asked; past the lease that means that the lock is lost."""
-        if self.token != 0 and time.monotonic() >= self.ends_at:
+        if self.served is not None and monotonic() >= self.ends_at:
             self.lose(f"its lease ended while the store could not be asked ({why})")
 
     def _on_bell(self) -> None:
@@ -337,7 +355,7 @@ class Lease:
 
     def lose(self, why: str) -> None:
         """Note that the lock is lost, once: warn, tell, and cancel the body if that is wanted."""
-        if self._over or self.lost_why is not None:
+        if self.over or self.lost_why is not None:
             return
         self.lost_why = why
         logger.warning(
@@ -346,7 +364,7 @@ class Lease:
             "give them a longer lock_lifetime, or check lock.fencing_token where you write.",
             self.place.conversation_id,
             self.place.number,
-            time.monotonic() - self.held_since,
+            monotonic() - self.held_since,
             why,
         )
         self._on_its_loop(self._tell_loss)
@@ -392,7 +410,7 @@ class Lease:
             what = "was interrupted by a newer message"
         else:
             what = f"was lost: {self.lost_why}"
-        held = time.monotonic() - self.held_since
+        held = monotonic() - self.held_since
         return kind(
             f"The turn of conversation_id '{name}' (ticket {number}) {what}, after {held:.3g} s.",
             conversation_id=name,

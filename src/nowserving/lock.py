@@ -72,14 +72,15 @@ class TicketLock:
         tickets: Its live tickets in the order of their numbers; none by default.
     """
 
+    seen_below = 0
+    """``save_lock`` may remove only tickets that a store showed in this picture: those below this
+    number, which the store sets. What it issued later is not ours to remove."""
+
     def __init__(self, conversation_id: str, tickets: Iterable[Ticket] | None = None) -> None:
         self.conversation_id = conversation_id
         self.tickets: deque[Ticket] = (
             tickets if isinstance(tickets, deque) else deque(tickets or ())
         )
-        # `save_lock` may remove only tickets that a store showed in this picture: those below
-        # `seen_below`, which the store sets. What it issued later is not ours to remove.
-        self.seen_below = 0
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TicketLock:

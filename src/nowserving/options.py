@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, get_args
 
 from nowserving.errors import ConfigurationError
 from nowserving.standing import Admission, IssuedTicket, WhenBusy
@@ -20,7 +20,7 @@ OnLost = Literal["warn", "cancel"]
 
 _LIFETIME_VARIABLE = "TICKET_LOCK_LIFETIME"
 _DEFAULT_LIFETIME = 60.0
-_MOST_ADMISSIONS = 16
+_MOST_REQUESTS = 16
 
 
 def lifetime_from_environment() -> float:
@@ -90,7 +90,7 @@ class Options:
     has_moments: bool = field(init=False, repr=False, compare=False)
     """Whether a held turn has other moments to be minded than the end of its lease."""
 
-    _admissions: dict[float, Admission] = field(
+    _requests: dict[tuple[float, float], Request] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -99,17 +99,18 @@ class Options:
         moments = self.auto_renew or self.max_hold is not None
         object.__setattr__(self, "has_moments", moments)
 
-    def admission(self, lifetime: float) -> Admission:
-        """Return what a take with these options asks for; the same object for the same lifetime.
+    def request(self, lifetime: float, wait_time: float) -> Request:
+        """Return what a turn with these options asks for; the same object for the same seconds.
 
         Args:
             lifetime: Seconds the ticket lives.
+            wait_time: Seconds between two looks at the most.
         """
-        found = self._admissions.get(lifetime)
+        found = self._requests.get((lifetime, wait_time))
         if found is None:
-            if len(self._admissions) >= _MOST_ADMISSIONS:
-                self._admissions.clear()
-            found = self._admissions[lifetime] = Admission(
+            if len(self._requests) >= _MOST_REQUESTS:
+                self._requests.clear()
+            admission = Admission(
                 lifetime=lifetime,
                 renewed=self.auto_renew,
                 when_busy=self.when_busy,
@@ -117,6 +118,8 @@ class Options:
                 message_id=self.message_id,
                 redeem=self.ticket,
             )
+            found = Request(lifetime, wait_time, self, admission)
+            self._requests[lifetime, wait_time] = found
         return found
 
     def but(self, **overrides: Any) -> Options:  # noqa: ANN401 - checked right here
@@ -133,6 +136,22 @@ class Options:
                 raise TypeError(msg)
             overrides[name] = check(name, value)
         return replace(self, **overrides)
+
+
+class Request(NamedTuple):
+    """What is asked for with one ``lock()``; most turns of a store ask for the same.
+
+    Attributes:
+        lifetime: Seconds of a full lease.
+        wait_time: The longest time between two looks, in seconds.
+        options: How the turn behaves.
+        admission: What the store's queue has to know of all that.
+    """
+
+    lifetime: float
+    wait_time: float
+    options: Options
+    admission: Admission
 
 
 def conversation(conversation_id: object) -> str:

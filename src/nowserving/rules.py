@@ -115,3 +115,17 @@ def lease_after_push(
     if standing.state is State.SERVED and not renewed:
         return max(lease_end, full_lease)
     return lease_end
+
+
+def is_ample(standing: Standing, left: float, lifetime: float) -> bool:
+    """Return whether news that was pushed may be acted on without another look.
+
+    A turn that began in the last moments of a confirmed lease would soon count as lost, although
+    the store has given it a whole lifetime.
+
+    Args:
+        standing: The news.
+        left: Seconds until the confirmed lease ends.
+        lifetime: Seconds of a full lease.
+    """
+    return standing.state is not State.SERVED or left > lifetime / 2

@@ -135,8 +135,7 @@ class Runtime:
         """
         loop = lease.loop or running_loop()
         if loop is not None:
-            watch = self._watches.get(loop) or self._new_watch(loop)
-            watch.mind(lease, now)
+            (self._watches.get(loop) or self._new_watch(loop)).mind(lease, now)
         elif lease.options.max_hold is not None:
             self.portal().run(self._watch_here(lease, now))
 

@@ -69,7 +69,7 @@ class Admission:
     claimed: bool = True
 
 
-class Standing:
+class Standing(NamedTuple):
     """A queue's answer: where a ticket stood at the moment the store looked.
 
     Attributes:
@@ -85,43 +85,15 @@ class Standing:
         since: For ``BUSY``, seconds since the holder is being served.
     """
 
-    __slots__ = (
-        "ahead",
-        "blocked_for",
-        "detail",
-        "expires_in",
-        "number",
-        "predecessor",
-        "since",
-        "state",
-        "token",
-    )
-
-    def __init__(  # noqa: PLR0913 - a flat record, made once a round trip on the hot path
-        self,
-        state: State,
-        number: int = NOT_ISSUED,
-        ahead: int = 0,
-        expires_in: float = 0.0,
-        blocked_for: float = 0.0,
-        token: int = 0,
-        predecessor: str = "none",
-        detail: str = "",
-        since: float = 0.0,
-    ) -> None:
-        self.state = state
-        self.number = number
-        self.ahead = ahead
-        self.expires_in = expires_in
-        self.blocked_for = blocked_for
-        self.token = token
-        self.predecessor = predecessor
-        self.detail = detail
-        self.since = since
-
-    def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
-        return f"Standing({fields})"
+    state: State
+    number: int = NOT_ISSUED
+    ahead: int = 0
+    expires_in: float = 0.0
+    blocked_for: float = 0.0
+    token: int = 0
+    predecessor: str = "none"
+    detail: str = ""
+    since: float = 0.0
 
 
 class Departure(NamedTuple):

@@ -11,7 +11,6 @@ from nowserving.errors import ConnectionException, LockError
 from nowserving.factory import from_endpoint, from_url
 from nowserving.lock import TicketLock
 from nowserving.options import Options
-from nowserving.place import Place
 from nowserving.queues.snapshot import SnapshotQueue
 from nowserving.refusals import REFUSALS, refusal
 from nowserving.runtime import Runtime
@@ -221,7 +220,8 @@ class LockStore:
             )
         runtime = self._made or self._runtime
         chosen = runtime.defaults.but(**overrides) if overrides else runtime.defaults
-        return Turn(runtime, conversation_id, lock_lifetime, wait_time_in_seconds, chosen)
+        request = chosen.request(lock_lifetime, wait_time_in_seconds)
+        return Turn(runtime, conversation_id, request)
 
     async def take_ticket(
         self,
@@ -256,7 +256,7 @@ class LockStore:
         if max_waiting is not None:
             chosen = chosen.but(max_waiting=max_waiting)
         name = options.conversation(conversation_id)
-        place = Place(name, identity.nonce())
+        place = runtime.queue.place(name, identity.nonce())
         admission = Admission(
             lifetime=options.seconds("lock_lifetime", lock_lifetime),
             claimed=False,

@@ -6,7 +6,7 @@ If this process dies anywhere in here, its ticket is gone one lifetime later. If
 its lease anywhere, the next step finds out: ``rules.decide`` lets nobody enter on an ended lease,
 the watch and ``lock.lost`` see the end of a lease without asking, and a leave says whether the
 ticket was still there. If the task is cancelled or a reply is lost, see ``_abandon`` and
-``_leave``: the ticket is given back at once, and again in the background if need be.
+``__aexit__``: the ticket is given back at once, and again in the background if need be.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import asyncio
 import logging
 import math
 import threading
-import time
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from typing import TYPE_CHECKING
 
 from nowserving import rules
 from nowserving.errors import (
@@ -34,10 +34,9 @@ from nowserving.refusals import refusal
 from nowserving.standing import ALIVE, State
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
     from types import TracebackType
 
-    from nowserving.options import Options
+    from nowserving.options import Request
     from nowserving.runtime import Runtime
     from nowserving.standing import Outcome, Standing
 
@@ -55,9 +54,7 @@ class Turn:
     Args:
         runtime: What the store runs on.
         conversation_id: The conversation to lock.
-        lifetime: Seconds of a full lease.
-        wait_time: The longest time between two looks, in seconds.
-        options: How the turn behaves.
+        request: What is asked for.
     """
 
     # These are written only where they change.
@@ -65,41 +62,19 @@ class Turn:
     _lease: Lease | None = None
     _outer: Lease | None = None
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        conversation_id: str,
-        lifetime: float,
-        wait_time: float,
-        options: Options,
-    ) -> None:
+    def __init__(self, runtime: Runtime, conversation_id: str, request: Request) -> None:
         self._runtime = runtime
         self._conversation_id = conversation_id
-        self._lifetime = lifetime
-        self._wait_time = wait_time
-        self._options = options
+        self._request = request
 
     # Ways in and out
 
-    # Plain functions that return a coroutine: an `async def` around it would be one more.
-
-    def __aenter__(self) -> Coroutine[Any, Any, HeldLock]:
-        return self._enter(thread=None)
-
-    def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Coroutine[Any, Any, None]:
-        return self._exit(error)
-
     def __enter__(self) -> HeldLock:
-        if self._options.on_lost == "cancel":
+        if self._request.options.on_lost == "cancel":
             msg = 'on_lost="cancel" needs `async with`: a synchronous body can\'t be cancelled'
             raise ValueError(msg)
         self._runtime.refuse_running_loop()
-        return self._runtime.run(self._enter(thread=threading.current_thread()))
+        return self._runtime.run(self.__aenter__(threading.current_thread()))
 
     def __exit__(
         self,
@@ -108,7 +83,7 @@ class Turn:
         traceback: TracebackType | None,
     ) -> None:
         try:
-            self._runtime.run(self._exit(error))
+            self._runtime.run(self.__aexit__(kind, error, traceback))
         except StoreClosed:  # closed under us: aclose() has given the ticket back
             if self._lease is not None:
                 self._lease.stop_listening()
@@ -116,8 +91,9 @@ class Turn:
 
     # Taking and waiting
 
-    async def _enter(self, thread: threading.Thread | None) -> HeldLock:
-        runtime, name, options = self._runtime, self._conversation_id, self._options
+    async def __aenter__(self, thread: threading.Thread | None = None) -> HeldLock:
+        # `thread` is a synchronous caller's: all this runs for it in a loop that is not its own.
+        runtime, name, request = self._runtime, self._conversation_id, self._request
         if runtime.closing:
             runtime.check_open()
         if self._generation != -1:
@@ -131,22 +107,22 @@ class Turn:
             key = (asyncio.current_task(loop), name)
         if key in runtime.live:
             return self._reenter(runtime.live[key])
-        place, lifetime = runtime.queue.place(name), self._lifetime
-        asked = time.monotonic()
-        lease = Lease(runtime, place, lifetime, self._wait_time, options, key, loop, asked)
+        place = runtime.queue.place(name)
+        asked = monotonic()
+        lease = Lease(runtime, place, request, key, loop, asked)
         self._lease = runtime.live[key] = lease
         try:
-            standing = await runtime.queue.take(place, options.admission(lifetime))
+            standing = await runtime.queue.take(place, request.admission)
             if runtime.closing:
                 runtime.check_open()
             lease.ends_at = asked + standing.expires_in
-            if options.auto_renew and standing.state in ALIVE:
+            if request.options.auto_renew and standing.state in ALIVE:
                 runtime.heartbeat().add(lease)
-            now = time.monotonic()
+            now = monotonic()
             if standing.state is not State.SERVED or now >= lease.ends_at:
                 standing = await self._stand_in_line(lease, standing, asked)
-                now = time.monotonic()
-            lease.begin(standing, asked, now)
+                now = monotonic()
+            lease.begin(standing, now)
             runtime.watch(lease, now)
         except BaseException as error:
             await self._abandon(lease, error)
@@ -161,11 +137,11 @@ class Turn:
             standing: What the take said.
             asked: When the take was sent, monotonic.
         """
-        queue, timeout, started = self._runtime.queue, self._options.timeout, asked
+        queue, timeout, started = self._runtime.queue, self._request.options.timeout, asked
         deadline = math.inf if timeout is None else started + timeout
         look_at = self._plan_look(lease, standing, asked)
         while True:
-            now = time.monotonic()
+            now = monotonic()
             decision = rules.decide(
                 standing, now, lease_end=lease.ends_at, deadline=deadline, look_at=look_at
             )
@@ -176,15 +152,15 @@ class Turn:
             if isinstance(decision, rules.Sleep):
                 news = await queue.wait(lease.place, decision.seconds)
                 self._runtime.check_open()
-                if news is not None and queue.guarantees.suspends:
+                if news is not None and queue.guarantees.suspends and lease.trust_push(news):
                     standing = news
-                    lease.trust_push(news)
                     continue
-                if news is None and now + decision.seconds <= time.monotonic() < deadline:
+                if news is None and now + decision.seconds <= monotonic() < deadline:
                     continue  # time has passed, nothing else: decide what that means
-            # Rung without news, or by a queue so near that looking is cheaper than trusting; it
-            # is time to look; or the last look before the wait is given up.
-            asked = time.monotonic()
+            # Rung without news, or with news that leaves too short a lease, or by a queue so near
+            # that looking is cheaper than trusting; it is time to look; or the last look before
+            # the wait is given up.
+            asked = monotonic()
             standing = await queue.stand(lease.place)
             look_at = self._plan_look(lease, standing, asked)
 
@@ -193,7 +169,7 @@ class Turn:
 
         Where looks travel, the watch looks for all waiters of the loop, and this one never has to.
         """
-        queue, now = self._runtime.queue, time.monotonic()
+        queue, now = self._runtime.queue, monotonic()
         lease.wait_on(standing, asked)
         if standing.state is not State.WAITING:
             return math.inf
@@ -203,7 +179,7 @@ class Turn:
             return math.inf
         look_at = lease.blocked_until
         if not queue.guarantees.pushes:
-            look_at = min(look_at, rules.next_look(now, self._wait_time))
+            look_at = min(look_at, rules.next_look(now, self._request.wait_time))
         lease.log_the_wait(standing.ahead, look_at - now)
         return look_at
 
@@ -212,7 +188,7 @@ class Turn:
             decision.error,
             self._conversation_id,
             standing,
-            message_id=self._options.message_id,
+            message_id=self._request.options.message_id,
             waited=waited,
         )
 
@@ -238,15 +214,15 @@ class Turn:
     def _look_away(self, lease: Lease) -> None:
         """Neither watch the ticket nor renew it any more."""
         lease.watch = None
-        if self._options.auto_renew:
+        if self._request.options.auto_renew:
             self._runtime.stop_renewing(lease)
 
     def _end(self, lease: Lease) -> None:
-        lease.end()
+        lease.over = True
         self._runtime.live.pop(lease.key, None)
 
     def _reenter(self, outer: Lease) -> HeldLock:
-        if not self._options.reentrant:
+        if not self._request.options.reentrant:
             raise LockReentered(
                 f"The lock of conversation_id '{self._conversation_id}' is held by this very "
                 "task; waiting for it would never end. Pass reentrant=True to take it again.",
@@ -258,53 +234,58 @@ class Turn:
 
     # Leaving
 
-    async def _exit(self, error: BaseException | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         runtime, lease = self._runtime, self._lease
         if lease is None or runtime.generation != self._generation:
             return  # reentered: the outer turn leaves; in a forked child: the parent does
         # First of all, and before anything is awaited: an interruption or a loss that arrives
         # from here on comes too late to cancel anything, above all our own leave.
         lease.stop_listening()
-        lease.watch = None
-        if self._options.auto_renew:
+        if self._request.options.auto_renew:
             runtime.stop_renewing(lease)
         ours = lease.stop is not None and await lease.take_back_cancellation(error)
+        outcome: Outcome = "done" if error is None else "failed"
+        if lease.stop is LockInterrupted:
+            outcome = "interrupted"
         try:
             if isinstance(error, GeneratorExit):  # being closed: nothing may be awaited
-                runtime.leave_without_waiting(lease.place, "failed", lease.ends_at)
+                runtime.leave_without_waiting(lease.place, outcome, lease.ends_at)
                 return
-            outcome: Outcome = "done" if error is None else "failed"
-            if lease.stop is LockInterrupted:
-                outcome = "interrupted"
-            await self._leave(lease, outcome)
+            departure = await runtime.queue.leave(lease.place, outcome)
+            if not departure.left:
+                lease.lose(lease.how_it_went())
+        except asyncio.CancelledError:
+            runtime.leave_in_background(lease.place, outcome, lease.ends_at)
+            raise
+        except StoreClosed:
+            pass  # aclose() gives every ticket back itself
+        except LockError as failure:
+            self._leave_later(lease, outcome, failure)
         finally:
-            lease.end()
+            lease.over = True
             runtime.live.pop(lease.key, None)
-        if not ours and lease.lost_why is None:
-            return
-        lost = self._options.on_lost == "cancel"
+        if ours or lease.lost_why is not None:
+            self._tell_how_it_ended(lease, error, ours=ours)
+
+    def _tell_how_it_ended(self, lease: Lease, error: BaseException | None, *, ours: bool) -> None:
+        """Raise why the body was cancelled, or that the lock was lost; never over its own error."""
+        lost = self._request.options.on_lost == "cancel"
         if (error is None and (ours or lost)) or (
             isinstance(error, asyncio.CancelledError) and ours
         ):
             raise lease.stopped() from None
 
-    async def _leave(self, lease: Lease, outcome: Outcome) -> None:
-        runtime = self._runtime
-        try:
-            departure = await runtime.queue.leave(lease.place, outcome)
-        except asyncio.CancelledError:
-            runtime.leave_in_background(lease.place, outcome, lease.ends_at)
-            raise
-        except StoreClosed:
-            return  # aclose() gives every ticket back itself
-        except LockError as error:
-            logger.warning(
-                "Ticket %d of conversation %r could not be given back yet, trying on: %s",
-                lease.place.number,
-                self._conversation_id,
-                error,
-            )
-            runtime.leave_in_background(lease.place, outcome, lease.ends_at)
-            return
-        if not departure.left:
-            lease.lose(lease.how_it_went())
+    def _leave_later(self, lease: Lease, outcome: Outcome, failure: LockError) -> None:
+        """Go on giving a ticket back; the body's own result is not covered by that."""
+        logger.warning(
+            "Ticket %d of conversation %r could not be given back yet, trying on: %s",
+            lease.place.number,
+            self._conversation_id,
+            failure,
+        )
+        self._runtime.leave_in_background(lease.place, outcome, lease.ends_at)

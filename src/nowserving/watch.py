@@ -51,7 +51,7 @@ class Watch:
             now: The monotonic clock.
         """
         lease.watch = self
-        look_at = lease.plan_look(now)
+        look_at = lease.look_at if lease.look_at > now else lease.plan_look(now)
         if look_at < self._wakes_at:
             self._arm(look_at)
 

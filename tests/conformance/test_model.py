@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nowserving.place import Place
 from nowserving.standing import NOT_ISSUED, Admission, IssuedTicket, Standing, State
 from tests.conformance.line_model import Answer, LineModel
 from tests.conformance.stores import STORES
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nowserving import LockStore
+    from nowserving.place import Place
     from nowserving.queues.base import TicketQueue
     from nowserving.standing import Line, Outcome
     from tests.support.redis_server import RedisServer
@@ -94,7 +94,7 @@ class _Play:
     ) -> None:
         place = self._queue.place(self._name)
         if not claimed:
-            place = Place(self._name, secrets.token_hex(6))
+            place = self._queue.place(self._name, secrets.token_hex(6))
             self._issued[len(self._places)] = place.owner
         admission = Admission(
             lifetime=_LIFETIME,

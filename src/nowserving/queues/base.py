@@ -62,8 +62,14 @@ class TicketQueue(Protocol):
 
     guarantees: Guarantees
 
-    def place(self, conversation_id: str) -> Place:
-        """Return a fresh, unissued place whose bell this queue will ring on the caller's loop."""
+    def place(self, conversation_id: str, owner: str | None = None) -> Place:
+        """Return a fresh, unissued place; the other verbs take only places made here.
+
+        Args:
+            conversation_id: The conversation.
+            owner: The secret of a ticket that is to be redeemed later, which nobody waits for. By
+                default a new owner, whose bell this queue rings on the caller's loop.
+        """
         ...
 
     def owns(self, owner: str) -> bool:

@@ -76,9 +76,9 @@ class SnapshotQueue:
         self._held: WeakValueDictionary[tuple[str, int], Place] = WeakValueDictionary()
         self._token = 0
 
-    def place(self, conversation_id: str) -> Place:
+    def place(self, conversation_id: str, owner: str | None = None) -> Place:
         """Return a fresh, unissued place."""
-        return Place(conversation_id, self._owners.draw())
+        return Place(conversation_id, owner or self._owners.draw())
 
     def owns(self, owner: str) -> bool:
         """Return whether ``owner`` was drawn here."""

@@ -11,13 +11,13 @@ import os
 import threading
 import time
 from collections import deque
-from functools import cached_property
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from nowserving.identity import Owners, on_fork
-from nowserving.place import Place
 from nowserving.queues.base import Guarantees, glance_one_by_one
-from nowserving.queues.memory.record import LiveTicket, Record, Tokens
+from nowserving.queues.memory.record import Record, Tokens
+from nowserving.queues.memory.ticket import MemoryTicket
 from nowserving.standing import Admission, Departure, Line, LineTicket, Standing, State
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from nowserving.errors import LockError
     from nowserving.lock import TicketLock
+    from nowserving.place import Place
     from nowserving.standing import Glance, Outcome
 
 logger = logging.getLogger(__name__)
@@ -38,19 +39,6 @@ _SWEEP_AT_ONCE = 16
 _DEPARTURES = {
     (left, waiting): Departure(left, waiting) for left in (False, True) for waiting in (False, True)
 }
-
-
-class _MemoryPlace(Place):
-    """A place whose owner id is drawn when somebody asks: most of them are never named."""
-
-    def __init__(self, conversation_id: str, owners: Owners) -> None:
-        self.conversation_id = conversation_id
-        self._owners = owners
-
-    @cached_property
-    def owner(self) -> str:  # type: ignore[override]  # drawn once, then an attribute like any
-        """Who holds it."""
-        return self._owners.draw()
 
 
 class MemoryQueue:
@@ -78,9 +66,9 @@ class MemoryQueue:
         self._records: dict[str, Record] = {}
         self._idle: deque[tuple[float, str]] = deque()
 
-    def place(self, conversation_id: str) -> Place:
+    def place(self, conversation_id: str, owner: str | None = None) -> Place:
         """Return a fresh, unissued place."""
-        return _MemoryPlace(conversation_id, self._owners)
+        return MemoryTicket(conversation_id, self._owners, owner)
 
     def owns(self, owner: str) -> bool:
         """Return whether ``owner`` was drawn here."""
@@ -88,11 +76,14 @@ class MemoryQueue:
 
     async def take(self, place: Place, admission: Admission) -> Standing:
         """Join the line, or claim an issued ticket."""
+        if not isinstance(place, MemoryTicket):
+            msg = f"{place!r} was not made by this queue's place()"
+            raise TypeError(msg)
         if self._is_fork:
             self._warn_of_fork()
         name = place.conversation_id
         with self._mutex:
-            now = time.monotonic()
+            now = monotonic()
             if self._idle and self._idle[0][0] <= now:
                 self._sweep(now)
             record = self._records.get(name)
@@ -128,7 +119,7 @@ class MemoryQueue:
             record = self._records.get(place.conversation_id)
             if record is None:
                 return Standing(State.GONE, place.number)
-            now = time.monotonic()
+            now = monotonic()
             record.settle(now)
             ticket = record.find(place, now)
             if ticket is None:
@@ -149,11 +140,11 @@ class MemoryQueue:
             record = self._records.get(place.conversation_id)
             if record is None:
                 return _DEPARTURES[False, False]
-            now = time.monotonic()
+            now = monotonic()
             ticket = record.find(place, now)
             lifetime = 0.0
             if ticket is not None:
-                lifetime = ticket.lifetime
+                lifetime = ticket.admission.lifetime
                 record.drop(ticket, outcome, now)
             if record.tickets:
                 record.settle(now)
@@ -177,7 +168,7 @@ class MemoryQueue:
             record = self._records.get(conversation_id)
             if record is None:
                 return None
-            now = time.monotonic()
+            now = monotonic()
             record.settle(now)
             tickets = tuple(
                 _picture(ticket, now)
@@ -194,7 +185,7 @@ class MemoryQueue:
         name, wall = lock.conversation_id, time.time()
         expiries = {ticket.number: ticket.expires - wall for ticket in lock.tickets}
         with self._mutex:
-            now = time.monotonic()
+            now = monotonic()
             record = self._records.setdefault(name, Record(self._tokens))
             record.settle(now)
             known = [t for t in record.tickets.values() if t.number < lock.seen_below]
@@ -210,9 +201,9 @@ class MemoryQueue:
                 if present is not None:
                     present.expires = now + left
                 elif number >= record.next and left > 0:
-                    unclaimed = Admission(lifetime=left, claimed=False)
-                    record.tickets[number] = LiveTicket(number, Place(name, ""), unclaimed, now)
-                    record.next = number + 1
+                    record.next = number
+                    ticket = MemoryTicket(name, self._owners, owner="")
+                    record.join(ticket, Admission(lifetime=left, claimed=False), now)
             record.opened = True
             record.settle(now)
             mail = self._close_step(name, record, now, max([1.0, *expiries.values()]))
@@ -224,7 +215,7 @@ class MemoryQueue:
             record = self._records.get(conversation_id)
             if record is None:
                 return
-            now = time.monotonic()
+            now = monotonic()
             tickets = list(record.tickets.values())
             for ticket in tickets:
                 record.dismiss(ticket, "released", now)
@@ -242,7 +233,7 @@ class MemoryQueue:
             record = self._records.get(conversation_id)
             if record is None:
                 return False
-            now = time.monotonic()
+            now = monotonic()
             ticket = record.tickets.get(number)
             lifetime = 0.0
             if ticket is not None and secret in {"", ticket.owner}:
@@ -281,7 +272,7 @@ class MemoryQueue:
 
     def _close_step(
         self, name: str, record: Record, now: float, lifetime: float
-    ) -> list[tuple[LiveTicket, Standing]]:
+    ) -> list[tuple[MemoryTicket, Standing]]:
         """End a verb's step: note an idle record for the sweep, hand the mail out."""
         if not record.tickets:
             record.idle_until = max(record.idle_until, now + lifetime)
@@ -316,12 +307,12 @@ class MemoryQueue:
                 del self._records[name]
 
 
-def _picture(ticket: LiveTicket, now: float) -> LineTicket:
+def _picture(ticket: MemoryTicket, now: float) -> LineTicket:
     served_for = None if ticket.served_at is None else now - ticket.served_at
     return LineTicket(ticket.number, ticket.expires - now, ticket.owner, served_for)
 
 
-def _deliver(mail: list[tuple[LiveTicket, Standing]]) -> None:
+def _deliver(mail: list[tuple[MemoryTicket, Standing]]) -> None:
     # Outside the mutex: whoever answers the bell may call the queue again.
     for ticket, standing in mail:
-        ticket.place.ring(standing)
+        ticket.ring(standing)

@@ -6,10 +6,11 @@ queue decide exactly the same things in the same order over a hash; read either 
 
 from __future__ import annotations
 
-import time
 from collections import deque
+from time import time_ns
 from typing import TYPE_CHECKING
 
+from nowserving.queues.memory.ticket import MemoryTicket
 from nowserving.standing import Standing, State
 
 if TYPE_CHECKING:
@@ -31,44 +32,13 @@ class Tokens:
         The clock makes it grow over a record that was dropped, the highest one drawn makes it
         grow over a clock that was set back.
         """
-        token = time.time_ns() // 1000
+        token = time_ns() // 1000
         if token <= self._highest:
             token = self._highest + 1
         if token <= last:
             token = last + 1
         self._highest = token
         return token
-
-
-class LiveTicket:
-    """One ticket in a record; ``served_at`` is None while it waits."""
-
-    interrupted = False
-
-    def __init__(
-        self,
-        number: int,
-        place: Place,
-        admission: Admission,
-        now: float,
-        served_at: float | None = None,
-    ) -> None:
-        self.number = number
-        self.place = place
-        self.admission = admission
-        self.expires = now + admission.lifetime
-        self.message_id = admission.message_id
-        self.served_at = served_at
-
-    @property
-    def owner(self) -> str:
-        """Whose it is."""
-        return self.place.owner
-
-    @property
-    def lifetime(self) -> float:
-        """Seconds it lives unless renewed."""
-        return self.admission.lifetime
 
 
 class Record:
@@ -108,9 +78,9 @@ class Record:
         self._tokens = tokens
         self.next = 0
         self.serving = 0
-        self.tickets: dict[int, LiveTicket] = {}
+        self.tickets: dict[int, MemoryTicket] = {}
         self.opened = False
-        self.mail: list[tuple[LiveTicket, Standing]] = []
+        self.mail: list[tuple[MemoryTicket, Standing]] = []
         self.idle_until = 0.0
         self.in_idle_list = False
         self._told = -1
@@ -119,61 +89,70 @@ class Record:
         self._predecessor = "none"
         # A live ticket's message maps to the ticket, a finished one's to the time until which it
         # is remembered; `_remembered` lists the latter, oldest first.
-        self._messages: dict[str, LiveTicket | float] = {}
+        self._messages: dict[str, MemoryTicket | float] = {}
         self._remembered: deque[tuple[float, str]] = deque()
 
     # Coming
 
-    def admit(self, place: Place, admission: Admission, now: float) -> Standing:
-        """Issue a ticket, or say why not."""
+    def admit(self, ticket: MemoryTicket, admission: Admission, now: float) -> Standing:
+        """Let a ticket join the line, or say why not."""
         if not self.tickets and admission.message_id is None:
-            # Nobody is here, and nothing is to be compared: nearly always.
-            place.number = self.serving = number = self.next
+            # Nobody is here, and nothing is to be compared: nearly always. All that `join` and
+            # `_serve` do, in one place.
+            ticket.number = self.serving = number = self.next
             self.next = number + 1
-            self.tickets[number] = LiveTicket(number, place, admission, now, served_at=now)
-            self._token = token = self._tokens.draw(self._token)
+            self.tickets[number] = ticket
             left = admission.lifetime
+            ticket.admission, ticket.expires, ticket.served_at = admission, now + left, now
+            self._token = token = self._tokens.draw(self._token)
             return Standing(State.SERVED, number, 0, left, left, token, self._predecessor)
         refusal = self._refuse(admission, now)
         if refusal is not None:
             return refusal
-        place.number = number = self.next
-        ticket = LiveTicket(number, place, admission, now)
         if self.tickets and admission.when_busy in _SUPERSEDING:
             self._supersede(now)
             if admission.when_busy == "interrupt":
                 self._interrupt(now)
-        self.next = number + 1
-        self.tickets[number] = ticket
+        self.join(ticket, admission, now)
         if admission.message_id is not None:
+            ticket.message_id = admission.message_id
             self._messages[admission.message_id] = ticket
         if len(self.tickets) == 1:
-            self.serving = number
+            self.serving = ticket.number
             self._serve(ticket, now)
         return self.standing(ticket, now)
 
+    def join(self, ticket: MemoryTicket, admission: Admission, now: float) -> None:
+        """Put a ticket at the end of the line."""
+        ticket.number = number = self.next
+        ticket.admission, ticket.expires = admission, now + admission.lifetime
+        self.tickets[number] = ticket
+        self.next = number + 1
+
     def redeem(
-        self, issued: IssuedTicket, place: Place, admission: Admission, now: float
+        self, issued: IssuedTicket, ticket: MemoryTicket, admission: Admission, now: float
     ) -> Standing:
-        """Claim a ticket that was issued earlier, or say why not."""
+        """Let a ticket take the place of one that was issued earlier, or say why not."""
         number = int(issued)
-        ticket = self.tickets.get(number)
+        known = self.tickets.get(number)
         if (
-            ticket is None
-            or ticket.admission.claimed
-            or (issued.secret and issued.secret != ticket.owner)
+            known is None
+            or known.admission.claimed
+            or (issued.secret and issued.secret != known.owner)
         ):
-            return self.gone(number) if ticket is None else Standing(State.GONE, number)
-        if admission.message_id is not None:
-            known = self._known(admission.message_id, now)
-            if known is not None and known is not ticket:
-                return Standing(State.DUPLICATE, detail=_progress(known))
-            self._note_message(ticket, "abandoned", now)  # it may have been issued for another
-            ticket.message_id = admission.message_id
+            return self.gone(number) if known is None else Standing(State.GONE, number)
+        message_id = admission.message_id
+        if message_id is not None:
+            of_message = self._known(message_id, now)
+            if of_message is not None and of_message is not known:
+                return Standing(State.DUPLICATE, detail=_progress(of_message))
+            self._note_message(known, "abandoned", now)  # it may have been issued for another
+            known.message_id = message_id
+        ticket.take_over(known)
+        ticket.admission, ticket.expires = admission, now + admission.lifetime
+        self.tickets[number] = ticket
+        if ticket.message_id is not None:
             self._messages[ticket.message_id] = ticket
-        ticket.place, ticket.admission = place, admission
-        ticket.expires = now + admission.lifetime
-        place.number = number
         return self.standing(ticket, now)
 
     def _refuse(self, admission: Admission, now: float) -> Standing | None:
@@ -216,16 +195,18 @@ class Record:
 
     # Going
 
-    def drop(self, ticket: LiveTicket, outcome: Outcome, now: float) -> None:
+    def drop(self, ticket: MemoryTicket, outcome: Outcome, now: float) -> None:
         """Take a ticket out, noting how its stay ended for its successor and for its message."""
         del self.tickets[ticket.number]
-        self.idle_until = max(self.idle_until, now + ticket.admission.lifetime)
+        idle_until = now + ticket.admission.lifetime
+        if idle_until > self.idle_until:  # noqa: PLR1730 - a call of max() costs as much as the rest
+            self.idle_until = idle_until
         if ticket.served_at is not None:
             self._predecessor = outcome
         if ticket.message_id is not None:
             self._note_message(ticket, outcome, now)
 
-    def _note_message(self, ticket: LiveTicket, outcome: Outcome, now: float) -> None:
+    def _note_message(self, ticket: MemoryTicket, outcome: Outcome, now: float) -> None:
         if self._messages.get(ticket.message_id or "") is not ticket:
             return  # it expired, and its message came again since
         if outcome == "done":
@@ -235,16 +216,16 @@ class Record:
         else:
             del self._messages[ticket.message_id or ""]
 
-    def dismiss(self, ticket: LiveTicket, outcome: Outcome, now: float) -> None:
+    def dismiss(self, ticket: MemoryTicket, outcome: Outcome, now: float) -> None:
         """Take a ticket out for somebody else than its owner, who is told."""
         self.drop(ticket, outcome, now)
         self.mail.append((ticket, Standing(State.GONE, ticket.number)))
 
-    def _known(self, message_id: str, now: float) -> LiveTicket | float | None:
+    def _known(self, message_id: str, now: float) -> MemoryTicket | float | None:
         """Return what is known of a message: its live ticket, or until when it is remembered."""
         self._forget_old_messages(now)
         known = self._messages.get(message_id)
-        if isinstance(known, LiveTicket) and known.expires <= now:
+        if isinstance(known, MemoryTicket) and known.expires <= now:
             return None
         return known
 
@@ -290,22 +271,20 @@ class Record:
                     self.mail.append((ticket, self.standing(ticket, now)))
                 return
 
-    def _serve(self, head: LiveTicket, now: float) -> None:
+    def _serve(self, head: MemoryTicket, now: float) -> None:
         self._token = self._tokens.draw(self._token)
         head.served_at = now
         if head.admission.claimed and not head.admission.renewed:
             head.expires = now + head.lifetime
 
-    def find(self, place: Place, now: float) -> LiveTicket | None:
+    def find(self, place: Place, now: float) -> MemoryTicket | None:
         """Return the live ticket at a place, if it is there and its owner's."""
         ticket = self.tickets.get(place.number)
-        if ticket is None or ticket.expires <= now:
+        if ticket is not place and (ticket is None or ticket.owner != place.owner):
             return None
-        if ticket.place is not place and ticket.owner != place.owner:
-            return None
-        return ticket
+        return ticket if ticket.expires > now else None
 
-    def standing(self, ticket: LiveTicket, now: float) -> Standing:
+    def standing(self, ticket: MemoryTicket, now: float) -> Standing:
         """Tell where a ticket of this line stands."""
         left = ticket.expires - now
         if ticket.served_at is not None:
@@ -321,7 +300,7 @@ class Record:
         return Standing(State.SUPERSEDED if superseded else State.GONE, number)
 
 
-def _progress(known: LiveTicket | float) -> str:
+def _progress(known: MemoryTicket | float) -> str:
     if isinstance(known, float):
         return "done"
     return "waiting" if known.served_at is None else "working"

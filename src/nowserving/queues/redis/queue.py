@@ -89,8 +89,10 @@ class RedisQueue:
         """Return the key of a conversation's record; the braces keep it in one cluster slot."""
         return b"%b{%b}" % (self._key_prefix, conversation_id.encode("utf-8", "surrogatepass"))
 
-    def place(self, conversation_id: str) -> Place:
+    def place(self, conversation_id: str, owner: str | None = None) -> Place:
         """Return a fresh, unissued place, to be used on the running loop."""
+        if owner is not None:
+            return RedisPlace(conversation_id, owner)
         link = self._link()
         place = RedisPlace(conversation_id, link.owner())
         link.inbox.expect(place)
