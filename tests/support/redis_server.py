@@ -35,10 +35,12 @@ class RedisServer:
 
     Args:
         *options: More arguments for ``redis-server``, such as ``"--maxmemory", "10mb"``.
+        executable: The server's program; by default the one that ``nowserving verify`` starts.
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, executable: str | None = None) -> None:
         self._options = options
+        self._executable = executable
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -145,7 +147,7 @@ class RedisServer:
             self._folder = None
 
     def _launch(self, port: int) -> subprocess.Popen[bytes]:
-        executable = servers._executable()
+        executable = self._executable or servers._executable()
         assert executable is not None, "there is no redis-server: install it"
         assert self._folder is not None
         arguments = ["--bind", HOST, "--port", str(port), "--dir", str(self._folder)]
