@@ -105,7 +105,7 @@ async def test_a_full_memory_refuses_takes_and_lets_holders_renew_and_leave(
 ) -> None:
     async with LockStore.create(server.url(socket_timeout=2)) as store:
         async with store.lock("c", 0.9, auto_renew=True) as lock:
-            server.cli("CONFIG", "SET", "maxmemory", "1mb")
+            server.cli("CONFIG", "SET", "maxmemory", "1")
             with pytest.raises(StoreUnavailable, match="OOM"):
                 await enter(store, "d")
             await asyncio.sleep(1.5)
@@ -121,7 +121,7 @@ async def test_a_full_memory_lets_the_next_in_line_in(server: RedisServer) -> No
         turns.start(hold=0.4)
         turns.start(3, hold=0.01, wait=0.2)
         await turns.until_in_line(4)
-        server.cli("CONFIG", "SET", "maxmemory", "1mb")
+        server.cli("CONFIG", "SET", "maxmemory", "1")
         await turns.finish()
         assert not turns.errors
         assert_exact(turns.done)
