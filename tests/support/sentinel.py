@@ -129,6 +129,26 @@ class SentinelSetup:
         self.ask(0, "SENTINEL", "FAILOVER", SERVICE)
         self.until(lambda: self.primary is not before)
 
+    def replicate(self) -> None:
+        """Wait until the replica has all that the primary has."""
+        primary, replica = self.primary, self.replica
+        self.until(lambda: replica.cli("ROLE")[4] >= primary.cli("ROLE")[1])
+
+    def cut_replication(self) -> None:
+        """Keep everything that happens from now on from the replica; it may still be promoted."""
+        primary, replica = self.primary, self.replica
+        # It loses its connection, and the next one is refused.
+        replica.cli("CONFIG", "SET", "masteruser", "nobody")
+        replica.cli("CONFIG", "SET", "masterauth", "nothing")
+        primary.cli("CLIENT", "KILL", "TYPE", "replica")
+        self.until(lambda: not primary.cli("ROLE")[2])
+
+    def lose_primary(self) -> None:
+        """Kill the primary and wait until the sentinels have promoted the replica."""
+        before = self.primary
+        before.kill()
+        self.until(lambda: self.primary is not before)
+
     def until(self, done: Any, within: float = 20.0) -> None:
         """Wait until something holds."""
         give_up = time.monotonic() + within
