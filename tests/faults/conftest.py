@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.executables import LONG, OTHERS
 from tests.support.redis_server import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
+# A fault has the same end whoever makes the server: the long run breaks the others as well.
+_EXECUTABLES: dict[str, str | None] = {"redis": None, **(OTHERS if LONG else {})}
+
+
+@pytest.fixture(params=_EXECUTABLES.values(), ids=list(_EXECUTABLES))
+def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    with RedisServer(executable=request.param) as server:
         yield server
 
 

@@ -35,10 +35,12 @@ class RedisServer:
 
     Args:
         *options: More arguments for ``redis-server``, such as ``"--maxmemory", "10mb"``.
+        executable: The server's program; by default the one that ``nowserving verify`` starts.
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, executable: str | None = None) -> None:
         self._options = options
+        self._executable = executable
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -91,17 +93,23 @@ class RedisServer:
 
     # Doing things to it
 
-    def start(self) -> None:
-        """Start it and wait until it answers; on the same port as before, if there was one."""
+    def start(self, *options: str, loaded: bool = True) -> None:
+        """Start it and wait until it answers; on the same port as before, if there was one.
+
+        Args:
+            *options: More arguments for this once.
+            loaded: Whether to wait until it has loaded its data, too.
+        """
         assert not self.running
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="nowserving-test-redis-"))
         for _ in range(_ATTEMPTS):  # someone else may take a free port before the server does
             port = self.port or servers._free_port()
-            self._process = self._launch(port)
-            if servers._answers(self._process, port):
+            self._process = self._launch(port, options)
+            if not loaded or servers._answers(self._process, port):
                 self.port = port
-                self._until_loaded()
+                if loaded:
+                    self.until_loaded()
                 return
             self.stop()
         log = (self._folder / "redis.log").read_text(errors="replace")
@@ -129,6 +137,15 @@ class RedisServer:
         time.sleep(down)
         self.start()
 
+    def until_loaded(self) -> None:
+        """Wait until it serves: after a restart with data it answers ``-LOADING`` for a while."""
+        with contextlib.closing(self.client(db=0)) as client:
+            while True:
+                with contextlib.suppress(redis.ConnectionError):  # its BusyLoadingError is one
+                    if not client.info("persistence")["loading"]:
+                        return
+                time.sleep(0.01)
+
     def pause(self) -> None:
         """Freeze the process: connections stay open, nothing answers."""
         os.kill(self.pid, signal.SIGSTOP)
@@ -144,13 +161,14 @@ class RedisServer:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def _launch(self, port: int) -> subprocess.Popen[bytes]:
-        executable = servers._executable()
+    def _launch(self, port: int, options: tuple[str, ...]) -> subprocess.Popen[bytes]:
+        executable = self._executable or servers._executable()
         assert executable is not None, "there is no redis-server: install it"
         assert self._folder is not None
         arguments = ["--bind", HOST, "--port", str(port), "--dir", str(self._folder)]
         arguments += ["--save", "", "--appendonly", "yes", "--appendfsync", "no"]
-        arguments += ["--auto-aof-rewrite-percentage", "0", "--daemonize", "no", *self._options]
+        arguments += ["--auto-aof-rewrite-percentage", "0", "--daemonize", "no"]
+        arguments += [*self._options, *options]
         with (self._folder / "redis.log").open("ab") as log:
             return subprocess.Popen(
                 ["/bin/sh", "-c", servers._WHILE_STDIN_IS_OPEN, "sh", executable, *arguments],
@@ -159,12 +177,6 @@ class RedisServer:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the tests; they stop the server then
             )
-
-    def _until_loaded(self) -> None:
-        # After a restart with data it answers "-LOADING" for a while.
-        with contextlib.closing(self.client()) as client:
-            while client.info("persistence")["loading"]:
-                time.sleep(0.01)
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None

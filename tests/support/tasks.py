@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,26 @@ class Turns:
                         self.losses.append(lock.ticket)
         except LockError as error:
             self.errors.append(error)
+
+
+async def take_turns(store: LockStore) -> None:
+    """Have one turn wait for another, and be told by a push when it is over."""
+    conversation = secrets.token_hex(4)
+    order: list[str] = []
+
+    async def turn(name: str) -> None:
+        async with store.lock(conversation, wait_time_in_seconds=30):
+            order.append(name)
+            await asyncio.sleep(0.05)
+
+    async with store:
+        async with store.lock(conversation):
+            pass
+        await asyncio.sleep(0.1)  # the subscription stands
+        began = time.monotonic()
+        await asyncio.gather(*(turn(name) for name in "abc"))
+        assert order == ["a", "b", "c"]
+        assert time.monotonic() - began < 5.0, "nobody pushed"
 
 
 class Lag:

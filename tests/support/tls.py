@@ -3,10 +3,51 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from nowserving.verify import servers
+from tests.support.redis_server import RedisServer
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class Identity(NamedTuple):
+    """What a server needs to speak TLS."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+    def options(self, port: int, *, clients: bool = False) -> dict[str, str]:
+        """Return the options of a server, by their names in a configuration file.
+
+        Args:
+            port: Where to speak it.
+            clients: Whether clients must have a certificate as well.
+        """
+        return {
+            "tls-port": str(port),
+            "tls-cert-file": str(self.certificate),
+            "tls-key-file": str(self.key),
+            "tls-ca-cert-file": str(self.authority),
+            "tls-auth-clients": "yes" if clients else "no",
+        }
+
+
+class TlsServer(RedisServer):
+    """A server with a TLS port beside the plain one.
+
+    Args:
+        identity: Its certificate.
+        *options: As for any server.
+        clients: Whether clients must have a certificate as well.
+    """
+
+    def __init__(self, identity: Identity, *options: str, clients: bool = False) -> None:
+        self.tls_port = servers._free_port()
+        tls = identity.options(self.tls_port, clients=clients)
+        super().__init__(*(part for name in tls for part in (f"--{name}", tls[name])), *options)
 
 
 class Certificates:
@@ -53,6 +94,10 @@ class Certificates:
             "-CAcreateserial", "-out", certificate, "-days", "2", "-extfile", extensions,
         )  # fmt: skip
         return certificate, key
+
+    def identity(self) -> Identity:
+        """Return what a server on this machine needs."""
+        return Identity(*self.issue("server", "IP:127.0.0.1"), self.authority)
 
     def _openssl(self, *arguments: str | Path) -> None:
         subprocess.run(["openssl", *arguments], check=True, capture_output=True)

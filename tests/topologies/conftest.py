@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving.verify import servers
 from tests.support.cluster import ClusterSetup
-from tests.support.redis_server import RedisServer
 from tests.support.sentinel import SentinelSetup
-from tests.support.tls import Certificates
+from tests.support.tls import Certificates, TlsServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.redis_server import RedisServer
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +25,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture(scope="session")
 def tls_server(certificates: Certificates) -> Iterator[tuple[RedisServer, int]]:
     """A server that speaks TLS on a second port, and wants to see a client certificate there."""
-    certificate, key = certificates.issue("server", "IP:127.0.0.1")
-    with TlsServer(certificate, key, certificates.authority) as server:
+    with TlsServer(certificates.identity(), clients=True) as server:
         yield server, server.tls_port
 
 
@@ -45,15 +44,3 @@ def sentinel_setup() -> Iterator[SentinelSetup]:
 def cluster_setup() -> Iterator[ClusterSetup]:
     with ClusterSetup() as setup:
         yield setup
-
-
-class TlsServer(RedisServer):
-    """A server with a TLS port."""
-
-    def __init__(self, certificate: Path, key: Path, authority: Path) -> None:
-        self.tls_port = servers._free_port()
-        super().__init__(
-            *("--tls-port", str(self.tls_port), "--tls-auth-clients", "yes"),
-            *("--tls-cert-file", str(certificate), "--tls-key-file", str(key)),
-            *("--tls-ca-cert-file", str(authority)),
-        )

@@ -6,10 +6,7 @@ run has the themes in which a connection matters, and ``scripts/test-long`` has 
 
 from __future__ import annotations
 
-import os
-import shutil
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 import pytest
 
@@ -19,12 +16,11 @@ from nowserving.testing.leaving import Leaving
 from nowserving.testing.order import LineOrder
 from nowserving.testing.policies import Latest
 from nowserving.testing.turns import Fencing
-from nowserving.verify import servers
+from tests.support.executables import LONG, OLDEST_REDIS, VALKEY
 from tests.support.redis_server import HOST, RedisServer
 from tests.support.sentinel import SERVICE
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -38,10 +34,10 @@ class _Essentials(LineOrder, Leaving, Latest, Fencing):
     """Order, leaving, superseding and tokens."""
 
 
-if TYPE_CHECKING or os.environ.get("NOWSERVING_TESTS") == "long":
+if TYPE_CHECKING:
     Suite = StoreConformance
 else:
-    Suite = _Essentials
+    Suite = StoreConformance if LONG else _Essentials
 
 
 class TestSentinel(Suite):
@@ -86,24 +82,37 @@ class TestTls(Suite):
         return RedisLockStore(HOST, self._port, use_ssl=True, **self._tls, **defaults)
 
 
-_VALKEY = shutil.which("valkey-server")
+class _OneServer(Suite):
+    """Over one server of another make."""
 
-if _VALKEY is not None:
+    _port: int
 
-    class ValkeyServer(RedisServer):
-        def _launch(self, port: int) -> subprocess.Popen[bytes]:
-            with mock.patch.object(servers, "_executable", return_value=_VALKEY):
-                return super()._launch(port)
+    def make_store(self, **defaults: Any) -> LockStore:
+        return RedisLockStore(HOST, self._port, **defaults)
+
+
+if VALKEY is not None:
 
     @pytest.fixture(scope="session")
     def valkey_server() -> Iterator[RedisServer]:
-        with ValkeyServer() as server:
+        with RedisServer(executable=VALKEY) as server:
             yield server
 
-    class TestValkey(Suite):
+    class TestValkey(_OneServer):
         @pytest.fixture(autouse=True)
         def _over(self, valkey_server: RedisServer) -> None:
             self._port = valkey_server.port
 
-        def make_store(self, **defaults: Any) -> LockStore:
-            return RedisLockStore(HOST, self._port, **defaults)
+
+if OLDEST_REDIS is not None:
+
+    @pytest.fixture(scope="session")
+    def oldest_server() -> Iterator[RedisServer]:
+        with RedisServer(executable=OLDEST_REDIS) as server:
+            assert server.cli("INFO", "server")["redis_version"].startswith("6.2.")
+            yield server
+
+    class TestOldestRedis(_OneServer):
+        @pytest.fixture(autouse=True)
+        def _over(self, oldest_server: RedisServer) -> None:
+            self._port = oldest_server.port

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import tempfile
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,9 @@ from redis.asyncio.sentinel import Sentinel
 from nowserving import ConfigurationError, LockStore, RedisLockStore, StoreUnavailable
 from nowserving.queues.redis.dial import RESP2
 from tests.support.redis_server import HOST, RedisServer
+from tests.support.secrecy import assert_untold
 from tests.support.sentinel import SERVICE
+from tests.support.tasks import take_turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,26 +36,6 @@ ALLOWED = tuple(
     )
 )
 """What docs/redis.md lists: these commands and no other."""
-
-
-async def take_turns(store: LockStore) -> None:
-    """Have one turn wait for another, and be told by a push when it is over."""
-    conversation = secrets.token_hex(4)
-    order: list[str] = []
-
-    async def turn(name: str) -> None:
-        async with store.lock(conversation, wait_time_in_seconds=30):
-            order.append(name)
-            await asyncio.sleep(0.05)
-
-    async with store:
-        async with store.lock(conversation):
-            pass
-        await asyncio.sleep(0.1)  # the subscription stands
-        began = time.monotonic()
-        await asyncio.gather(*(turn(name) for name in "abc"))
-        assert order == ["a", "b", "c"]
-        assert time.monotonic() - began < 5.0, "nobody pushed"
 
 
 @pytest.fixture
@@ -110,13 +91,7 @@ async def test_the_password_is_told_nowhere(
             async with store.lock("c"):
                 pass
         assert time.monotonic() - began < 2.0, "another attempt would end just so"
-        error: BaseException | None = told.value
-        while error is not None:
-            assert PASSWORD not in repr(error)
-            error = error.__cause__ or error.__context__
-        for thing in (store, store._settings, store._runtime.queue):
-            assert PASSWORD not in repr(thing)
-    assert PASSWORD not in caplog.text
+        assert_untold([PASSWORD], store, caplog, told.value)
 
 
 @pytest.mark.parametrize("denied", ["hset", "evalsha", "publish", "subscribe"])

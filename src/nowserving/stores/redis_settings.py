@@ -32,8 +32,8 @@ class RedisSettings:
         credential_provider: Whom to ask for both at each connection.
         sentinel_username: The sentinels' user.
         sentinel_password: Its password.
-        sentinel_tls: Whether sentinels speak TLS too.
-        tls: redis-py's ``ssl_…`` arguments; None for no TLS.
+        sentinel_tls: redis-py's ``ssl_…`` arguments for talking to the sentinels; None for no TLS.
+        tls: The same for talking to Redis.
     """
 
     mode: str
@@ -46,7 +46,7 @@ class RedisSettings:
     credential_provider: object = field(default=None, repr=False)
     sentinel_username: str | None = None
     sentinel_password: str | None = field(default=None, repr=False)
-    sentinel_tls: bool = False
+    sentinel_tls: dict[str, Any] | None = None
     tls: dict[str, Any] | None = None
 
     @property
@@ -72,6 +72,7 @@ def check_settings(  # noqa: PLR0913 - the keys of a configuration
     credential_provider: object,
     sentinel_username: str | None,
     sentinel_password: str | None,
+    use_ssl: bool,
     sentinel_use_ssl: bool | None,
     tls: dict[str, Any] | None,
 ) -> RedisSettings:
@@ -90,8 +91,9 @@ def check_settings(  # noqa: PLR0913 - the keys of a configuration
         credential_provider: A redis-py ``CredentialProvider``.
         sentinel_username: The sentinels' user.
         sentinel_password: Its password.
+        use_ssl: Whether Redis speaks TLS.
         sentinel_use_ssl: Whether sentinels speak TLS; None for as Redis does.
-        tls: redis-py's ``ssl_…`` arguments; None for no TLS.
+        tls: redis-py's ``ssl_…`` arguments for whoever speaks it; None for no TLS.
 
     Raises:
         ConfigurationError: If they make none; the message says what to change.
@@ -119,7 +121,7 @@ def check_settings(  # noqa: PLR0913 - the keys of a configuration
             "Several endpoints need deployment_mode sentinel or cluster "
             "(redis+sentinel:// or redis+cluster://)"
         )
-    if unix_socket is not None and (mode != "standard" or endpoints or tls is not None):
+    if unix_socket is not None and (mode != "standard" or endpoints or use_ssl):
         raise ConfigurationError(
             "A unix socket leads to one server of this machine, without TLS: leave endpoints, "
             "deployment_mode and use_ssl out"
@@ -137,8 +139,8 @@ def check_settings(  # noqa: PLR0913 - the keys of a configuration
         credential_provider=credential_provider,
         sentinel_username=sentinel_username,
         sentinel_password=sentinel_password,
-        sentinel_tls=tls is not None if sentinel_use_ssl is None else sentinel_use_ssl,
-        tls=tls,
+        sentinel_tls=tls if (use_ssl if sentinel_use_ssl is None else sentinel_use_ssl) else None,
+        tls=tls if use_ssl else None,
     )
 
 
@@ -153,7 +155,7 @@ def tls_settings(
     """Return redis-py's arguments for TLS; None for no TLS. Certificates are always verified.
 
     Args:
-        use_ssl: Whether to speak TLS.
+        use_ssl: Whether to speak TLS, with Redis or the sentinels.
         certfile: A client certificate.
         keyfile: Its key, if it is not in the same file.
         ca_certs: The certificates to trust, beside the system's.

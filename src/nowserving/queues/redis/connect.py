@@ -47,11 +47,12 @@ def topology_of(settings: RedisSettings, timeout: float) -> Topology:
     if settings.mode == "cluster":
         return Cluster(dialler, settings.endpoints)
     if settings.mode == "sentinel":
-        theirs = {
+        theirs: dict[str, Any] = {
             "username": settings.sentinel_username,
             "password": settings.sentinel_password,
-            **({"ssl": True, **tls} if settings.sentinel_tls else {}),
         }
+        if settings.sentinel_tls is not None:
+            theirs |= {"ssl": True, **settings.sentinel_tls, **_TLS_ADDS}
         sentinels = Sentinels(settings.endpoints, settings.service, theirs, dialler.timeout)
         return Watched(dialler, sentinels)
     host, port = settings.endpoints[0]

@@ -55,3 +55,15 @@ def told(error: BaseException) -> str:
         if isinstance(cause, ssl.SSLError):  # redis-py 4 leaves out what it says
             return str(cause)
     return str(error) or type(error).__name__
+
+
+def without_secrets(text: str, password: str | None) -> str:
+    """Return what a server said without the password that it may have quoted.
+
+    Args:
+        text: What it said.
+        password: The one that it was told.
+    """
+    # A server that has AUTH renamed quotes the arguments of what it does not know.
+    text = text.partition(", with args beginning with")[0]
+    return text.replace(password, "***") if password else text

@@ -10,6 +10,7 @@ import redis
 from redis import exceptions
 from redis.asyncio import connection
 
+from nowserving.queues.redis.diagnosis import without_secrets
 from nowserving.queues.redis.outage import Outage
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Dialler:
         except BaseException as error:
             hang_up(fresh)  # cancelled in its handshake, redis-py leaves it open
             if isinstance(error, exceptions.RedisError):
-                clean = self._without_secrets(str(error))
+                clean = without_secrets(str(error), self._password)
                 if clean != str(error):
                     raise exceptions.ConnectionError(clean) from None
             raise
@@ -113,11 +114,6 @@ class Dialler:
         if self._certificates is None or self._certificates[0] != changed:
             self._certificates = (changed, fresh.ssl_context)
         fresh.ssl_context = self._certificates[1]
-
-    def _without_secrets(self, text: str) -> str:
-        # A server that has AUTH renamed quotes the arguments of what it does not know.
-        text = text.partition(", with args beginning with")[0]
-        return text.replace(self._password, "***") if self._password else text
 
 
 def hang_up(used: Any) -> None:  # noqa: ANN401 - redis-py's connection

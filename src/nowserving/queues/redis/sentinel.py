@@ -9,10 +9,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from redis import exceptions
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
+from nowserving.queues.redis.diagnosis import (
+    is_hopeless,
+    is_nobody_there,
+    told,
+    without_secrets,
+)
 from nowserving.queues.redis.dial import RESP2
 
 if TYPE_CHECKING:
@@ -59,19 +66,39 @@ class Sentinels:
         self.where = f"service {service!r} of the sentinels {listed}"
 
     async def primary(self) -> Node:
-        """Return the primary that they agree on.
+        """Return the primary that the first sentinel with an answer names.
 
         Raises:
-            ConnectionError: redis-py's, if none of them knows one.
+            ConnectionError: redis-py's, if none of them names one; it says why, of each of them.
         """
-        asked: Any = Sentinel(  # type: ignore[no-untyped-call]
-            self._addresses, sentinel_kwargs=self._settings
-        )
+        # redis-py's own `discover_master` does as much, but some versions of it put what they know
+        # of a sentinel into the message, its password included, and none keeps the causes.
+        failures: dict[Node, Exception] = {}
+        for address in self._addresses:
+            answer = await self._ask(*address)
+            if not isinstance(answer, Exception):
+                return answer
+            failures[address] = answer
+        reasons = "; ".join(f"{host}:{port}: {told(e)}" for (host, port), e in failures.items())
+        # Another attempt is as hopeless as with the least hopeless of them.
+        cause = min(failures.values(), key=lambda e: (is_hopeless(e), is_nobody_there(e)))
+        message = f"no sentinel names the primary of {self._service!r} ({reasons})"
+        raise exceptions.ConnectionError(message) from cause
+
+    async def _ask(self, host: str, port: int) -> Node | Exception:
+        client: Any = Redis(host=host, port=port, **self._settings)
         try:
-            host, port = await asked.discover_master(self._service)
+            state = (await client.sentinel_masters()).get(self._service)
+        except (exceptions.RedisError, OSError) as error:
+            reason = without_secrets(told(error), self._settings.get("password"))
+            return error if reason == told(error) else exceptions.ConnectionError(reason)
         finally:
-            await asyncio.gather(*map(_close, asked.sentinels), return_exceptions=True)
-        return host, int(port)
+            await asyncio.gather(_close(client), return_exceptions=True)
+        if state is None:
+            return exceptions.ResponseError("it knows no such service")
+        if not state["is_master"] or state["is_sdown"] or state["is_odown"]:
+            return exceptions.ResponseError("it takes the primary for down")
+        return state["ip"], int(state["port"])
 
 
 async def _close(client: Any) -> None:  # noqa: ANN401 - redis-py's client

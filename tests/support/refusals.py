@@ -1,0 +1,145 @@
+"""What a Redis answers while it can't or won't serve: each begins and ends when a test wants it."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import redis
+
+from tests.support.redis_server import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from tests.support.redis_server import RedisServer
+
+_NOWHERE = 1  # a port on which nobody listens
+_KEYS, _DELAY = 100, 20_000  # microseconds for each key: two seconds in all
+_SECRET = "by-now-there-is/one"  # noqa: S105 - the test's own
+
+
+class Refusal(NamedTuple):
+    """One of them.
+
+    Attributes:
+        during: Has the server refuse while it is entered.
+        reason: What errors say, a regular expression. Whoever's last attempt got no answer at all
+            says so instead.
+        at_once: Whether waiting is of no use, so that callers are told at once.
+        to_all: Whether connections are lost with it, so that waiters ask and are told, too.
+    """
+
+    during: Callable[[RedisServer], AbstractContextManager[None]]
+    reason: str
+    at_once: bool = False
+    to_all: bool = False
+
+
+@contextlib.contextmanager
+def _loading(server: RedisServer) -> Iterator[None]:
+    with contextlib.closing(server.client(db=9)) as client:
+        for index in range(_KEYS):
+            client.set(f"filler:{index}", secrets.token_hex(1100))  # 'x' * 2200 would be packed
+        # A snapshot is loaded in pieces of a kilobyte with answers between them; a log is not.
+        client.bgrewriteaof()
+        while any(client.info("persistence")[f"aof_rewrite_{when}"] for when in _WHEN):
+            time.sleep(0.01)
+    server.stop()
+    slowly = ("--key-load-delay", str(_DELAY), "--loading-process-events-interval-bytes", "1024")
+    server.start(*slowly, loaded=False)
+    yield
+    server.until_loaded()
+
+
+_WHEN = ("in_progress", "scheduled")
+
+
+@contextlib.contextmanager
+def _replica(server: RedisServer) -> Iterator[None]:
+    server.cli("REPLICAOF", HOST, _NOWHERE)
+    yield
+    server.cli("REPLICAOF", "NO", "ONE", db=0)
+
+
+@contextlib.contextmanager
+def _stale_replica(server: RedisServer) -> Iterator[None]:
+    server.cli("CONFIG", "SET", "replica-serve-stale-data", "no")
+    with _replica(server):
+        yield
+
+
+@contextlib.contextmanager
+def _busy(server: RedisServer) -> Iterator[None]:
+    server.cli("CONFIG", "SET", "lua-time-limit", "20")
+
+    def keep_busy() -> None:
+        with contextlib.suppress(redis.RedisError):
+            server.cli("EVAL", "while true do end", 0, db=0)
+
+    thread = threading.Thread(target=keep_busy)
+    thread.start()
+    try:
+        while _answers(server):
+            time.sleep(0.01)
+        yield
+    finally:
+        server.cli("SCRIPT", "KILL", db=0)
+        thread.join()
+
+
+def _answers(server: RedisServer) -> bool:
+    try:
+        server.cli("PING", db=0)
+    except redis.ResponseError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _full(server: RedisServer) -> Iterator[None]:
+    with contextlib.closing(server.client()) as client:
+        client.ping()  # its place is kept
+        client.config_set("maxclients", 3)
+        with contextlib.ExitStack() as stack:
+            client.client_kill_filter(_type="pubsub")
+            client.client_kill_filter(_type="normal", skipme=True)
+            for _ in range(4):
+                stack.enter_context(socket.create_connection((HOST, server.port)))
+            yield
+        client.config_set("maxclients", 1000)
+
+
+@contextlib.contextmanager
+def _password(server: RedisServer) -> Iterator[None]:
+    with contextlib.closing(server.client()) as client:
+        client.config_set("requirepass", _SECRET)
+        client.client_kill_filter(_type="pubsub")
+        client.client_kill_filter(_type="normal", skipme=True)
+        yield
+        client.config_set("requirepass", "")
+
+
+@contextlib.contextmanager
+def _forbidden(server: RedisServer) -> Iterator[None]:
+    server.cli("ACL", "SETUSER", "default", "-evalsha", "-eval")
+    yield
+    server.cli("ACL", "SETUSER", "default", "+evalsha", "+eval")
+
+
+REFUSALS = {
+    "LOADING": Refusal(_loading, "(?i)loading"),
+    "READONLY": Refusal(_replica, "READONLY"),
+    "MASTERDOWN": Refusal(_stale_replica, "(?i)masterdown|link with master"),
+    "BUSY": Refusal(_busy, "BUSY"),
+    # It says so and hangs up, and redis-py may see that first.
+    "too many clients": Refusal(_full, "(?i)max number of clients|connection (lost|closed|reset)"),
+    "NOAUTH": Refusal(_password, "(?i)auth", at_once=True, to_all=True),
+    "NOPERM": Refusal(_forbidden, "(?i)no permissions|noperm", at_once=True),
+}
+"""By what Redis says."""
