@@ -7,8 +7,9 @@ from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
 
-_ORDER = (
-    "prelude",
+_EACH_TIME = ("prelude", "quick")
+_WHEN_NEEDED = (
+    "record",
     "admission",
     "take",
     "redeem",
@@ -19,8 +20,8 @@ _ORDER = (
     "save",
     "delete",
     "finish",
-    "dispatch",
 )
+"""Inside a function: Lua would make dozens of closures in each call that a quick step answers."""
 
 
 class Script(NamedTuple):
@@ -39,6 +40,13 @@ class Script(NamedTuple):
 def load_script() -> Script:
     """Return the script, read from the package's ``lua`` folder once."""
     folder = resources.files(__package__) / "lua"
-    source = "\n".join((folder / f"{name}.lua").read_text("utf-8") for name in _ORDER)
+
+    def read(*names: str) -> str:
+        return "\n".join((folder / f"{name}.lua").read_text("utf-8") for name in names)
+
+    verbs = (
+        f"local function all_verbs()\nlocal verbs = {{}}\n{read(*_WHEN_NEEDED)}\nreturn verbs\nend"
+    )
+    source = "\n".join((read(*_EACH_TIME), verbs, read("dispatch")))
     digest = hashlib.sha1(source.encode(), usedforsecurity=False)
     return Script(source, digest.hexdigest())

@@ -3,10 +3,23 @@
 -- ARGV: highest fencing token seen, inbox channel prefix, then for each verb: its name, how many
 --       arguments it has, its arguments.
 -- Returns: a reply for each verb; an error is a string that begins with "!".
+local verbs  -- made when a quick step does not do: that costs more than the step
+
+local function run(name, key, ...)
+  if quick[name] then
+    local reply, fields = quick[name](key, ...)
+    if reply then return reply end
+    verbs = verbs or all_verbs()
+    return verbs[name](key, fields, ...)
+  end
+  verbs = verbs or all_verbs()
+  return verbs[name](key, ...)
+end
+
 local replies, at = {}, 3
 for i = 1, #KEYS do
   local count = tonumber(ARGV[at + 1])
-  local ok, reply = pcall(verbs[ARGV[at]], KEYS[i], unpack(ARGV, at + 2, at + 1 + count))
+  local ok, reply = pcall(run, ARGV[at], KEYS[i], unpack(ARGV, at + 2, at + 1 + count))
   if not ok then
     -- Redis 7 raises a table, Redis 6 a string.
     reply = '!' .. (type(reply) == 'table' and reply.err or tostring(reply))

@@ -3,38 +3,15 @@
 -- ARGV: owner, lifetime (us), flags ("c" claimed, "r" renewed, "-" neither), policy (q queue,
 --       r reject, l latest, i interrupt), most waiters (-1: any number), message ("-": none),
 --       again ("1" when an earlier attempt may have arrived).
+-- fields: what quick.take has read: the record's, the owner's tombstone, the message's.
 -- Returns: a standing: "S|I number 0 expires_in blocked_for token predecessor",
 --       "W number ahead expires_in blocked_for", "B ahead held_for owner", "D progress", "G -1".
-function verbs.take(key, owner, lifetime, flags, policy, limit, message, again)
-  local tombstone = 'x:' .. owner
-  local f = read(key, tombstone, message ~= '-' and 'm:' .. message)
-
-  -- The empty line, without anything special: one write, and every number is turned into text
-  -- once. Any policy and any limit admits to an empty line.
-  if f[1] and f[1] == f[2] and not f[7] and message == '-' then
-    local number, life = f[1], tonumber(lifetime)
-    local expires = now + life
-    local token = int(math.max(whole(f[3], 'token') + 1, SEEN_TOKEN + 1, now))
-    local ticket = int(expires) .. ' ' .. lifetime .. ' ' .. NOW .. ' ' .. flags .. ' ' ..
-      owner .. ' -'
-    local following = int(whole(number, 'next') + 1)
-    if whole(f[4], 'kept_until') < expires + life then
-      local kept = expires + life + life
-      redis.call('HSET', key, 'next', following, 'token', token, number, ticket,
-                 'kept_until', int(kept))
-      redis.call('PEXPIRE', key, int(math.ceil((kept - now) / 1000)))
-    else
-      redis.call('HSET', key, 'next', following, 'token', token, number, ticket)
-    end
-    return 'S ' .. number .. ' 0 ' .. lifetime .. ' ' .. lifetime .. ' ' .. token .. ' ' ..
-      (f[5] or 'none')
-  end
-
-  local rec = record(key, f)
+function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message, again)
+  local rec = record(key, fields)
   lifetime, limit = tonumber(lifetime), tonumber(limit)
 
   if rec.extra1 then  -- its owner left before this take arrived
-    redis.call('HDEL', key, tombstone)
+    redis.call('HDEL', key, 'x:' .. owner)
     return 'G -1'
   end
   settle(rec)

@@ -1,0 +1,91 @@
+-- The steps of which nearly every turn is made, each without anything but its own few calls of
+-- Redis. A quick step answers, or it has done nothing and hands on the fields it has read: then the
+-- verb itself decides (its file has KEYS, ARGV and what it returns). Whatever is decided here is
+-- decided just so there.
+local quick = {}
+
+local TICKET = '^(%d+) (%d+) (%d+) (%S+) (%S+) (%S+)$'  -- see decode()
+
+-- Write `...` into the record, which shall outlive `moment`; see keep().
+local function write_and_keep(key, kept_until, moment, slack, ...)
+  if whole(kept_until, 'kept_until') < moment then
+    redis.call('HSET', key, 'kept_until', int(moment + slack), ...)
+    redis.call('PEXPIRE', key, int(math.ceil((moment + slack - now) / 1000)))
+  else
+    redis.call('HSET', key, ...)
+  end
+end
+
+local function next_token(last)
+  local least = math.max(whole(last, 'token'), SEEN_TOKEN) + 1
+  return least > now and int(least) or NOW
+end
+
+-- Nobody is in line, and any policy and any limit admits; or somebody who lives is served, and
+-- this one goes to the end of the line.
+function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
+  local f = read(key, 'x:' .. owner, message ~= '-' and 'm:' .. message)
+  local number = f[1]
+  if not number or f[7] or message ~= '-' then return nil, f end
+  local life = tonumber(lifetime)
+  local expires = now + life
+  local following = int(whole(number, 'next') + 1)
+
+  if number == f[2] then
+    local token = next_token(f[3])
+    write_and_keep(key, f[4], expires + life, life, 'next', following, 'token', token, number,
+                   int(expires) .. ' ' .. lifetime .. ' ' .. NOW .. ' ' .. flags .. ' ' .. owner ..
+                   ' -')
+    return 'S ' .. number .. ' 0 ' .. lifetime .. ' ' .. lifetime .. ' ' .. token .. ' ' ..
+      (f[5] or 'none')
+  end
+
+  if policy ~= 'q' or limit ~= '-1' or again ~= '0' then return nil, f end
+  local serving = whole(f[2], 'serving')
+  local head = redis.call('HGET', key, f[2])
+  local head_expires, _, served_at = string.match(head or '', TICKET)
+  if not head_expires or served_at == '0' or serving > whole(number, 'next') then return nil, f end
+  local left = tonumber(head_expires) - now
+  if left <= 0 then return nil, f end
+  write_and_keep(key, f[4], expires + life, life, 'next', following, number,
+                 int(expires) .. ' ' .. lifetime .. ' 0 ' .. flags .. ' ' .. owner .. ' -')
+  return 'W ' .. number .. ' ' .. int(whole(number, 'next') - serving) .. ' ' .. lifetime .. ' ' ..
+    int(left)
+end
+
+-- The holder leaves, and nobody is behind it; or somebody who lives is next, and is served.
+function quick.leave(key, number, owner, outcome)
+  local following = int(tonumber(number) + 1)
+  local f = read(key, number, following)
+  if not f[7] or f[2] ~= number then return nil, f end
+  local expires, _, _, _, mine, message = string.match(f[7], TICKET)
+  if mine ~= owner or message ~= '-' or tonumber(expires) <= now then return nil, f end
+
+  if f[1] == following then
+    redis.call('HDEL', key, number)
+    if f[5] == outcome then
+      redis.call('HSET', key, 'serving', following)
+    else
+      redis.call('HSET', key, 'serving', following, 'predecessor', outcome)
+    end
+    return '1 0'
+  end
+
+  local lifetime, served_at, flags, its_message
+  expires, lifetime, served_at, flags, mine, its_message = string.match(f[8] or '', TICKET)
+  if served_at ~= '0' or tonumber(expires) <= now then return nil, f end
+  if string.find(flags, 'c', 1, true) and not string.find(flags, 'r', 1, true) then
+    expires = int(now + tonumber(lifetime))
+  end
+  local ends, life, token = tonumber(expires), tonumber(lifetime), next_token(f[3])
+  redis.call('HDEL', key, number)
+  write_and_keep(key, f[4], ends + life, life, 'serving', following, 'token', token,
+                 'predecessor', outcome, following, expires .. ' ' .. lifetime .. ' ' .. NOW ..
+                 ' ' .. flags .. ' ' .. mine .. ' ' .. its_message)
+  local inbox, left = string.match(mine, '^([^.]+)%.'), int(ends - now)
+  if inbox then
+    redis.pcall('PUBLISH', CHANNEL .. inbox, mine .. ' S ' .. following .. ' 0 ' .. left .. ' ' ..
+                left .. ' ' .. token .. ' ' .. outcome)
+  end
+  return '1 1'
+end
