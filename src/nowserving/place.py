@@ -15,9 +15,11 @@ class Place(Bell):
         conversation_id: The conversation in whose line it is.
         owner: Who holds it, unique over all processes and all time.
         number: Its number, ``NOT_ISSUED`` until the store has said it.
+        mark: The queue's own note of when it was known to wait; empty when that is to be doubted.
     """
 
     number = NOT_ISSUED
+    mark = ""
 
     def __init__(self, conversation_id: str, owner: str) -> None:
         self.conversation_id = conversation_id

@@ -17,7 +17,6 @@ import time
 from typing import TYPE_CHECKING
 
 from nowserving.errors import LockError
-from nowserving.queues.base import MOST_AT_ONCE
 
 if TYPE_CHECKING:
     from nowserving.lease import Lease, LeaseKey
@@ -75,14 +74,15 @@ class Watch:
                 if not lease.looking and lease.lost_why is None:
                     due.setdefault(lease.place.conversation_id, []).append(lease)
         for conversation_id, group in due.items():
-            for first in range(0, len(group), MOST_AT_ONCE):
-                self._start_look(conversation_id, group[first : first + MOST_AT_ONCE])
+            self._start_look(conversation_id, group, now)
         if leases:
             self._arm(min(lease.plan_look(now) for lease in leases))
 
-    def _start_look(self, conversation_id: str, leases: list[Lease]) -> None:
+    def _start_look(self, conversation_id: str, leases: list[Lease], now: float) -> None:
         for lease in leases:
             lease.looking = True
+            if now >= lease.ends_at:
+                lease.place.mark = ""
         task = self._loop.create_task(self._look(conversation_id, leases))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

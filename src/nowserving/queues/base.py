@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 MOST_AT_ONCE = 500
-"""Tickets in one ``look``, verbs in one round trip: a store is never blocked for long."""
+"""Tickets in one question, verbs in one round trip: a store is never blocked for long."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,12 @@ class TicketQueue(Protocol):
         ...
 
     async def look(self, conversation_id: str, places: Sequence[Place]) -> Glance:
-        """Tell what is new of many tickets (``MOST_AT_ONCE`` at the most) of one line.
+        """Tell what is new of many tickets of one line.
 
         What a watch asks every ``wait_time_in_seconds``: a thousand waiters that go on waiting
-        must cost next to nothing, so only those that do not merely wait are in the answer.
+        must cost next to nothing, so only those that do not merely wait are in the answer. A queue
+        may leave out those whose ``mark`` tells it that they wait on; whoever has reason to doubt
+        that, because the lease is over, empties the mark before.
         """
         ...
 

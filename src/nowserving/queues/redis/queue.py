@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from nowserving.errors import LockError, StoreClosed
 from nowserving.identity import on_fork
-from nowserving.queues.base import Guarantees
+from nowserving.queues.base import MOST_AT_ONCE, Guarantees
 from nowserving.queues.redis import memory
 from nowserving.queues.redis.link import Link
 from nowserving.queues.redis.place import RedisPlace
 from nowserving.queues.redis.replicas import Replicas
 from nowserving.queues.redis.replies import (
     MICROSECONDS,
+    LineSeen,
+    mark_of,
     parse_departure,
-    parse_glance,
     parse_line,
+    parse_look,
     parse_standing,
 )
 from nowserving.queues.redis.script import load_script
@@ -126,8 +128,9 @@ class RedisQueue:
         call = self._link().session.call(self.key(place.conversation_id), args, again)
         if isinstance(place, RedisPlace):
             place.take = call
-        standing = self._read(await call.future)
-        place.number = standing.number
+        reply = await call.future
+        standing = self._read(reply)
+        place.number, place.mark = standing.number, mark_of(reply)
         if standing.state is State.WAITING and isinstance(place, RedisPlace):
             place.overdue = True
         return standing
@@ -137,23 +140,49 @@ class RedisQueue:
         link = self._link()
         call = link.session.call(*self._stand(place, 0), lazy=True)
         standing = self._read(await call.future)
-        if standing.state is State.SERVED and isinstance(place, RedisPlace) and place.overdue:
-            link.inbox.doubt(place)
+        if standing.state is State.SERVED:
+            self._note_served(place, standing)
         return standing
 
     async def look(self, conversation_id: str, places: Sequence[Place]) -> Glance:
-        """Tell what is new of many tickets of one line (``look.lua``)."""
-        link = self._link()
-        asked = itertools.chain.from_iterable((place.number, place.owner) for place in places)
-        call = link.session.call(self.key(conversation_id), ("look", *asked), lazy=True)
-        glance = parse_glance(await call.future)
-        for place in places:
-            news = glance.news.get(place.number)
-            if news is not None and news.state is State.SERVED:
-                self._highest_token = max(self._highest_token, news.token)
-                if isinstance(place, RedisPlace) and place.overdue:
-                    link.inbox.doubt(place)
-        return glance
+        """Tell what is new of many tickets of one line (``look.lua``).
+
+        Only tickets that this line's mark says nothing of are asked about: mostly none.
+        """
+        mark = max(place.mark for place in places)
+        doubted = [place for place in places if not mark or place.mark != mark]
+        seen = await self._look(conversation_id, doubted)
+        if mark and seen.mark != mark:
+            others = [place for place in places if place.mark == mark]
+            first, seen = seen, await self._look(conversation_id, others)
+            seen.glance.news.update(first.glance.news)
+        served = seen.served
+        if served is not None:
+            for place in places:
+                if place.number == served.number and place.owner == seen.owner:
+                    seen.glance.news[served.number] = served
+                    self._note_served(place, served)
+        return seen.glance
+
+    async def _look(self, conversation_id: str, asked: Sequence[Place]) -> LineSeen:
+        """Ask about tickets, so many at a time that Redis is never blocked for long."""
+        session, key = self._link().session, self.key(conversation_id)
+        parts = [asked[i : i + MOST_AT_ONCE] for i in range(0, len(asked), MOST_AT_ONCE)] or [()]
+        calls = []
+        for part in parts:
+            names = itertools.chain.from_iterable((place.number, place.owner) for place in part)
+            calls.append(session.call(key, ("look", *names), lazy=True))
+        answers = [parse_look(await call.future) for call in calls]
+        for part, answer in zip(parts, answers, strict=True):
+            answers[-1].glance.news.update(answer.glance.news)
+            for place in part:
+                place.mark = "" if place.number in answer.glance.news else answer.mark
+        return answers[-1]
+
+    def _note_served(self, place: Place, standing: Standing) -> None:
+        self._highest_token = max(self._highest_token, standing.token)
+        if isinstance(place, RedisPlace) and place.overdue:
+            self._link().inbox.doubt(place)
 
     async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing | LockError]:
         """Give each place its lifetime anew (``stand.lua``), in shared round trips."""
@@ -172,6 +201,7 @@ class RedisQueue:
 
     async def leave(self, place: Place, outcome: Outcome) -> Departure:
         """Give the ticket back (``leave.lua``)."""
+        place.mark = ""
         if place.number == NOT_ISSUED and isinstance(place, RedisPlace):
             take = place.take
             if take is None or (take.future.done() and not take.sent):

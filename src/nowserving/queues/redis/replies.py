@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nowserving.errors import CorruptLock, LockError, StoreUnavailable
 from nowserving.standing import NOT_ISSUED, Departure, Glance, Line, LineTicket, Standing, State
@@ -32,14 +32,37 @@ def parse_standing(text: str) -> Standing:
     return Standing(state, int(fields[1]) if len(fields) > 1 else NOT_ISSUED)
 
 
-def parse_glance(reply: Sequence[str]) -> Glance:
+class LineSeen(NamedTuple):
+    """What ``look.lua`` says.
+
+    Attributes:
+        glance: The line, and news of the tickets that were asked about.
+        mark: Changes whenever a ticket is taken out by another than its owner.
+        owner: Whose ticket is served; ``"-"`` for nobody's.
+        served: Its standing, None for nobody's.
+    """
+
+    glance: Glance
+    mark: str
+    owner: str
+    served: Standing | None
+
+
+def parse_look(reply: Sequence[str]) -> LineSeen:
     """Read what ``look.lua`` says."""
-    standings = (parse_standing(text) for text in reply[2:])
-    return Glance(
-        serving=int(reply[0]),
-        blocked_for=int(reply[1]) / MICROSECONDS,
+    serving, blocked_for, mark, owner, served, *news = reply
+    standings = (parse_standing(text) for text in news)
+    glance = Glance(
+        serving=int(serving),
+        blocked_for=int(blocked_for) / MICROSECONDS,
         news={standing.number: standing for standing in standings},
     )
+    return LineSeen(glance, mark, owner, None if served == "-" else parse_standing(served))
+
+
+def mark_of(reply: str) -> str:
+    """Return the mark in the reply to a take or a stand; empty if the ticket does not wait."""
+    return reply.rpartition(" ")[2] if reply[0] == State.WAITING.value else ""
 
 
 def parse_departure(text: str) -> Departure:

@@ -30,6 +30,7 @@ local function supersede(rec, interrupt)
     end
   end
   rec.below = rec.next
+  new_mark(rec)
   set(rec, 'superseded_below', int(rec.below))
   local head = interrupt and ticket_of(rec, rec.serving)
   if head and not has(head, 'i') then

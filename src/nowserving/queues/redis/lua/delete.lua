@@ -13,6 +13,7 @@ function verbs.delete(key)
     end
   end
   rec.serving = rec.next
+  new_mark(rec)
   set(rec, 'serving', int(rec.serving))
   del(rec, 'opened')
   commit(rec)

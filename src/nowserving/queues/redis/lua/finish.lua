@@ -18,6 +18,7 @@ function verbs.finish(key, number, secret, keeps, ...)
   if may then
     drop(rec, t, t.expires > now and 'done' or 'expired')
     mail(rec, t, 'G ' .. int(number))
+    new_mark(rec)
   end
   settle(rec)
   if rec.serving >= rec.next then

@@ -28,6 +28,7 @@ function verbs.leave(key, fields, number, owner, outcome, lifetime)
       set(rec, 'next', '0')
       set(rec, 'serving', '0')
       set(rec, 'token', '0')
+      new_mark(rec)
     end
     set(rec, 'x:' .. owner, '1')
     keep(rec, now + tonumber(lifetime), tonumber(lifetime))

@@ -1,15 +1,18 @@
--- look: tell how a line stands, and of many of its tickets those that do not merely wait.
+-- look: tell how a line stands, and of some of its tickets those that do not merely wait.
 -- KEYS: the record.
 -- ARGV: number and owner of each ticket that is asked about (some hundreds at the most).
--- Returns: a list: the number served, how long that ticket lives (us), then a standing for each
---       ticket that is served, interrupted or gone. A waiter that goes on waiting costs nothing
---       in the reply: with a thousand of them that is the usual answer.
+-- Returns: a list: the number served, how long that ticket lives (us), the record's mark, the owner
+--       and the standing of the ticket served ("-" when nobody is), then a standing for each
+--       ticket asked about that is interrupted, gone or served. A waiter that goes on waiting
+--       costs nothing in the reply. And it need not be asked about again while the mark is the
+--       same, until it may have expired: so the look of a thousand waiters is as cheap as of one.
 function verbs.look(key, ...)
   local rec = load(key)
   if not rec.missing then settle(rec) end
   commit(rec)
   local head = ticket_of(rec, rec.serving)
-  local found = {int(rec.serving), int(head and head.expires - now or 0)}
+  local found = {int(rec.serving), int(head and head.expires - now or 0), rec.mark,
+                 head and head.owner or '-', head and standing(rec, head) or '-'}
 
   local asked, numbers = {...}, {}
   for i = 1, #asked, 2 do numbers[#numbers + 1] = asked[i] end

@@ -7,6 +7,7 @@
 --   token              the fencing token of the last turn that began
 --   kept_until         when the record expires (its TTL, so that reading the TTL costs nothing)
 --   superseded_below   waiters with smaller numbers had to leave for a newer message
+--   mark               changes whenever somebody's ticket is taken out by another than its owner
 --   predecessor        how the last turn that ended did
 --   opened             present when an empty line is still "a lock" to the reference API
 --   <number>           a ticket: "expires lifetime served_at flags owner message"
@@ -46,5 +47,5 @@ end
 -- The fields of the record under `key`, and up to two more, in one call.
 local function read(key, extra1, extra2)
   return redis.call('HMGET', key, 'next', 'serving', 'token', 'kept_until', 'predecessor',
-                    'superseded_below', extra1 or '-', extra2 or '-')
+                    'superseded_below', extra1 or '-', extra2 or '-', 'mark')
 end

@@ -50,7 +50,7 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
   write_and_keep(key, f[4], expires + life, life, 'next', following, number,
                  int(expires) .. ' ' .. lifetime .. ' 0 ' .. flags .. ' ' .. owner .. ' -')
   return 'W ' .. number .. ' ' .. int(whole(number, 'next') - serving) .. ' ' .. lifetime .. ' ' ..
-    int(left)
+    int(left) .. ' ' .. (f[9] or '0')
 end
 
 -- The holder leaves, and nobody is behind it; or somebody who lives is next, and is served.

@@ -7,7 +7,7 @@ local function record(key, f)
     if redis.call('EXISTS', key) == 1 then corrupt('it is a hash without a field next') end
     rec.missing = true
     rec.next, rec.serving, rec.token, rec.kept_until = 0, 0, 0, 0
-    rec.predecessor, rec.below = 'none', 0
+    rec.predecessor, rec.below, rec.mark = 'none', 0, '0'
     return rec
   end
   rec.next = whole(f[1], 'next')
@@ -17,6 +17,7 @@ local function record(key, f)
   rec.kept_until = whole(f[4], 'kept_until')
   rec.predecessor = f[5] or 'none'
   rec.below = whole(f[6] or 0, 'superseded_below')
+  rec.mark = f[9] or '0'
   return rec
 end
 
@@ -32,6 +33,14 @@ end
 
 local function del(rec, field)
   rec.changes[field] = false
+end
+
+-- Somebody's ticket goes, or may have gone, without its owner's doing. A look that knows the mark
+-- need not ask for every ticket as long as it stays the same (look.lua). A record that is made anew
+-- has another one, too: it holds the clock.
+local function new_mark(rec)
+  rec.mark = int(math.max(whole(rec.mark, 'mark') + 1, now))
+  set(rec, 'mark', rec.mark)
 end
 
 local function decode(text, number)
@@ -83,7 +92,7 @@ local function standing(rec, t)
   end
   local head = ticket_of(rec, rec.serving)
   return 'W ' .. int(t.number) .. ' ' .. int(t.number - rec.serving) .. ' ' ..
-    int(t.expires - now) .. ' ' .. int(head.expires - now)
+    int(t.expires - now) .. ' ' .. int(head.expires - now) .. ' ' .. rec.mark
 end
 
 -- Queue a notice for the owner of a ticket, if it has an inbox. Sent by commit().
@@ -142,7 +151,10 @@ local function settle(rec, joining)
       end
       break
     end
-    if head then drop(rec, head, 'expired') end
+    if head then
+      drop(rec, head, 'expired')
+      new_mark(rec)
+    end
     rec.serving = rec.serving + 1
   end
   if rec.serving ~= before then set(rec, 'serving', int(rec.serving)) end

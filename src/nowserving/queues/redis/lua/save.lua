@@ -12,6 +12,7 @@ function verbs.save(key, seen_below, ...)
     set(rec, 'serving', '0')
     set(rec, 'token', '0')
   end
+  new_mark(rec)
   settle(rec)
 
   local picture, numbers, longest = {}, {}, 1000000

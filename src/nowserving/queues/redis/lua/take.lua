@@ -5,7 +5,7 @@
 --       again ("1" when an earlier attempt may have arrived).
 -- fields: what quick.take has read: the record's, the owner's tombstone, the message's.
 -- Returns: a standing: "S|I number 0 expires_in blocked_for token predecessor",
---       "W number ahead expires_in blocked_for", "B ahead held_for owner", "D progress", "G -1".
+--       "W number ahead expires_in blocked_for mark", "B ahead held_for owner", "D progress", "G -1".
 function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message, again)
   local rec = record(key, fields)
   lifetime, limit = tonumber(lifetime), tonumber(limit)
@@ -53,6 +53,7 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
   if message ~= '-' then set(rec, 'm:' .. message, int(mine.number)) end
   if rec.missing then
     set(rec, 'serving', '0')
+    new_mark(rec)
   end
   settle(rec, mine)
   if mine.served_at == 0 then
