@@ -60,6 +60,7 @@ NAIVE = "naive"
 EVALSHA = "floor: 2 EVALSHA, redis-py"
 BARE = "floor: 2 EVALSHA, bare"
 MEMORY = "nowserving in memory"
+RASA_MEMORY = "Rasa in memory"
 NAIVE_MEMORY = "naive in memory"
 ASYNCIO = "floor: asyncio.Lock"
 
@@ -117,11 +118,18 @@ _ALL = (
         "`InMemoryLockStore`, everything at its default.",
     ),
     Contender(
+        RASA_MEMORY,
+        "benchmarks.peers.rasa_memory",
+        "rasa",
+        "`rasa.core.lock_store.InMemoryLockStore` itself. `scripts/test-rasa` makes an environment "
+        "that has it.",
+    ),
+    Contender(
         NAIVE_MEMORY,
         "benchmarks.peers.naive_memory",
         "",
         "Our reimplementation of a ticket lock in a dictionary, a look every second. It does less "
-        "than the real one: a comparison with Rasa itself is made elsewhere.",
+        "than Rasa's.",
     ),
     Contender(
         ASYNCIO, "benchmarks.floors.local", "", "A dictionary with one `asyncio.Lock` a name."

@@ -17,6 +17,7 @@ from benchmarks.registry import (
     NAIVE,
     NAIVE_MEMORY,
     OURS,
+    RASA_MEMORY,
     REDIS_LOCK,
     REDIS_PY,
 )
@@ -67,7 +68,7 @@ IN_MEMORY = Figure(
     title="Uncontended cycle in memory",
     text="The same without a server.",
     measures=_MEASURES,
-    contenders=(MEMORY, NAIVE_MEMORY, ASYNCIO),
+    contenders=(MEMORY, RASA_MEMORY, NAIVE_MEMORY, ASYNCIO),
     parts=("memory",),
     measure=_measure,
 )

@@ -28,7 +28,8 @@ class Bell:
     # Most bells are never rung nor listened to, so these are not written into each.
     _rung = False
     _news: Standing | None = None
-    _wake: Callable[[], None] | None = None
+    wake: Callable[[], None] | None = None
+    """Called at each ring, from the ringer's thread; set it to None to stop listening."""
 
     def ring(self, news: Standing | None = None) -> None:
         """Wake the waiter, or let the next wait return at once.
@@ -39,7 +40,7 @@ class Bell:
         if news is not None:
             self._news = news
         self._rung = True
-        wake = self._wake
+        wake = self.wake
         if wake is not None:
             wake()
 
@@ -50,7 +51,7 @@ class Bell:
             callback: Takes no time and raises nothing; None to stop listening. It is called at
                 once when the bell was rung before.
         """
-        self._wake = callback
+        self.wake = callback
         if self._rung and callback is not None:
             callback()
 

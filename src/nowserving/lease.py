@@ -20,7 +20,7 @@ from nowserving import rules
 from nowserving.bell import running_loop
 from nowserving.errors import LockError, LockInterrupted, LockLost
 from nowserving.held import HeldLock
-from nowserving.standing import ALIVE, State
+from nowserving.standing import ALIVE, INTERRUPTED, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +127,7 @@ class Lease:
         plain = self._runtime.pushes and not self.request.options.has_moments
         self.look_at = self.ends_at if plain else 0.0
         self.place.answer(self._on_bell)
-        if standing.state is State.INTERRUPTED:
+        if standing.state is INTERRUPTED:
             self.hear(standing)
 
     @property
@@ -149,7 +149,7 @@ class Lease:
         """The body has ended: news of the ticket can't change that any more."""
         self._listening = False
         self.watch = None
-        self.place.answer(None)
+        self.place.wake = None
 
     def expires(self) -> float:
         """Return the Unix time at which the held ticket expires, as the store told it.

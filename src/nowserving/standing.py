@@ -41,6 +41,9 @@ class State(Enum):
     """It was not issued: its message is known."""
 
 
+SERVED, INTERRUPTED = State.SERVED, State.INTERRUPTED
+"""For the hot path: up to Python 3.10 each ``State.SERVED`` is a call."""
+
 ALIVE = frozenset({State.SERVED, State.WAITING, State.INTERRUPTED})
 """The states of a ticket that is in line."""
 

@@ -31,7 +31,7 @@ from nowserving.errors import (
 from nowserving.held import HeldLock
 from nowserving.lease import Lease, LeaseKey
 from nowserving.refusals import refusal
-from nowserving.standing import ALIVE, State
+from nowserving.standing import ALIVE, SERVED, State
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -119,7 +119,7 @@ class Turn:
             if request.options.auto_renew and standing.state in ALIVE:
                 runtime.heartbeat().add(lease)
             now = monotonic()
-            if standing.state is not State.SERVED or now >= lease.ends_at:
+            if standing.state is not SERVED or now >= lease.ends_at:
                 standing = await self._stand_in_line(lease, standing, asked)
                 now = monotonic()
             lease.begin(standing, now)

@@ -36,9 +36,8 @@ _SWEEP_EVERY = 60.0
 _SWEEP_AT_ONCE = 16
 """Entries one take looks at: it adds one at most, so the list shrinks, and no take pays for all."""
 
-_DEPARTURES = {
-    (left, waiting): Departure(left, waiting) for left in (False, True) for waiting in (False, True)
-}
+_LEFT_ALONE = Departure(left=True, someone_waiting=False)
+"""How nearly every turn ends."""
 
 
 class MemoryQueue:
@@ -139,7 +138,7 @@ class MemoryQueue:
         with self._mutex:
             record = self._records.get(place.conversation_id)
             if record is None:
-                return _DEPARTURES[False, False]
+                return Departure(left=False, someone_waiting=False)
             now = monotonic()
             ticket = record.find(place, now)
             lifetime = 0.0
@@ -156,7 +155,9 @@ class MemoryQueue:
                 mail = self._close_step(place.conversation_id, record, now, lifetime)
         if mail:
             _deliver(mail)
-        return _DEPARTURES[ticket is not None, waiting]
+        if waiting or ticket is None:
+            return Departure(left=ticket is not None, someone_waiting=waiting)
+        return _LEFT_ALONE
 
     async def wait(self, place: Place, timeout: float) -> Standing | None:
         """Wait for the bell; a promotion always rings it."""

@@ -11,7 +11,7 @@ from time import time_ns
 from typing import TYPE_CHECKING
 
 from nowserving.queues.memory.ticket import MemoryTicket
-from nowserving.standing import Standing, State
+from nowserving.standing import SERVED, Standing, State
 
 if TYPE_CHECKING:
     from nowserving.place import Place
@@ -105,7 +105,7 @@ class Record:
             left = admission.lifetime
             ticket.admission, ticket.expires, ticket.served_at = admission, now + left, now
             self._token = token = self._tokens.draw(self._token)
-            return Standing(State.SERVED, number, 0, left, left, token, self._predecessor)
+            return Standing(SERVED, number, 0, left, left, token, self._predecessor)
         refusal = self._refuse(admission, now)
         if refusal is not None:
             return refusal

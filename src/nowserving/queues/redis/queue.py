@@ -27,7 +27,7 @@ from nowserving.queues.redis.replies import (
 )
 from nowserving.queues.redis.script import load_script
 from nowserving.queues.redis.terms import Terms
-from nowserving.standing import NOT_ISSUED, Departure, State
+from nowserving.standing import NOT_ISSUED, SERVED, Departure, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -307,7 +307,7 @@ class RedisQueue:
 
     def _read(self, reply: str) -> Standing:
         standing = parse_standing(reply)
-        if standing.state is State.SERVED and standing.token > self._highest_token:
+        if standing.state is SERVED and standing.token > self._highest_token:
             self._highest_token = standing.token
         return standing
 

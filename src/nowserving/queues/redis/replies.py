@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from nowserving.errors import CorruptLock, LockError, StoreUnavailable
-from nowserving.standing import NOT_ISSUED, Departure, Glance, Line, LineTicket, Standing, State
+from nowserving.standing import (
+    INTERRUPTED,
+    NOT_ISSUED,
+    SERVED,
+    Departure,
+    Glance,
+    Line,
+    LineTicket,
+    Standing,
+    State,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +28,7 @@ def parse_standing(text: str) -> Standing:
     """Read a standing as ``take.lua`` documents it."""
     fields = text.split(" ")
     state = _STATES[fields[0]]
-    if state is State.SERVED or state is State.INTERRUPTED:
+    if state is SERVED or state is INTERRUPTED:
         left = int(fields[3]) / MICROSECONDS
         return Standing(state, int(fields[1]), 0, left, left, int(fields[5]), fields[6])
     if state is State.WAITING:
