@@ -37,7 +37,7 @@ class Link:
         self.session = topology.session(terms)
         # Renewals have a connection of their own: a slow answer to somebody's take must not
         # cost others their leases.
-        self.heartbeat = topology.session(terms)
+        self.heartbeat = topology.heartbeat(terms)
         self.inbox = Inbox(topology.post(), channel_prefix + self.nonce)
         self.inbox.open()
         self._farewell = self._close_with_the_loop()

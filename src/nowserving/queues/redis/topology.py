@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nowserving.queues.redis.cluster import ClusterSession
 from nowserving.queues.redis.dial import Server
 from nowserving.queues.redis.outage import Outage
+from nowserving.queues.redis.pair import Pair
 from nowserving.queues.redis.session import Session
 from nowserving.queues.redis.slots import SlotMap
 
@@ -64,6 +65,10 @@ class Topology(Protocol):
         """Return a session for the running loop."""
         ...
 
+    def heartbeat(self, terms: Terms) -> Speaker:
+        """Return a session for renewals, which go out together and rarely."""
+        ...
+
     def post(self) -> Server:
         """Return where to subscribe; each connection may lead elsewhere."""
         ...
@@ -84,6 +89,10 @@ class Standalone:
 
     def session(self, terms: Terms) -> Speaker:
         """Return a session for the running loop."""
+        return Pair(self._server, terms)
+
+    def heartbeat(self, terms: Terms) -> Speaker:
+        """Return a session for renewals."""
         return Session(self._server, terms)
 
     def post(self) -> Server:
@@ -111,6 +120,10 @@ class Watched:
 
     def session(self, terms: Terms) -> Speaker:
         """Return a session for the running loop."""
+        return Pair(self._server, terms)
+
+    def heartbeat(self, terms: Terms) -> Speaker:
+        """Return a session for renewals."""
         return Session(self._server, terms)
 
     def post(self) -> Server:
@@ -153,6 +166,8 @@ class Cluster:
     def session(self, terms: Terms) -> Speaker:
         """Return a session for the running loop."""
         return ClusterSession(self, terms)
+
+    heartbeat = session
 
     def post(self) -> Server:
         """Return any node: each one hears what is published at all others."""

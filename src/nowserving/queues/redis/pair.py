@@ -1,0 +1,57 @@
+"""Two sessions with one server: while it works for one of them, we work for the other.
+
+A session has one flight at a time, so its process is idle while Redis works and Redis while the
+process does: with many conversations at once that was a third of the time. A conversation always
+goes by the same session, so the order of its calls is the order in which they were made; between
+conversations there is no order to keep.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nowserving.queues.redis.session import Session
+
+if TYPE_CHECKING:
+    from nowserving.queues.redis.call import Call
+    from nowserving.queues.redis.dial import Server
+    from nowserving.queues.redis.terms import Terms
+
+
+class Pair:
+    """Shares the conversations out; the second connection is made when one is its own.
+
+    Args:
+        server: The server.
+        terms: How calls travel.
+    """
+
+    def __init__(self, server: Server, terms: Terms) -> None:
+        self._sessions = (Session(server, terms), Session(server, terms))
+
+    def call(
+        self,
+        key: bytes,
+        args: tuple[Any, ...],
+        again: tuple[Any, ...] | None = None,
+        *,
+        lazy: bool = False,
+        timeout: float | None = None,
+    ) -> Call:
+        """Send a verb by its conversation's session, a plain command by the first."""
+        session = self._sessions[hash(key) & 1 if key else 0]
+        return session.call(key, args, again, lazy=lazy, timeout=timeout)
+
+    async def shards(self) -> list[Session]:
+        """Return the session that reaches every record: either does."""
+        return [self._sessions[0]]
+
+    def close(self) -> None:
+        """Close both connections."""
+        for session in self._sessions:
+            session.close()
+
+    def abandon(self) -> None:
+        """Let go of the connections of a closed loop."""
+        for session in self._sessions:
+            session.abandon()
