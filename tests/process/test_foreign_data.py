@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nowserving import CorruptLock, LockError, LockStore, TicketLock
+from nowserving.standing import Admission
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -96,6 +97,21 @@ def test_synchronous_ways_in_tell_of_it(store: LockStore) -> None:
         store.issue_ticket(NAME)
     silent = {name for name, method in METHODS.items() if not told(method, store)}
     assert not silent
+
+
+@pytest.mark.parametrize("field", ["next", "serving", "token", "kept_until", "1"])
+async def test_a_leave_of_a_damaged_record_writes_nothing(
+    server: RedisServer, store: LockStore, field: str
+) -> None:
+    queue, admission = store._runtime.queue, Admission(lifetime=60.0)
+    holder, waiter = queue.place("damaged"), queue.place("damaged")
+    await queue.take(holder, admission)
+    await queue.take(waiter, admission)
+    server.cli("HSET", "lock:{damaged}", field, "{}")
+    before = server.cli("DUMP", "lock:{damaged}")
+    with pytest.raises(CorruptLock, match="damaged"):
+        await queue.leave(holder, "done")
+    assert server.cli("DUMP", "lock:{damaged}") == before
 
 
 def told(method: Callable[[LockStore], object], store: LockStore) -> bool:

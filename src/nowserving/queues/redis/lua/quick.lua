@@ -6,9 +6,9 @@ local quick = {}
 
 local TICKET = '^(%d+) (%d+) (%d+) (%S+) (%S+) (%S+)$'  -- see decode()
 
--- Write `...` into the record, which shall outlive `moment`; see keep().
+-- Write `...` into the record, which is kept until then and shall outlive `moment`; see keep().
 local function write_and_keep(key, kept_until, moment, slack, ...)
-  if whole(kept_until, 'kept_until') < moment then
+  if kept_until < moment then
     redis.call('HSET', key, 'kept_until', int(moment + slack), ...)
     redis.call('PEXPIRE', key, int(math.ceil((moment + slack - now) / 1000)))
   else
@@ -30,10 +30,11 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
   local life = tonumber(lifetime)
   local expires = now + life
   local following = int(whole(number, 'next') + 1)
+  local kept_until = whole(f[4], 'kept_until')
 
   if number == f[2] then
     local token = next_token(f[3])
-    write_and_keep(key, f[4], expires + life, life, 'next', following, 'token', token, number,
+    write_and_keep(key, kept_until, expires + life, life, 'next', following, 'token', token, number,
                    int(expires) .. ' ' .. lifetime .. ' ' .. NOW .. ' ' .. flags .. ' ' .. owner ..
                    ' -')
     return 'S ' .. number .. ' 0 ' .. lifetime .. ' ' .. lifetime .. ' ' .. token .. ' ' ..
@@ -47,7 +48,7 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
   if not head_expires or served_at == '0' or serving > whole(number, 'next') then return nil, f end
   local left = tonumber(head_expires) - now
   if left <= 0 then return nil, f end
-  write_and_keep(key, f[4], expires + life, life, 'next', following, number,
+  write_and_keep(key, kept_until, expires + life, life, 'next', following, number,
                  int(expires) .. ' ' .. lifetime .. ' 0 ' .. flags .. ' ' .. owner .. ' -')
   return 'W ' .. number .. ' ' .. int(whole(number, 'next') - serving) .. ' ' .. lifetime .. ' ' ..
     int(left) .. ' ' .. (f[9] or '0')
@@ -77,9 +78,12 @@ function quick.leave(key, number, owner, outcome)
   if string.find(flags, 'c', 1, true) and not string.find(flags, 'r', 1, true) then
     expires = int(now + tonumber(lifetime))
   end
-  local ends, life, token = tonumber(expires), tonumber(lifetime), next_token(f[3])
+  whole(f[1], 'next')
+  local ends, life = tonumber(expires), tonumber(lifetime)
+  local token, kept_until = next_token(f[3]), whole(f[4], 'kept_until')
+  -- From here on it is written: nothing may fail any more.
   redis.call('HDEL', key, number)
-  write_and_keep(key, f[4], ends + life, life, 'serving', following, 'token', token,
+  write_and_keep(key, kept_until, ends + life, life, 'serving', following, 'token', token,
                  'predecessor', outcome, following, expires .. ' ' .. lifetime .. ' ' .. NOW ..
                  ' ' .. flags .. ' ' .. mine .. ' ' .. its_message)
   local inbox, left = string.match(mine, '^([^.]+)%.'), int(ends - now)
