@@ -136,7 +136,7 @@ async def test_an_ambiguous_take_that_is_cancelled_leaves_no_orphan(
 ) -> None:
     turns = Turns(behind)
     turns.start(hold=0.3)
-    await turns.until_in_line(1)
+    await turns.until_inside()  # and no round trip is under way
     proxy.cut("take", what)
     (task,) = turns.start()
     await asyncio.sleep(0)  # its take is on the way

@@ -27,6 +27,7 @@ class Turns:
         done: The turns whose body ended, in the order of their ends.
         losses: The numbers of those that knew at the end of their body that they were lost.
         errors: What the others raised.
+        inside: How many bodies run now.
     """
 
     def __init__(self, store: LockStore, conversation: str = "c") -> None:
@@ -36,6 +37,7 @@ class Turns:
         self.losses: list[int] = []
         self.errors: list[LockError] = []
         self.tasks: list[asyncio.Task[None]] = []
+        self.inside = 0
 
     def start(  # an own signature, so that a typing error is found where it is made
         self,
@@ -70,6 +72,13 @@ class Turns:
             assert time.monotonic() < give_up, f"{found} in line instead of {count}"
             await asyncio.sleep(0.01)
 
+    async def until_inside(self, within: float = 10.0) -> None:
+        """Wait until a body runs, which is when the answer to its take has arrived here."""
+        give_up = time.monotonic() + within
+        while not self.inside:
+            assert time.monotonic() < give_up, "nobody is inside"
+            await asyncio.sleep(0.001)
+
     async def _do(
         self, turn: int, hold: float, lifetime: float, wait: float, options: dict[str, Any]
     ) -> None:
@@ -77,9 +86,11 @@ class Turns:
         try:
             async with self._store.lock(self._conversation, lifetime, wait, **options) as lock:
                 entered = time.monotonic_ns()
+                self.inside += 1
                 try:
                     await asyncio.sleep(hold)
                 finally:
+                    self.inside -= 1
                     left = time.monotonic_ns()
                     stay = Stay(entered, left, lock.ticket, lock.fencing_token, asked, turn)
                     self.done.append(stay)
