@@ -29,6 +29,7 @@ ROOM = 1.0
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=list(REFUSALS))
 async def test_a_refusal_in_mid_use(server: RedisServer, told: Told, refusal: Refusal) -> None:
+    await asyncio.to_thread(refusal.prepare, server)
     async with (
         LockStore.create(server.url(socket_timeout=8)) as patient,
         LockStore.create(server.url(socket_timeout=SOON)) as hasty,

@@ -140,11 +140,12 @@ class RedisServer:
     def until_loaded(self) -> None:
         """Wait until it serves: after a restart with data it answers ``-LOADING`` for a while."""
         with contextlib.closing(self.client(db=0)) as client:
-            while True:
+            while self.running:
                 with contextlib.suppress(redis.ConnectionError):  # its BusyLoadingError is one
                     if not client.info("persistence")["loading"]:
                         return
                 time.sleep(0.01)
+        raise RuntimeError("redis-server ended while it loaded its data")
 
     def pause(self) -> None:
         """Freeze the process: connections stay open, nothing answers."""

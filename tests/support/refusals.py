@@ -29,6 +29,7 @@ class Refusal(NamedTuple):
 
     Attributes:
         during: Has the server refuse while it is entered.
+        prepare: What that needs and takes a while, to be called before anybody waits.
         reason: What errors say, a regular expression. Whoever's last attempt got no answer at all
             says so instead.
         at_once: Whether waiting is of no use, so that callers are told at once.
@@ -39,10 +40,10 @@ class Refusal(NamedTuple):
     reason: str
     at_once: bool = False
     to_all: bool = False
+    prepare: Callable[[RedisServer], None] = lambda _server: None
 
 
-@contextlib.contextmanager
-def _loading(server: RedisServer) -> Iterator[None]:
+def _fill(server: RedisServer) -> None:
     with contextlib.closing(server.client(db=9)) as client:
         for index in range(_KEYS):
             client.set(f"filler:{index}", secrets.token_hex(1100))  # 'x' * 2200 would be packed
@@ -50,6 +51,10 @@ def _loading(server: RedisServer) -> Iterator[None]:
         client.bgrewriteaof()
         while any(client.info("persistence")[f"aof_rewrite_{when}"] for when in _WHEN):
             time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def _loading(server: RedisServer) -> Iterator[None]:
     server.stop()
     slowly = ("--key-load-delay", str(_DELAY), "--loading-process-events-interval-bytes", "1024")
     server.start(*slowly, loaded=False)
@@ -133,7 +138,7 @@ def _forbidden(server: RedisServer) -> Iterator[None]:
 
 
 REFUSALS = {
-    "LOADING": Refusal(_loading, "(?i)loading"),
+    "LOADING": Refusal(_loading, "(?i)loading", prepare=_fill),
     "READONLY": Refusal(_replica, "READONLY"),
     "MASTERDOWN": Refusal(_stale_replica, "(?i)masterdown|link with master"),
     "BUSY": Refusal(_busy, "BUSY"),
