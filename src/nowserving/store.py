@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nowserving.factory import Endpoint
     from nowserving.options import Overrides
     from nowserving.queues.base import TicketQueue
+    from nowserving.standing import WhenBusy
 
 LOCK_LIFETIME = options.lifetime_from_environment()
 """Seconds a ticket lives by default: ``TICKET_LOCK_LIFETIME`` from the environment, else 60."""
@@ -230,6 +231,7 @@ class LockStore:
         *,
         message_id: str | None = None,
         max_waiting: int | None = None,
+        when_busy: WhenBusy | None = None,
     ) -> IssuedTicket:
         """Take a place in line now, to be redeemed later with ``lock(ticket=...)``.
 
@@ -240,28 +242,31 @@ class LockStore:
             conversation_id: The conversation.
             lock_lifetime: Seconds within which it must be redeemed.
             message_id: Refuse when the message with this id is known.
-            max_waiting: Refuse when this many wait already.
+            max_waiting: Refuse when this many wait already; the store's default if None.
+            when_busy: What the message does when the conversation is busy, as in :meth:`lock`,
+                and at once: redeeming asks nothing more. The store's default if None.
 
         Returns:
             The ticket: an ``int`` that pickles and whose ``str()`` may travel.
 
         Raises:
-            LockBusy: If ``max_waiting`` wait already.
+            LockBusy: If ``max_waiting`` wait already, or somebody holds it and ``when_busy`` is
+                ``"reject"``.
             DuplicateMessage: If the message is known.
             StoreUnavailable: If the store does not answer in time.
         """
         runtime = self._runtime
         runtime.check_open()
-        chosen = runtime.defaults.but(message_id=message_id)
-        if max_waiting is not None:
-            chosen = chosen.but(max_waiting=max_waiting)
+        given = {"message_id": message_id, "max_waiting": max_waiting, "when_busy": when_busy}
+        chosen = runtime.defaults.but(**{k: v for k, v in given.items() if v is not None})
         name = options.conversation(conversation_id)
         place = runtime.queue.place(name, identity.nonce())
         admission = Admission(
             lifetime=options.seconds("lock_lifetime", lock_lifetime),
             claimed=False,
-            message_id=chosen.message_id,
+            when_busy=chosen.when_busy,
             max_waiting=chosen.max_waiting,
+            message_id=message_id,
         )
         try:
             standing = await runtime.queue.take(place, admission)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nowserving.errors import LockError, LockSuperseded, LockTimeout
+from nowserving.errors import LockBusy, LockError, LockInterrupted, LockSuperseded, LockTimeout
 from nowserving.standing import IssuedTicket
 from nowserving.testing.harness import (
     LOOK,
@@ -262,6 +262,42 @@ class Issued(StoreHarness):
         for visitor in (holder, latest):
             await visitor.serves()
             await visitor.goes()
+
+    @policy(when_busy="reject")
+    async def test_taking_a_ticket_can_be_rejected(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        with pytest.raises(LockBusy):
+            await store.take_ticket(name, when_busy="reject")
+        assert self.numbers(store, name) == [0]
+        await holder.goes()
+        ticket = await store.take_ticket(name, when_busy="reject")
+        async with store.lock(name, 60, LOOK, ticket=ticket, timeout=0) as lock:
+            assert lock.ticket == ticket
+
+    @policy(when_busy="latest")
+    async def test_taking_a_ticket_can_supersede(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiter = await self.line_up(store, name)
+        earlier = await store.take_ticket(name)
+        latest = await store.take_ticket(name, when_busy="latest")
+        assert isinstance(await waiter.end(), LockSuperseded)
+        with pytest.raises(LockSuperseded):
+            async with store.lock(name, 60, LOOK, ticket=earlier):
+                pytest.fail("the body ran")
+        await holder.goes()
+        async with store.lock(name, 60, LOOK, ticket=latest, timeout=0) as lock:
+            assert lock.ticket == latest
+
+    @policy(when_busy="interrupt")
+    async def test_taking_a_ticket_can_interrupt(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        ticket = await store.take_ticket(name, when_busy="interrupt")
+        assert isinstance(await holder.end(), LockInterrupted)
+        async with store.lock(name, 60, LOOK, ticket=ticket, timeout=0) as lock:
+            assert lock.predecessor == "interrupted"
 
     @policy(ticket=0)
     async def test_a_redeemed_ticket_is_not_finished_by_its_stale_number(

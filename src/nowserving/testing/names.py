@@ -216,6 +216,7 @@ class WrongArguments(StoreHarness):
             {"message_id": ""},
             {"max_waiting": -1},
             {"max_waiting": True},
+            {"when_busy": "sometimes"},
         ]
         for arguments in wrong:
             ((argument, value),) = arguments.items()
