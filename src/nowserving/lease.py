@@ -93,7 +93,7 @@ class Lease:
         self.request = request
         self.key = key
         self.loop = loop
-        self._began = self._asked = asked
+        self._began = self._asked = self._told = asked
         self.ends_at = asked + request.lifetime
 
     @property
@@ -191,6 +191,20 @@ class Lease:
 
     # Time
 
+    def confirm(self, asked: float, expires_in: float) -> None:
+        """Note what the store said of the lease; the answer to the latest question counts.
+
+        Renewals are answered in another thread. If the two cross here, the lease counts as
+        shorter than it is until the next answer, never as longer.
+
+        Args:
+            asked: When the question was sent, monotonic.
+            expires_in: Seconds the ticket lived on, at least, when it was answered.
+        """
+        if asked >= self._told:
+            self._told = asked
+            self.ends_at = asked + expires_in
+
     def plan_look(self, now: float) -> float:
         """Set and return when the watch has to mind this lease next, if that moment has passed."""
         if self.look_at > now:
@@ -250,7 +264,7 @@ class Lease:
             self.lose(self.how_it_went())
             return
         if asked is not None:
-            self.ends_at = max(self.ends_at, asked + standing.expires_in)
+            self.confirm(asked, standing.expires_in)
         if standing.state is State.INTERRUPTED:
             if self.task is None:
                 self.lose("a newer message interrupts it")
@@ -265,7 +279,7 @@ class Lease:
             asked: When the question was sent, monotonic.
         """
         self._asked = asked
-        self.ends_at = asked + standing.expires_in
+        self.confirm(asked, standing.expires_in)
         self.blocked_until = asked + standing.blocked_for
 
     def seen(self, glance: Glance, asked: float) -> None:
@@ -286,7 +300,7 @@ class Lease:
             self.log_the_wait(self.place.number - glance.serving, self.look_at - monotonic())
             return
         if news.state in ALIVE:
-            self.ends_at = max(self.ends_at, asked + news.expires_in)
+            self.confirm(asked, news.expires_in)
         self.place.ring(news)
 
     def trust_push(self, news: Standing) -> bool:

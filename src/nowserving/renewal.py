@@ -4,6 +4,9 @@ It beats in the portal's thread, so a handler that blocks its event loop keeps i
 brings back a ticket that is gone: the store refuses, and an ended lease is not even asked for.
 It stops for a turn whose task is done, whose thread has ended or whose loop is closed: nobody is
 left who would work under that lock or give it back.
+
+A ticket is renewed from before its take on, by its owner until the number is known: on a loop that
+is blocked the answer to a take may lie unread for lifetimes.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from nowserving.errors import LockError
-from nowserving.standing import ALIVE, State
+from nowserving.standing import ALIVE, NOT_ISSUED, State
 
 if TYPE_CHECKING:
     import asyncio
@@ -113,8 +116,10 @@ class Heartbeat:
         return failed is None
 
     def _renewed(self, lease: Lease, standing: Standing, asked: float) -> None:
+        if standing.number == NOT_ISSUED:
+            return  # its take is still on the way
         if standing.state in ALIVE:
-            lease.ends_at = asked + standing.expires_in
+            lease.confirm(asked, standing.expires_in)
         else:
             self.discard(lease)
         known = State.SERVED if lease.is_holding() else State.WAITING

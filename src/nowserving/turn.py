@@ -31,7 +31,7 @@ from nowserving.errors import (
 from nowserving.held import HeldLock
 from nowserving.lease import Lease, LeaseKey
 from nowserving.refusals import refusal
-from nowserving.standing import ALIVE, SERVED, State
+from nowserving.standing import SERVED, State
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -112,12 +112,13 @@ class Turn:
         lease = Lease(runtime, place, request, key, loop, asked)
         self._lease = runtime.live[key] = lease
         try:
+            if request.options.auto_renew:
+                # Before the take: a busy loop may read the answer long after the ticket is issued.
+                runtime.heartbeat().add(lease)
             standing = await runtime.queue.take(place, request.admission)
             if runtime.closing:
                 runtime.check_open()
-            lease.ends_at = asked + standing.expires_in
-            if request.options.auto_renew and standing.state in ALIVE:
-                runtime.heartbeat().add(lease)
+            lease.confirm(asked, standing.expires_in)
             now = monotonic()
             if standing.state is not SERVED or now >= lease.ends_at:
                 standing = await self._stand_in_line(lease, standing, asked)

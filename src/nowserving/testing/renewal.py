@@ -22,6 +22,7 @@ from nowserving.testing.harness import (
     until,
     until_lost,
 )
+from nowserving.testing.visitor import Visitor
 
 if TYPE_CHECKING:
     from nowserving.held import HeldLock
@@ -42,6 +43,35 @@ class Renewal(StoreHarness):
             time.sleep(2 * _LIFETIME)  # noqa: ASYNC251 - that is the point
             assert not lock.lost
             assert self.numbers(store, name) == [lock.ticket]
+
+    @scenario
+    async def test_a_turn_whose_take_a_blocked_loop_has_not_read_is_kept(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+        async with store.lock(self.conversation()):
+            pass  # it is connected
+        coming = Visitor(store, name, _LIFETIME, auto_renew=True)
+        await asyncio.sleep(0)  # its take is on the way
+        time.sleep(2 * _LIFETIME)  # noqa: ASYNC251 - nobody reads the answer meanwhile
+        await coming.serves()
+        assert not coming.held.lost
+        await coming.goes()
+
+    @scenario
+    async def test_a_place_whose_take_a_blocked_loop_has_not_read_is_kept(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+        ahead = await store.take_ticket(name)
+        coming = Visitor(store, name, _LIFETIME, auto_renew=True)
+        await asyncio.sleep(0)  # its take is on the way
+        time.sleep(2 * _LIFETIME)  # noqa: ASYNC251 - nobody reads the answer meanwhile
+        await until(lambda: len(self.numbers(store, name)) == 2)
+        store.finish_serving(name, ahead)
+        await coming.serves()
+        assert not coming.held.lost
+        await coming.goes()
 
     def test_a_synchronous_handler_keeps_its_lock(self) -> None:
         with self.opened() as store:

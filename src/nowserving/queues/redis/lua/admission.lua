@@ -1,13 +1,5 @@
 -- What only `take` and `redeem` need: who is in line already, and who has to leave it.
 
--- The live ticket of `owner`, or nil. O(line): only a repeated take and an unnumbered leave ask.
-local function find(rec, owner)
-  for number = rec.next - 1, rec.serving, -1 do
-    local t = ticket_of(rec, number)
-    if t and t.owner == owner then return t end
-  end
-end
-
 -- How many live tickets wait, counted only when there may be `limit` of them.
 local function waiters(rec, limit)
   if rec.next - rec.serving - 1 < limit then return 0 end

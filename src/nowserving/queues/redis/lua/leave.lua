@@ -6,13 +6,7 @@
 function verbs.leave(key, fields, number, owner, outcome, lifetime)
   local rec = record(key, fields)
   number = tonumber(number)
-  local mine
-  if number >= 0 then
-    mine = rec.extra1 and ticket_of(rec, number, rec.extra1)
-  elseif not rec.missing then
-    mine = find(rec, owner)
-  end
-  if mine and mine.owner ~= owner then mine = nil end
+  local mine = own(rec, number, owner, rec.extra1)
 
   local left = 0
   if mine then

@@ -64,6 +64,22 @@ local function ticket_of(rec, number, text)
   return known or nil
 end
 
+-- The ticket of `owner`, or nil. O(line): asked only where the reply to a take is missing.
+local function find(rec, owner)
+  for number = rec.next - 1, rec.serving, -1 do
+    local t = ticket_of(rec, number)
+    if t and t.owner == owner then return t end
+  end
+end
+
+-- The ticket with this number, whose field reads `text`, if it is the owner's; by owner alone
+-- where the number is not known yet (-1).
+local function own(rec, number, owner, text)
+  if number < 0 then return find(rec, owner) end
+  local t = text and ticket_of(rec, number, text)
+  return t and t.owner == owner and t or nil
+end
+
 local function write(rec, t)
   rec.tickets[t.number] = t
   set(rec, int(t.number), int(t.expires) .. ' ' .. int(t.lifetime) .. ' ' .. int(t.served_at) ..

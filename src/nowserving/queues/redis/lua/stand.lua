@@ -1,15 +1,15 @@
 -- stand: tell where a ticket stands, and give it a new lifetime if one is given.
 -- KEYS: the record.
--- ARGV: number, owner, lifetime (us; 0 only looks).
+-- ARGV: number (-1: the take was not answered yet), owner, lifetime (us; 0 only looks).
 -- Returns: a standing as from take; "G number" or "X number" when it is not in line any more.
 --       A ticket that is gone or expired is never brought back.
 function verbs.stand(key, number, owner, lifetime)
   local rec = load(key, number)
   number, lifetime = tonumber(number), tonumber(lifetime)
-  if rec.extra1 then ticket_of(rec, number, rec.extra1) end
+  local mine = own(rec, number, owner, rec.extra1)
   if not rec.missing then settle(rec) end
-  local mine = rec.extra1 and ticket_of(rec, number)
-  if not mine or mine.owner ~= owner or mine.expires <= now then
+  mine = mine and ticket_of(rec, mine.number)
+  if not mine or mine.expires <= now then
     commit(rec)
     return (number < rec.below and 'X ' or 'G ') .. int(number)
   end
