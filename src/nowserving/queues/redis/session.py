@@ -97,6 +97,8 @@ class Session:
         self._held: list[Any] | None = None  # replies that wait for the replicas'
         self._must_load = False
         self._pause, self._next_pause = 0.0, FIRST_DELAY
+        self._gathering = False  # those who were just answered are about to ask for more
+        self._crowd = 0  # calls of the last flight
         self._looking: asyncio.TimerHandle | None = None
         self._watchdog: asyncio.TimerHandle | None = None
         self._last_error: BaseException | None = None
@@ -136,7 +138,9 @@ class Session:
         if lazy:
             backlog.looks.append(call)
             self._look_soon()
-        elif wire is None or self._flight or backlog.calls or backlog.looks:
+        elif wire is None or self._flight or self._gathering:
+            backlog.calls.append(call)
+        elif backlog.calls or backlog.looks:
             backlog.calls.append(call)
             self._depart()
         else:
@@ -177,6 +181,7 @@ class Session:
         self._depart()
 
     def _depart(self) -> None:
+        self._gathering = False
         wire = self._uplink.wire
         if wire is not None and not self._flight:
             batch = self._backlog.next_batch(MAX_BATCH)
@@ -184,6 +189,7 @@ class Session:
                 self._send(batch, wire)
 
     def _send(self, batch: list[Call], wire: Wire) -> None:
+        self._crowd = len(batch)
         for call in batch:
             call.sent = True
         commands = self._pack(batch)
@@ -292,7 +298,10 @@ class Session:
             self._uplink.dial(self._pause)
             self._next_pause = min(self._pause * 2, LONGEST_DELAY)
             self._pause = 0.0
-        elif self._backlog:
+        elif self._crowd > 1 or self._backlog:
+            # Behind the steps of those who were answered, so that what they ask for next shares
+            # a round trip; the first of them would else take off alone.
+            self._gathering = True
             self._loop.call_soon(self._depart)
 
     def _put_back(self, calls: list[Call]) -> None:
