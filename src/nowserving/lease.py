@@ -289,7 +289,7 @@ class Lease:
             glance: The answer.
             asked: When the question was sent, monotonic.
         """
-        news = glance.news.get(self.place.number)
+        news = glance.news.get(self.place.owner)
         if self.served is not None:
             if news is not None:
                 self.hear(news, asked)

@@ -25,5 +25,9 @@ class Place(Bell):
         self.conversation_id = conversation_id
         self.owner = owner
 
+    def doubt(self) -> None:
+        """Forget that it was known to wait: the next look asks about it by name."""
+        self.mark = ""
+
     def __repr__(self) -> str:
         return f"Place({self.conversation_id!r}, number={self.number}, owner={self.owner!r})"

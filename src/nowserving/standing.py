@@ -117,12 +117,13 @@ class Glance(NamedTuple):
     Attributes:
         serving: The number that is served.
         blocked_for: Seconds until the ticket that is served expires unless renewed.
-        news: By number the standing of each ticket asked about that does not merely wait.
+        news: By owner the standing of each ticket asked about that does not merely wait. Two
+            tickets of one process can have one number, after a store has lost its data.
     """
 
     serving: int
     blocked_for: float
-    news: dict[int, Standing]
+    news: dict[str, Standing]
 
 
 class LineTicket(NamedTuple):

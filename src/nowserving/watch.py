@@ -82,7 +82,7 @@ class Watch:
         for lease in leases:
             lease.looking = True
             if now >= lease.ends_at:
-                lease.place.mark = ""
+                lease.place.doubt()
         task = self._loop.create_task(self._look(conversation_id, leases))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -138,12 +138,12 @@ class _Play:
             assert _read(standing) == self._model.stand(place.number, place.owner)
 
     async def _look(self, *, which: int) -> None:
-        chosen = {place.number: place for place in self._places[which:]}
-        glance = await self._queue.look(self._name, list(chosen.values()))
-        expected = {n: self._model.stand(n, place.owner) for n, place in chosen.items()}
+        chosen = self._places[which:]  # two of them may have one number, if one was redeemed
+        glance = await self._queue.look(self._name, chosen)
+        expected = {p.owner: self._model.stand(p.number, p.owner) for p in chosen}
         waiting = [answer for answer in expected.values() if answer.state == "WAITING"]
-        assert {number: _read(news) for number, news in glance.news.items()} == {
-            number: answer for number, answer in expected.items() if answer not in waiting
+        assert {owner: _read(news) for owner, news in glance.news.items()} == {
+            owner: answer for owner, answer in expected.items() if answer not in waiting
         }
         if waiting:
             assert glance.serving == self._model.tickets[0].number

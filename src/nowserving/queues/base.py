@@ -179,5 +179,5 @@ async def glance_one_by_one(queue: TicketQueue, places: Sequence[Place]) -> Glan
             serving = standing.number - standing.ahead
             glance = glance._replace(serving=serving, blocked_for=standing.blocked_for)
         else:
-            glance.news[standing.number] = standing
+            glance.news[place.owner] = standing
     return glance

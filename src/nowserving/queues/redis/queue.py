@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import itertools
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nowserving.errors import LockError, StoreClosed
 from nowserving.identity import on_fork
-from nowserving.queues.base import MOST_AT_ONCE, Guarantees
+from nowserving.queues.base import Guarantees
 from nowserving.queues.redis import memory
 from nowserving.queues.redis.link import Link
+from nowserving.queues.redis.look import look_at_line
 from nowserving.queues.redis.place import RedisPlace
 from nowserving.queues.redis.replicas import Replicas
 from nowserving.queues.redis.replies import (
     MICROSECONDS,
-    LineSeen,
     mark_of,
     parse_departure,
     parse_line,
-    parse_look,
     parse_standing,
 )
 from nowserving.queues.redis.script import load_script
@@ -145,39 +143,13 @@ class RedisQueue:
         return standing
 
     async def look(self, conversation_id: str, places: Sequence[Place]) -> Glance:
-        """Tell what is new of many tickets of one line (``look.lua``).
-
-        Only tickets that this line's mark says nothing of are asked about: mostly none.
-        """
-        mark = max(place.mark for place in places)
-        doubted = [place for place in places if not mark or place.mark != mark]
-        seen = await self._look(conversation_id, doubted)
-        if mark and seen.mark != mark:
-            others = [place for place in places if place.mark == mark]
-            first, seen = seen, await self._look(conversation_id, others)
-            seen.glance.news.update(first.glance.news)
-        served = seen.served
-        if served is not None:
-            for place in places:
-                if place.number == served.number and place.owner == seen.owner:
-                    seen.glance.news[served.number] = served
-                    self._note_served(place, served)
-        return seen.glance
-
-    async def _look(self, conversation_id: str, asked: Sequence[Place]) -> LineSeen:
-        """Ask about tickets, so many at a time that Redis is never blocked for long."""
-        session, key = self._link().session, self.key(conversation_id)
-        parts = [asked[i : i + MOST_AT_ONCE] for i in range(0, len(asked), MOST_AT_ONCE)] or [()]
-        calls = []
-        for part in parts:
-            names = itertools.chain.from_iterable((place.number, place.owner) for place in part)
-            calls.append(session.call(key, ("look", *names), lazy=True))
-        answers = [parse_look(await call.future) for call in calls]
-        for part, answer in zip(parts, answers, strict=True):
-            answers[-1].glance.news.update(answer.glance.news)
-            for place in part:
-                place.mark = "" if place.number in answer.glance.news else answer.mark
-        return answers[-1]
+        """Tell what is new of many tickets of one line (``look.lua``)."""
+        glance = await look_at_line(self._link().session, self.key(conversation_id), places)
+        for place in places:
+            news = glance.news.get(place.owner)
+            if news is not None and news.state is SERVED:
+                self._note_served(place, news)
+        return glance
 
     def _note_served(self, place: Place, standing: Standing) -> None:
         self._highest_token = max(self._highest_token, standing.token)
@@ -201,7 +173,7 @@ class RedisQueue:
 
     async def leave(self, place: Place, outcome: Outcome) -> Departure:
         """Give the ticket back (``leave.lua``)."""
-        place.mark = ""
+        place.doubt()
         if place.number == NOT_ISSUED and isinstance(place, RedisPlace):
             take = place.take
             if take is None or (take.future.done() and not take.sent):

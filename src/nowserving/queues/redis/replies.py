@@ -10,7 +10,6 @@ from nowserving.standing import (
     NOT_ISSUED,
     SERVED,
     Departure,
-    Glance,
     Line,
     LineTicket,
     Standing,
@@ -46,33 +45,45 @@ class LineSeen(NamedTuple):
     """What ``look.lua`` says.
 
     Attributes:
-        glance: The line, and news of the tickets that were asked about.
-        mark: Changes whenever a ticket is taken out by another than its owner.
+        serving: The number that is served.
+        blocked_for: Seconds until the ticket that is served expires unless renewed.
+        mark: Changes whenever a ticket is taken out by another than its owner; empty if there is
+            none.
         owner: Whose ticket is served; ``"-"`` for nobody's.
         served: Its standing, None for nobody's.
+        news: The standing of each ticket asked about that does not merely wait, by its place
+            among them.
     """
 
-    glance: Glance
+    serving: int
+    blocked_for: float
     mark: str
     owner: str
     served: Standing | None
+    news: dict[int, Standing]
 
 
 def parse_look(reply: Sequence[str]) -> LineSeen:
     """Read what ``look.lua`` says."""
     serving, blocked_for, mark, owner, served, *news = reply
-    standings = (parse_standing(text) for text in news)
-    glance = Glance(
+    told = (text.partition(" ") for text in news)
+    return LineSeen(
         serving=int(serving),
         blocked_for=int(blocked_for) / MICROSECONDS,
-        news={standing.number: standing for standing in standings},
+        mark=_mark(mark),
+        owner=owner,
+        served=None if served == "-" else parse_standing(served),
+        news={int(which): parse_standing(text) for which, _, text in told},
     )
-    return LineSeen(glance, mark, owner, None if served == "-" else parse_standing(served))
 
 
 def mark_of(reply: str) -> str:
     """Return the mark in the reply to a take or a stand; empty if the ticket does not wait."""
-    return reply.rpartition(" ")[2] if reply[0] == State.WAITING.value else ""
+    return _mark(reply.rpartition(" ")[2]) if reply[0] == State.WAITING.value else ""
+
+
+def _mark(text: str) -> str:
+    return "" if text == "0" else text  # of an older record, or of one that is not there
 
 
 def parse_departure(text: str) -> Departure:

@@ -2,10 +2,11 @@
 -- KEYS: the record.
 -- ARGV: number and owner of each ticket that is asked about (some hundreds at the most).
 -- Returns: a list: the number served, how long that ticket lives (us), the record's mark, the owner
---       and the standing of the ticket served ("-" when nobody is), then a standing for each
---       ticket asked about that is interrupted, gone or served. A waiter that goes on waiting
---       costs nothing in the reply. And it need not be asked about again while the mark is the
---       same, until it may have expired: so the look of a thousand waiters is as cheap as of one.
+--       and the standing of the ticket served ("-" when nobody is), then for each ticket asked
+--       about that is interrupted, gone or served its place among them (from 0) and its standing.
+--       A waiter that goes on waiting costs nothing in the reply. And it need not be asked about
+--       again while the mark is the same, until it may have expired, as long as some ticket with
+--       a higher number is still there: so the look of a thousand is as cheap as that of one.
 function verbs.look(key, ...)
   local rec = load(key)
   if not rec.missing then settle(rec) end
@@ -18,12 +19,12 @@ function verbs.look(key, ...)
   for i = 1, #asked, 2 do numbers[#numbers + 1] = asked[i] end
   local texts = #numbers > 0 and redis.call('HMGET', key, unpack(numbers)) or {}
   for i, number in ipairs(numbers) do
-    local text, owner = texts[i], asked[2 * i]
+    local text, owner, which = texts[i], asked[2 * i], i - 1 .. ' '
     local t = text and string.find(text, ' ' .. owner .. ' ', 1, true) and text
     if not t or tonumber(string.match(t, '^%d+')) <= now then
-      found[#found + 1] = (tonumber(number) < rec.below and 'X ' or 'G ') .. number
+      found[#found + 1] = which .. (tonumber(number) < rec.below and 'X ' or 'G ') .. number
     elseif head and tonumber(number) == head.number then
-      found[#found + 1] = standing(rec, head)
+      found[#found + 1] = which .. standing(rec, head)
     end
   end
   return found
