@@ -218,10 +218,12 @@ class Cancellation(StoreHarness):
         name = self.conversation()
         tasks = [asyncio.ensure_future(_stay(store, name, {})) for _ in range(20)]
         for index, task in enumerate(tasks):
+            task.add_done_callback(_seen)
             if index % 2:
                 task.cancel()
         await asyncio.wait(tasks)
         assert [task.cancelled() for task in tasks] == [False, True] * 10
+        await asyncio.gather(*tasks[::2])
         await self._check_nobody(store, name)
 
     @scenario

@@ -107,6 +107,9 @@ class Uplink:
                     delay = LONGEST_DELAY
                 self._on_failure(error)
             else:
+                if self._closed:  # just then: up to Python 3.11 the cancellation is lost as well
+                    wire.close()
+                    return
                 self.wire = wire
                 self._server.outage.reached = True
                 return

@@ -1,0 +1,50 @@
+"""Connections that come into being just when nobody wants them any more."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio import Connection
+
+from nowserving.queues.redis.dial import Dialler, Server
+from nowserving.queues.redis.outage import Outage
+from nowserving.queues.redis.uplink import Uplink
+from tests.support.redis_server import HOST
+
+if TYPE_CHECKING:
+    from tests.support.redis_server import RedisServer
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+async def test_a_connection_that_stands_when_its_owner_has_just_closed_is_closed(
+    server: RedisServer,
+) -> None:
+    dialler = Dialler({"db": 1}, Connection, 4.0)
+
+    async def connect() -> Any:
+        fresh = await dialler.connect(host=HOST, port=server.port)
+        uplink.close()
+        return fresh
+
+    uplink = Uplink(
+        Server(connect, Outage("here"), 2.0),
+        on_reply=_nothing,
+        on_up=_nothing,
+        on_lost=_nothing,
+        on_failure=_nothing,
+        wanted=lambda: True,
+    )
+    uplink.dial()
+    give_up = time.monotonic() + 5.0
+    while uplink._dialling is not None:
+        assert time.monotonic() < give_up
+        await asyncio.sleep(0.01)
+    assert uplink.wire is None
+    await asyncio.sleep(0.05)
+    clients = await asyncio.to_thread(server.cli, "CLIENT", "LIST")
+    assert len(clients.splitlines()) == 1, "only the one that asks"
