@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving.lock import Ticket, TicketLock
 
 if TYPE_CHECKING:
     import asyncio
 
-    from nowserving.lease import Lease
+    from nowserving.place import Place
+
+
+class Holding(Protocol):
+    """What a lock asks of the lease that it is held by (``lease.py``)."""
+
+    place: Place
+
+    @property
+    def token(self) -> int:
+        """The fencing token of the turn."""
+        ...
+
+    @property
+    def predecessor(self) -> str:
+        """How the turn before this one ended."""
+        ...
+
+    @property
+    def waited(self) -> float:
+        """Seconds between asking and being served."""
+        ...
+
+    def expires(self) -> float:
+        """Return the Unix time at which the ticket expires."""
+        ...
+
+    def is_lost(self) -> bool:
+        """Return whether the lock is or may be somebody else's."""
+        ...
+
+    def lost_event(self) -> asyncio.Event:
+        """Return the event that is set when the lock is lost."""
+        ...
 
 
 class HeldLock(TicketLock):
@@ -20,7 +53,7 @@ class HeldLock(TicketLock):
     the whole line, which ``store.get_lock(conversation_id)`` does when it is wanted.
     """
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: Holding) -> None:
         self._lease = lease
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of two attributes, one each

@@ -7,29 +7,26 @@ turn is held, the bell brings news of it; the turn (``turn.py``) begins and ends
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import math
 import threading
 import time
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving import rules
 from nowserving.bell import running_loop
 from nowserving.errors import LockError, LockInterrupted, LockLost
-from nowserving.held import HeldLock
 from nowserving.standing import ALIVE, INTERRUPTED, State
+from nowserving.stop import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nowserving.options import Options, Request
     from nowserving.place import Place
-    from nowserving.runtime import Runtime
-    from nowserving.standing import Glance, Standing
-    from nowserving.watch import Watch
+    from nowserving.standing import Glance, Outcome, Standing
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +37,29 @@ EXPIRED = "its ticket expired"
 RELEASED = "its ticket was released by someone else"
 
 
+class Keeper(Protocol):
+    """What a lease asks of what its store runs on (``runtime.py``).
+
+    Attributes:
+        pushes: Whether the queue loses no notice.
+    """
+
+    pushes: bool
+
+    def leave_in_background(self, place: Place, outcome: Outcome, lease_end: float) -> None:
+        """Give a ticket back without waiting for it."""
+        ...
+
+    def tell_expiring(self, lease: Lease) -> None:
+        """Call the ``on_expiring`` of a lease's turn."""
+        ...
+
+
 class Lease:
     """One ticket of this process.
 
     Args:
-        runtime: What its store runs on.
+        keeper: What its store runs on.
         place: The ticket, as its owner holds it.
         request: What was asked for.
         key: Whose it is: the task or thread, and the conversation.
@@ -61,7 +76,7 @@ class Lease:
         lost_why: Why it was lost, None while it was not.
         watch: Who looks after it now, if anybody does.
         over: The turn has ended: the ticket means nothing any more.
-        stop: The error that the body's cancellation stands for, once we have asked for it.
+        stop: The body's cancellation, once we have asked for it.
     """
 
     # Nearly every turn ends with these as they begin, so they are not written into each lease.
@@ -71,9 +86,8 @@ class Lease:
     blocked_until = 0.0
     looking = False
     lost_why: str | None = None
-    stop: type[LockError] | None = None
-    watch: Watch | None = None
-    _cancelling = 0
+    stop: Stop | None = None
+    watch: object | None = None
     _listening = True
     over = False
     _told_expiring = False
@@ -81,14 +95,14 @@ class Lease:
 
     def __init__(  # noqa: PLR0913 - a turn's facts, handed over once
         self,
-        runtime: Runtime,
+        keeper: Keeper,
         place: Place,
         request: Request,
         key: LeaseKey,
         loop: asyncio.AbstractEventLoop | None,
         asked: float,
     ) -> None:
-        self._runtime = runtime
+        self._keeper = keeper
         self.place = place
         self.request = request
         self.key = key
@@ -124,7 +138,7 @@ class Lease:
         self.served = standing
         self.held_since = now
         # A holder is looked after by other moments than a waiter; most by one alone.
-        plain = self._runtime.pushes and not self.request.options.has_moments
+        plain = self._keeper.pushes and not self.request.options.has_moments
         self.look_at = self.ends_at if plain else 0.0
         self.place.answer(self._on_bell)
         if standing.state is INTERRUPTED:
@@ -214,7 +228,7 @@ class Lease:
             return math.inf
         look = self.ends_at
         options = self.options
-        if not self._runtime.pushes:
+        if not self._keeper.pushes:
             look = min(look, rules.next_look(now, self.request.wait_time))
         if self.served is None:
             look = min(look, self.blocked_until)
@@ -235,19 +249,12 @@ class Lease:
             return
         options = self.options
         if options.max_hold is not None and now >= self.held_since + options.max_hold:
-            self._runtime.leave_in_background(self.place, "expired", self.ends_at)
+            self._keeper.leave_in_background(self.place, "expired", self.ends_at)
             self.lose(f"it was held longer than max_hold={options.max_hold:g} s")
         elif options.auto_renew and not self._told_expiring and now >= self._expiring_at():
             self._told_expiring = True
             if options.on_expiring is not None:
-                self._runtime.start_callback(self._tell_expiring())
-
-    async def _tell_expiring(self) -> None:
-        callback = self.options.on_expiring
-        if callback is not None:
-            result = callback(HeldLock(self))
-            if inspect.isawaitable(result):
-                await result
+                self._keeper.tell_expiring(self)
 
     # News
 
@@ -392,33 +399,11 @@ class Lease:
     def _cancel_body(self, kind: type[LockError]) -> None:
         task = self.task
         if self.stop is None and self._listening and task is not None and not task.done():
-            self.stop = kind
-            self._cancelling = task.cancelling() if hasattr(task, "cancelling") else 0
-            task.cancel()
-
-    async def take_back_cancellation(self, error: BaseException | None) -> bool:
-        """Undo the cancellation that we asked for, as ``asyncio.timeout`` does.
-
-        Args:
-            error: What leaves the body.
-
-        Returns:
-            Whether the body ended for our cancellation alone; a cancellation from outside that
-            came as well goes on. (Python 3.10 can't tell the two apart.)
-        """
-        task = self.task
-        if self.stop is None or task is None:
-            return False
-        if not isinstance(error, asyncio.CancelledError):
-            # The body ended before the cancellation reached it: it is still to be delivered, and
-            # must hit neither the leave nor the code after the `async with`.
-            with suppress(asyncio.CancelledError):
-                await asyncio.sleep(0)
-        return not (hasattr(task, "uncancel") and task.uncancel() > self._cancelling)
+            self.stop = Stop(task, kind)
 
     def stopped(self) -> LockError:
         """Return the error with which a turn ends whose body we cancelled or whose lock is lost."""
-        kind = self.stop or LockLost
+        kind = LockLost if self.stop is None else self.stop.kind
         name, number = self.place.conversation_id, self.place.number
         if kind is LockInterrupted:
             what = "was interrupted by a newer message"

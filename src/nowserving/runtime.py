@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import threading
 import time
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nowserving.bell import running_loop
 from nowserving.errors import CorruptLock, LockError, StoreClosed
+from nowserving.held import HeldLock
 from nowserving.identity import on_fork
 from nowserving.options import Options
 from nowserving.portal import Portal, run_inline
@@ -150,9 +152,9 @@ class Runtime:
         watch = self._watches[loop] = Watch(self.queue, self.live)
         return watch
 
-    def start_callback(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a user's callback as a task of the running loop, kept until it is done."""
-        task = asyncio.get_running_loop().create_task(coroutine)
+    def tell_expiring(self, lease: Lease) -> None:
+        """Call the ``on_expiring`` of a lease's turn in a task of the running loop."""
+        task = asyncio.get_running_loop().create_task(_tell_expiring(lease))
         self._tasks.add(task)
         task.add_done_callback(self._called_back)
 
@@ -282,3 +284,11 @@ class Runtime:
         deadline = time.monotonic() + limit
         while not done() and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+
+
+async def _tell_expiring(lease: Lease) -> None:
+    callback = lease.options.on_expiring
+    if callback is not None:
+        result = callback(HeldLock(lease))
+        if inspect.isawaitable(result):
+            await result

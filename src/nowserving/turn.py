@@ -249,9 +249,9 @@ class Turn:
         lease.stop_listening()
         if self._request.options.auto_renew:
             runtime.stop_renewing(lease)
-        ours = lease.stop is not None and await lease.take_back_cancellation(error)
+        ours = lease.stop is not None and await lease.stop.take_back(error)
         outcome: Outcome = "done" if error is None else "failed"
-        if lease.stop is LockInterrupted:
+        if lease.stop is not None and lease.stop.kind is LockInterrupted:
             outcome = "interrupted"
         try:
             if isinstance(error, GeneratorExit):  # being closed: nothing may be awaited

@@ -24,9 +24,9 @@ from nowserving.queues.redis.slots import read_redirect
 if TYPE_CHECKING:
     from nowserving.queues.redis.call import Call
     from nowserving.queues.redis.dial import Node
+    from nowserving.queues.redis.nodes import Nodes
     from nowserving.queues.redis.session import Session
     from nowserving.queues.redis.terms import Terms
-    from nowserving.queues.redis.topology import Cluster
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +41,13 @@ class ClusterSession:
     """The command connections of one event loop to the nodes of a cluster.
 
     Args:
-        cluster: How to reach the nodes, and who has what.
+        nodes: How to reach the nodes, and who has what.
         terms: How calls travel.
     """
 
-    def __init__(self, cluster: Cluster, terms: Terms) -> None:
+    def __init__(self, nodes: Nodes, terms: Terms) -> None:
         self._loop = asyncio.get_running_loop()
-        self._cluster = cluster
+        self._nodes = nodes
         self._terms = terms
         self._sessions: dict[Node, NodeSession] = {}
         self._lanes: dict[bytes, Lane] = {}
@@ -69,12 +69,12 @@ class ClusterSession:
         A plain command (no key) goes to any node.
         """
         if not key:
-            return self._session(self._cluster.map.candidates()[0]).call(
+            return self._session(self._nodes.map.candidates()[0]).call(
                 key, args, again, lazy=lazy, timeout=timeout
             )
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(self._session(self._cluster.map.owner(key)))
+            lane = self._lanes[key] = Lane(self._session(self._nodes.map.owner(key)))
         timeout = self._terms.timeout if timeout is None else timeout
         loop = self._loop
         call = LaneCall(key, args, again or args, loop.create_future(), loop.time(), timeout)
@@ -85,11 +85,11 @@ class ClusterSession:
 
     async def shards(self) -> list[Session]:
         """Return the sessions with all primaries."""
-        if not self._cluster.map.primaries:
+        if not self._nodes.map.primaries:
             self.look_again()
             if self._looking is not None:
                 await asyncio.wait({self._looking}, timeout=self._terms.timeout)
-        nodes = self._cluster.map.primaries or self._cluster.map.nodes
+        nodes = self._nodes.map.primaries or self._nodes.map.nodes
         return [self._session(node) for node in nodes]
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ class ClusterSession:
     def _session(self, node: Node) -> NodeSession:
         session = self._sessions.get(node)
         if session is None:
-            server = self._cluster.server(node)
+            server = self._nodes.server(node)
             session = self._sessions[node] = NodeSession(node, server, self._terms, self)
             if self._closed:
                 session.close()
@@ -136,7 +136,7 @@ class ClusterSession:
         for group, text in redirected:
             node, asking = read_redirect(text, asked.node)
             if not asking:
-                self._cluster.map.move(group[0].key, node)
+                self._nodes.map.move(group[0].key, node)
             self._move(group + behind[group[0].key], node, asking=asking)
         self.look_again()
 
@@ -162,13 +162,13 @@ class ClusterSession:
             for call in session.withdraw():
                 lanes.setdefault(call.key, []).append(call)
             for key, calls in lanes.items():
-                node = self._cluster.map.owner(key)
+                node = self._nodes.map.owner(key)
                 if node == session.node:
                     for call in calls:
                         session.push(call)
                 else:
                     self._move(calls, node, asking=False)
-            if session.idle and session.node not in self._cluster.map.nodes:
+            if session.idle and session.node not in self._nodes.map.nodes:
                 session.close()
                 del self._sessions[session.node]
 
@@ -181,7 +181,7 @@ class ClusterSession:
             self._looking.add_done_callback(self._looked)
 
     async def _look(self) -> None:
-        nodes = self._cluster.map.candidates()
+        nodes = self._nodes.map.candidates()
         # Not always the same node first: it may be the one that is cut off from the others.
         for node in random.sample(nodes, len(nodes)):
             if await self._read_map(node):
@@ -195,10 +195,10 @@ class ClusterSession:
         except Exception as error:  # noqa: BLE001 - whatever it is, the next node may answer
             logger.debug("No map from %s: %r", node, error)
             return False
-        return self._cluster.map.replace(reply, node)
+        return self._nodes.map.replace(reply, node)
 
     async def _ask(self, node: Node) -> Any:  # noqa: ANN401
-        connection = await self._cluster.dialler.connect(host=node[0], port=node[1])
+        connection = await self._nodes.dialler.connect(host=node[0], port=node[1])
         try:
             await connection.send_command("CLUSTER", "SLOTS")
             return await connection.read_response()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving.queues.redis.call import Call
 from nowserving.queues.redis.session import Session
@@ -11,7 +11,6 @@ from nowserving.queues.redis.uplink import FIRST_DELAY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nowserving.queues.redis.cluster import ClusterSession
     from nowserving.queues.redis.dial import Node, Server
     from nowserving.queues.redis.terms import Terms
 
@@ -63,6 +62,18 @@ class LaneCall(Call):
         self.leave(self)
 
 
+class Whole(Protocol):
+    """What a node's session tells its cluster (``cluster.py``)."""
+
+    def look_again(self) -> None:
+        """There was trouble: read the map again."""
+        ...
+
+    def redirect(self, asked: NodeSession, redirected: list[tuple[list[Call], str]]) -> None:
+        """Send groups of calls to where the node says they belong."""
+        ...
+
+
 class NodeSession(Session):
     """The command connection of one event loop to one node.
 
@@ -73,7 +84,7 @@ class NodeSession(Session):
         cluster: Whom to tell of redirects and trouble.
     """
 
-    def __init__(self, node: Node, server: Server, terms: Terms, cluster: ClusterSession) -> None:
+    def __init__(self, node: Node, server: Server, terms: Terms, cluster: Whole) -> None:
         super().__init__(server, terms)
         self.node = node
         self._cluster = cluster

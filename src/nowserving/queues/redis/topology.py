@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving.queues.redis.cluster import ClusterSession
 from nowserving.queues.redis.dial import Server
+from nowserving.queues.redis.nodes import Nodes
 from nowserving.queues.redis.outage import Outage
 from nowserving.queues.redis.pair import Pair
 from nowserving.queues.redis.session import Session
-from nowserving.queues.redis.slots import SlotMap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,44 +137,19 @@ class Cluster:
     Args:
         dialler: Makes the connections.
         seeds: Some of its nodes.
-
-    Attributes:
-        dialler: The same.
-        map: Who has which slot.
     """
 
     def __init__(self, dialler: Dialler, seeds: Sequence[Node]) -> None:
         self.where = "the cluster of " + ", ".join(f"{host}:{port}" for host, port in seeds)
-        self.dialler = dialler
-        self.map = SlotMap(seeds)
-        self._servers: dict[Node, Server] = {}
-        self._turn = 0
-        self._post = Server(self._connect_anywhere, Outage(self.where), dialler.timeout)
-
-    def server(self, node: Node) -> Server:
-        """Return a node, the same object each time: its outages are told once."""
-        host, port = node
-        server = self._servers.get(node)
-        if server is None:
-            server = self._servers.setdefault(
-                node, self.dialler.server(f"{host}:{port}", host=host, port=port)
-            )
-        # Where the cluster has a map, it was reached: a node that is not there is an outage.
-        server.outage.reached = server.outage.reached or bool(self.map.primaries)
-        return server
+        self._nodes = Nodes(dialler, seeds)
+        self._post = Server(self._nodes.connect_anywhere, Outage(self.where), dialler.timeout)
 
     def session(self, terms: Terms) -> Speaker:
         """Return a session for the running loop."""
-        return ClusterSession(self, terms)
+        return ClusterSession(self._nodes, terms)
 
     heartbeat = session
 
     def post(self) -> Server:
         """Return any node: each one hears what is published at all others."""
         return self._post
-
-    async def _connect_anywhere(self) -> Any:  # noqa: ANN401
-        nodes = self.map.candidates()
-        self._turn += 1
-        host, port = nodes[self._turn % len(nodes)]
-        return await self.dialler.connect(host=host, port=port)
