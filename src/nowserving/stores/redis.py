@@ -8,8 +8,8 @@ from nowserving import endpoints, options
 from nowserving.endpoints import read_settings, whole
 from nowserving.errors import ConfigurationError
 from nowserving.factory import settings_of
+from nowserving.queues.redis.settings import check_settings, tls_settings
 from nowserving.stores.base import TURN_SETTINGS, QueueLockStore
-from nowserving.stores.redis_settings import check_settings, tls_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

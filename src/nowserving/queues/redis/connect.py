@@ -15,8 +15,8 @@ from nowserving.queues.redis.topology import Cluster, Standalone, Watched
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from nowserving.queues.redis.settings import RedisSettings
     from nowserving.queues.redis.topology import Topology
-    from nowserving.stores.redis_settings import RedisSettings
 
 _TLS_ADDS = {"ssl_cert_reqs": "required"}
 
