@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -112,6 +113,46 @@ async def test_a_leave_of_a_damaged_record_writes_nothing(
     with pytest.raises(CorruptLock, match="damaged"):
         await queue.leave(holder, "done")
     assert server.cli("DUMP", "lock:{damaged}") == before
+
+
+TOO_LONG = 1e19
+"""Seconds that no store would ask for; but other versions and damaged records may."""
+
+
+async def test_a_take_that_would_live_too_long_writes_nothing(
+    server: RedisServer, store: LockStore
+) -> None:
+    queue, admission = store._runtime.queue, Admission(lifetime=TOO_LONG)
+    for message_id in (None, "m"):  # a quick step, and the whole verb
+        with pytest.raises(CorruptLock, match="too long"):
+            await queue.take(queue.place("long"), replace(admission, message_id=message_id))
+        assert server.cli("EXISTS", "lock:{long}") == 0
+    holder = queue.place("long")
+    await queue.take(holder, Admission(lifetime=60.0))
+    before = server.cli("DUMP", "lock:{long}")
+    for message_id in (None, "m"):
+        with pytest.raises(CorruptLock, match="too long"):
+            await queue.take(queue.place("long"), replace(admission, message_id=message_id))
+        assert server.cli("DUMP", "lock:{long}") == before
+    (answer,) = await queue.renew([(holder, TOO_LONG)])
+    assert isinstance(answer, CorruptLock)
+    assert server.cli("DUMP", "lock:{long}") == before
+    assert (await queue.leave(holder, "done")).left
+
+
+async def test_a_hand_off_to_a_ticket_that_would_live_too_long_writes_nothing(
+    server: RedisServer, store: LockStore
+) -> None:
+    queue, admission = store._runtime.queue, Admission(lifetime=60.0)
+    holder, waiter = queue.place("long"), queue.place("long")
+    await queue.take(holder, admission)
+    await queue.take(waiter, admission)
+    expires, _, rest = str(server.cli("HGET", "lock:{long}", "1")).split(" ", 2)
+    server.cli("HSET", "lock:{long}", "1", f"{expires} {'9' * 20} {rest}")
+    before = server.cli("DUMP", "lock:{long}")
+    with pytest.raises(CorruptLock, match="too long"):
+        await queue.leave(holder, "done")
+    assert server.cli("DUMP", "lock:{long}") == before
 
 
 def told(method: Callable[[LockStore], object], store: LockStore) -> bool:

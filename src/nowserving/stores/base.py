@@ -20,6 +20,15 @@ def _limit(name: str, value: object) -> float:
     return endpoints.number(name, value)
 
 
+def _far_off(lock: TicketLock, ticket: Ticket) -> str:
+    # Told and not shortened: a unit that was mistaken would block the line for ten years.
+    return (
+        f"Ticket {ticket.number} of conversation_id {lock.conversation_id!r} has "
+        f"expires={ticket.expires!r}; it must be a Unix time in seconds (time.time() + lifetime), "
+        "at most ten years from now"
+    )
+
+
 TURN_SETTINGS: dict[str, Callable[[str, object], Any]] = {
     "auto_renew": endpoints.flag,
     "timeout": _limit,
@@ -72,6 +81,13 @@ class QueueLockStore(LockStore):
 
         Args:
             lock: The picture, from :meth:`get_lock` or :meth:`create_lock`.
+
+        Raises:
+            ValueError: If a ticket expires more than ten years from now: Unix time is in seconds.
         """
         options.conversation(lock.conversation_id)
+        latest = time.time() + options.LONGEST
+        for ticket in lock.tickets:
+            if not ticket.expires <= latest:
+                raise ValueError(_far_off(lock, ticket))
         self._runtime.run(self._runtime.queue.save(lock))

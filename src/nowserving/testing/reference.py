@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import time
 
 import pytest
@@ -100,6 +101,34 @@ class ReferenceApi(StoreHarness):
             time.sleep(0.4)
             assert self.numbers(store, name) == [0]
             store.delete_lock(name)
+
+    def test_a_ticket_of_the_far_past_is_saved_as_expired(self) -> None:
+        with self.opened() as store:
+            name = self.conversation()
+            first, second, third = (store.issue_ticket(name) for _ in range(3))
+            lock = store.get_lock(name)
+            assert lock is not None
+            lock.tickets[1].expires, lock.tickets[2].expires = 0.0, -1e300
+            store.save_lock(lock)
+            assert self.numbers(store, name) == [first]
+            store.cleanup(name, first)
+            assert not self.numbers(store, name)
+            with store.lock(name) as held:
+                assert held.ticket not in {second, third} or not self.keeps_records(store)
+
+    @pytest.mark.parametrize("unit", [1e3, 1e9, math.inf, math.nan])
+    def test_a_ticket_of_the_far_future_is_named_and_nothing_saved(self, unit: float) -> None:
+        with self.opened() as store:
+            if not self.keeps_records(store):
+                return  # what it saves is its author's affair
+            name = self.conversation()
+            lock = TicketLock(name, [Ticket(0, time.time() + 9), Ticket(1, time.time() * unit)])
+            with pytest.raises(ValueError, match=f"Ticket 1 of .*{name}.*seconds") as wrong:
+                store.save_lock(lock)
+            assert repr(lock.tickets[1].expires) in str(wrong.value)
+            assert store.get_lock(name) is None
+            with store.lock(name):
+                pass
 
     def test_a_lock_travels_as_json(self) -> None:
         with self.opened() as store:

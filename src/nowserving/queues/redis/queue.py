@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nowserving.errors import LockError, StoreClosed
 from nowserving.identity import on_fork
+from nowserving.options import LONGEST
 from nowserving.queues.base import MOST_AT_ONCE, Guarantees
 from nowserving.queues.redis import memory
 from nowserving.queues.redis.link import Link
@@ -227,7 +228,7 @@ class RedisQueue:
         """Merge a caller's picture of the line (``save.lua``)."""
         wall = time.time()
         tickets = [
-            f"{ticket.number} {int((ticket.expires - wall) * MICROSECONDS)}"
+            f"{ticket.number} {int(max(ticket.expires - wall, -LONGEST) * MICROSECONDS)}"
             for ticket in sorted(lock.tickets, key=lambda ticket: ticket.number)
         ]
         await self._call(lock.conversation_id, "save", lock.seen_below, *tickets)

@@ -94,6 +94,7 @@ end
 -- conversation sets its TTL once a lifetime and not at each take.
 local function keep(rec, moment, slack)
   if rec.kept_until < moment then
+    check_end(moment + slack)
     rec.kept_until = moment + slack
     rec.kept = true
     set(rec, 'kept_until', int(rec.kept_until))
