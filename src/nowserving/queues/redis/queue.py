@@ -231,7 +231,7 @@ class RedisQueue:
             f"{ticket.number} {int(max(ticket.expires - wall, -LONGEST) * MICROSECONDS)}"
             for ticket in sorted(lock.tickets, key=lambda ticket: ticket.number)
         ]
-        await self._call(lock.conversation_id, "save", lock.seen_below, *tickets)
+        await self._call(lock.conversation_id, "save", lock.seen_below, " ".join(tickets))
 
     async def delete(self, conversation_id: str) -> None:
         """Remove every ticket (``delete.lua``)."""
