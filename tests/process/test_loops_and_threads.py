@@ -16,7 +16,7 @@ from tests.support.crew import Stay, assert_exact
 from tests.support.tasks import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.support.redis_server import RedisServer
 
@@ -74,6 +74,42 @@ def test_successive_loops_leave_no_connection_behind(
         in_a_loop(shared)
     time.sleep(0.05)  # Redis sees the hang-ups
     assert int(server.cli("INFO", "clients")["connected_clients"]) <= before
+
+
+def test_a_store_that_has_had_many_loops_says_no_more_to_redis(
+    server: RedisServer, shared: LockStore
+) -> None:
+    """A worker may call ``asyncio.run`` for each of its jobs, for months."""
+
+    def cost() -> int:
+        number = shared.issue_ticket("c")
+        before = int(server.cli("INFO", "stats")["total_net_input_bytes"])
+        shared.finish_serving("c", int(number))
+        return int(server.cli("INFO", "stats")["total_net_input_bytes"]) - before
+
+    async def draw() -> str:
+        return shared._runtime.queue.place("c").owner
+
+    shared.get_lock("c")
+    in_the_beginning = cost()
+    owners = [asyncio.run(draw()) for _ in range(100)]
+    assert cost() <= in_the_beginning + 10  # a number may have got a digit more
+    assert len(set(owners)) == 100
+    assert all(shared._runtime.queue.owns(owner) for owner in owners)
+
+
+def test_a_ticket_that_another_loop_claimed_is_the_stores_own(
+    server: RedisServer, shared: LockStore
+) -> None:
+    async def claim(finish: Callable[[str, int], None]) -> bool:
+        async with shared.lock("c") as lock:
+            await asyncio.to_thread(finish, "c", lock.ticket)
+            line = await asyncio.to_thread(shared.get_lock, "c")
+            return line is not None and bool(line.tickets)
+
+    with LockStore.create(server.url()) as other:
+        assert asyncio.run(claim(other.finish_serving))
+    assert not asyncio.run(claim(shared.finish_serving))
 
 
 def test_threads_with_and_without_loops_at_once(each: LockStore) -> None:

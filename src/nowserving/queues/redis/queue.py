@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nowserving.errors import LockError, StoreClosed
-from nowserving.identity import on_fork
+from nowserving.identity import nonce, on_fork
 from nowserving.options import LONGEST
 from nowserving.queues.base import MOST_AT_ONCE, Guarantees
 from nowserving.queues.redis import memory
@@ -82,7 +82,8 @@ class RedisQueue:
         self._memory_judged = False
         self._closed = False
         self._links: dict[asyncio.AbstractEventLoop, Link] = {}
-        self._nonces: set[str] = set()
+        self._nonce = nonce()
+        self._link_counter = itertools.count()
         on_fork(self)
 
     def _header(self) -> tuple[Any, ...]:
@@ -103,7 +104,7 @@ class RedisQueue:
 
     def owns(self, owner: str) -> bool:
         """Return whether ``owner`` was drawn by this queue in this process."""
-        return owner.partition(".")[0] in self._nonces
+        return owner.partition("~")[0] == self._nonce
 
     async def take(self, place: Place, admission: Admission) -> Standing:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
@@ -245,7 +246,7 @@ class RedisQueue:
             number,
             secret or _NONE,
             "1" if keep else "0",
-            *self._nonces,
+            self._nonce,
         )
         return bool(reply == "1")
 
@@ -280,7 +281,7 @@ class RedisQueue:
         """Forget the parent's connections without closing them."""
         _inherited.append(self._links)
         self._links = {}
-        self._nonces = set()
+        self._nonce = nonce()
 
     def _link(self) -> Link:
         loop = asyncio.get_running_loop()
@@ -292,8 +293,8 @@ class RedisQueue:
             raise StoreClosed(msg)
         for other in [other for other in self._links if other.is_closed()]:
             self._links.pop(other).abandon()
-        link = self._links[loop] = Link(self._topology, self._terms, self._channel_prefix)
-        self._nonces.add(link.nonce)
+        name = f"{self._nonce}~{next(self._link_counter)}"
+        link = self._links[loop] = Link(self._topology, self._terms, self._channel_prefix, name)
         if not self._memory_judged:
             self._memory_judged = True
             loop.call_soon(self._judge_memory, link)  # behind the call that is about to be made
