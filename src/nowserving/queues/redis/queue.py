@@ -268,14 +268,17 @@ class RedisQueue:
         """Close every loop's connections; those of other loops on their own threads."""
         self._closed = True
         here = asyncio.get_running_loop()
-        for loop, link in list(self._links.items()):
-            del self._links[loop]
+        for loop in list(self._links):
+            link = self._links.pop(loop, None)
+            if link is None:  # its loop was closed, and another thread has seen to it
+                continue
             if loop is here:
                 await link.aclose()
-            elif loop.is_closed():
-                link.abandon()
-            else:
+                continue
+            try:
                 loop.call_soon_threadsafe(link.close)
+            except RuntimeError:  # that loop is closed, maybe since a moment ago
+                link.abandon()
 
     def forked(self) -> None:
         """Forget the parent's connections without closing them."""
@@ -291,14 +294,21 @@ class RedisQueue:
         if self._closed:
             msg = "The lock store is closed."
             raise StoreClosed(msg)
-        for other in [other for other in self._links if other.is_closed()]:
-            self._links.pop(other).abandon()
+        self._drop_closed_loops()
         name = f"{self._nonce}~{next(self._link_counter)}"
         link = self._links[loop] = Link(self._topology, self._terms, self._channel_prefix, name)
         if not self._memory_judged:
             self._memory_judged = True
             loop.call_soon(self._judge_memory, link)  # behind the call that is about to be made
         return link
+
+    def _drop_closed_loops(self) -> None:
+        # Other threads do the same, at the same time. A copy is made in one step under the GIL,
+        # where a loop over the dict itself would meet their changes.
+        for loop in list(self._links):
+            link = self._links.pop(loop, None) if loop.is_closed() else None
+            if link is not None:
+                link.abandon()
 
     def _judge_memory(self, link: Link) -> None:
         answer = link.session.call(b"", memory.QUESTION).future
