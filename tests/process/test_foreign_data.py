@@ -115,6 +115,22 @@ async def test_a_leave_of_a_damaged_record_writes_nothing(
     assert server.cli("DUMP", "lock:{damaged}") == before
 
 
+async def test_keys_that_no_conversation_has_are_not_listed(
+    server: RedisServer, store: LockStore
+) -> None:
+    names = ["a", "ä}{", "\ud800", "{}"]
+    for name in names:
+        async with store.lock(name):
+            pass
+    foreign = [b"lock:{\xff}", b"lock:{}", b"lock:{a\xc3}"]
+    with contextlib.closing(server.client()) as client:
+        for key in foreign:
+            client.hset(key, "f", "1")
+        found = [name async for name in store._runtime.queue.conversations()]
+        client.flushdb()  # what comes next can't read such names
+    assert sorted(found) == sorted(names)
+
+
 TOO_LONG = 1e19
 """Seconds that no store would ask for; but other versions and damaged records may."""
 

@@ -22,6 +22,7 @@ from nowserving.queues.redis.replies import (
     LineSeen,
     mark_of,
     parse_departure,
+    parse_key,
     parse_line,
     parse_look,
     parse_standing,
@@ -259,8 +260,9 @@ class RedisQueue:
                 args = ("SCAN", cursor, "MATCH", match, "COUNT", 500, "TYPE", "hash")
                 cursor, keys = await shard.call(b"", args).future
                 for key in keys:
-                    raw = key.encode("utf-8", "surrogateescape")
-                    yield raw[len(self._key_prefix) + 1 : -1].decode("utf-8", "surrogatepass")
+                    name = parse_key(key, self._key_prefix)
+                    if name:
+                        yield name
                 if cursor == "0":
                     break
 
