@@ -26,7 +26,7 @@ COUNTERS: dict[Any, Any] = {
     "next": "1",
     "serving": "0",
     "token": "7",
-    "kept_until": "99999999999999999",
+    "kept_until": "4000000000000000",
 }
 
 FOREIGN: dict[str, Callable[[redis.Redis], Any]] = {
@@ -43,6 +43,15 @@ FOREIGN: dict[str, Callable[[redis.Redis], Any]] = {
     "serving ahead of next": lambda client: client.hset(KEY, mapping={**COUNTERS, "serving": "4"}),
     "garbage for serving": lambda client: client.hset(KEY, mapping={**COUNTERS, "serving": "\xff"}),
     "garbage for token": lambda client: client.hset(KEY, mapping={**COUNTERS, "token": "{}"}),
+    "a token that is no time": lambda client: client.hset(
+        KEY, mapping={**COUNTERS, "token": str(2**53 - 1)}
+    ),
+    "a token of the next century": lambda client: client.hset(
+        KEY, mapping={**COUNTERS, "token": "4102444800000000"}
+    ),
+    "a time that is no counter": lambda client: client.hset(
+        KEY, mapping={**COUNTERS, "kept_until": "99999999999999999"}
+    ),
     "garbage for kept_until": lambda client: client.hset(
         KEY, mapping={**COUNTERS, "kept_until": ""}
     ),
@@ -129,6 +138,48 @@ async def test_keys_that_no_conversation_has_are_not_listed(
         found = [name async for name in store._runtime.queue.conversations()]
         client.flushdb()  # what comes next can't read such names
     assert sorted(found) == sorted(names)
+
+
+YEAR = 365 * 24 * 3600 * 1_000_000
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_damaged_token_is_not_handed_on(
+    server: RedisServer, store: LockStore, *, waits: bool
+) -> None:
+    queue, admission = store._runtime.queue, Admission(lifetime=60.0)
+    holder, waiter = queue.place("damaged"), queue.place("damaged")
+    token = (await queue.take(holder, admission)).token
+    if waits:
+        await queue.take(waiter, admission)
+    server.cli("HSET", "lock:{damaged}", "token", token + 11 * YEAR)
+    before = server.cli("DUMP", "lock:{damaged}")
+    for verb in (queue.stand(holder), queue.look("damaged", [holder]), queue.line("damaged")):
+        with pytest.raises(CorruptLock, match="token is years ahead"):
+            await verb
+    if waits:
+        with pytest.raises(CorruptLock, match="token is years ahead"):
+            await queue.leave(holder, "done")
+    assert server.cli("DUMP", "lock:{damaged}") == before
+    async with store.lock("another") as lock:
+        assert token < lock.fencing_token < token + YEAR
+
+
+async def test_tokens_go_on_from_one_of_a_clock_that_was_ahead(
+    server: RedisServer, store: LockStore
+) -> None:
+    async with store.lock("c") as lock:
+        ahead = lock.fencing_token + 9 * YEAR
+    server.cli("HSET", "lock:{c}", "token", ahead)
+    for expected in (1, 2):
+        async with store.lock("c") as lock:
+            assert lock.fencing_token == ahead + expected
+    async with store.lock("another") as lock:
+        assert lock.fencing_token == ahead + 3
+    # What was seen counts as the clock does, which may have been set back meanwhile.
+    server.cli("HSET", "lock:{c}", "token", ahead + 9 * YEAR)
+    async with store.lock("c") as lock:
+        assert lock.fencing_token == ahead + 9 * YEAR + 1
 
 
 TOO_LONG = 1e19

@@ -46,6 +46,16 @@ local function whole(text, field)
   return n
 end
 
+-- Tokens grow by the clock, so none is years ahead of it and of all that were seen. A damaged one
+-- would go on from its record to every conversation of the caller, and near 2^53 grow no more.
+local LATEST = math.max(now, SEEN_TOKEN) + 315360000000000  -- ten years
+
+local function token_of(text)
+  local token = whole(text, 'token')
+  if token > LATEST then corrupt('its field token is years ahead of the clock') end
+  return token
+end
+
 -- A record can't be kept until a moment that could not be read again. Said before anything of it is
 -- written: what a script has written stands, whatever it raises afterwards, and so without a TTL.
 local function check_end(moment)

@@ -18,7 +18,7 @@ local function write_and_keep(key, kept_until, moment, slack, ...)
 end
 
 local function next_token(last)
-  local least = math.max(whole(last, 'token'), SEEN_TOKEN) + 1
+  local least = math.max(token_of(last), SEEN_TOKEN) + 1
   return least > now and int(least) or NOW
 end
 
