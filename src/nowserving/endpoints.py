@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from nowserving.errors import ConfigurationError
+from nowserving.options import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -218,13 +219,16 @@ def whole(name: str, value: object) -> int:
 
 
 def number(name: str, value: object) -> float:
-    """Read a number of seconds above 0, also from text."""
+    """Read a number of seconds above 0 and up to ``LONGEST``, also from text."""
     try:
         read = float(value) if isinstance(value, (str, int, float)) else None
-    except ValueError:
+    except (ValueError, OverflowError):
         read = None
-    if isinstance(value, bool) or read is None or not 0 < read < float("inf"):
-        raise ValueError(f"{name}={value!r} must be a number of seconds, more than 0")
+    if isinstance(value, bool) or read is None or not 0 < read <= LONGEST:
+        raise ValueError(
+            f"{name}={value!r} must be a number of seconds, more than 0 and at most {LONGEST}, "
+            "which are ten years; leave it out for the default"
+        )
     return read
 
 

@@ -23,7 +23,7 @@ _forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
 
 def nonce() -> str:
-    """Return 12 random characters, safe in a channel name and without a dot or a blank."""
+    """Return 12 random characters, safe in a channel name; no dot, tilde or blank among them."""
     return secrets.token_urlsafe(_NONCE_BYTES)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, get_args
@@ -18,6 +17,11 @@ if TYPE_CHECKING:
 OnLost = Literal["warn", "cancel"]
 """What happens when a holder's lock is lost: a warning, or its body is cancelled."""
 
+LONGEST = 315_360_000
+"""The most seconds that any duration may be: ten years. A store writes moments as microseconds and
+keeps records for three lifetimes, in numbers that are exact up to 2**53: there a century would be
+too long. Clocks, timers and ``PEXPIRE`` have limits of their own, all of them far above this."""
+
 _LIFETIME_VARIABLE = "TICKET_LOCK_LIFETIME"
 _DEFAULT_LIFETIME = 60.0
 _MOST_REQUESTS = 16
@@ -27,7 +31,8 @@ def lifetime_from_environment() -> float:
     """Return the default lifetime in seconds: ``TICKET_LOCK_LIFETIME``, else 60.
 
     Raises:
-        ConfigurationError: If the variable is set to anything but a positive number.
+        ConfigurationError: If the variable is set to anything but a positive number, or to more
+            than ``LONGEST``.
     """
     text = os.environ.get(_LIFETIME_VARIABLE)
     if text is None:
@@ -37,7 +42,7 @@ def lifetime_from_environment() -> float:
     except (TypeError, ValueError):
         msg = (
             f"The environment variable {_LIFETIME_VARIABLE} is {text!r}; set it to a positive "
-            "number of seconds, or unset it for the default of 60."
+            f"number of seconds, at most {LONGEST} (ten years), or unset it for the default of 60."
         )
         raise ConfigurationError(msg) from None
 
@@ -178,20 +183,33 @@ def seconds(name: str, value: Any, *, zero: bool = False) -> float:  # noqa: ANN
 
     Raises:
         TypeError: If it is not a number.
-        ValueError: If it is not finite or not positive (``zero`` allows 0).
+        ValueError: If it is not positive (``zero`` allows 0) or more than ``LONGEST``.
     """
     kind = type(value)
-    if (kind is float or kind is int) and 0 < value < math.inf:
+    if (kind is float or kind is int) and 0 < value <= LONGEST:
         return value  # type: ignore[no-any-return]  # nearly always
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         msg = f"{name}={value!r} is a {type(value).__name__}; it must be a number of seconds"
         raise TypeError(msg)
-    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+    if not 0 <= value <= LONGEST or (value == 0 and not zero):
         msg = (
-            f"{name}={value!r} must be {'at least 0' if zero else 'more than 0'} seconds and finite"
+            f"{name}={value!r} must be {'at least 0' if zero else 'more than 0'} and at most "
+            f"{LONGEST} seconds, which are ten years{_instead(name, value)}"
         )
         raise ValueError(msg)
     return float(value)
+
+
+def _instead(name: str, value: float) -> str:
+    """Return what to do, for whoever wants no limit or counts in another unit."""
+    if not value > LONGEST:
+        return ""
+    without = {
+        "lock_lifetime": "for as long as the work lasts, give a short one and auto_renew=True",
+        "timeout": "for no limit, give None",
+        "max_hold": "for no limit, give None",
+    }
+    return "; " + without.get(name, "is it in another unit?")
 
 
 def _optional_seconds(name: str, value: object) -> float | None:

@@ -146,9 +146,11 @@ class Runtime:
         (self._watches.get(loop) or self._new_watch(loop)).mind(lease, now)
 
     def _new_watch(self, loop: asyncio.AbstractEventLoop) -> Watch:
-        for other in [other for other in self._watches if other.is_closed()]:
-            del self._watches[other]
-            self.forget_abandoned()
+        # Other threads do the same for loops of their own, at the same time. A copy is made in one
+        # step under the GIL, where a loop over the dict itself would meet their changes.
+        for other in list(self._watches):
+            if other.is_closed() and self._watches.pop(other, None) is not None:
+                self.forget_abandoned()
         watch = self._watches[loop] = Watch(self.queue, self.live)
         return watch
 
@@ -266,8 +268,8 @@ class Runtime:
     def forget_abandoned(self) -> None:
         """Give back the tickets that nobody is left to use: of closed loops, ended threads."""
         for lease in [lease for lease in list(self.live.values()) if lease.is_abandoned()]:
-            self.live.pop(lease.key, None)
-            self.leave_without_waiting(lease.place, "abandoned", lease.ends_at)
+            if self.live.pop(lease.key, None) is not None:  # else another thread has seen it too
+                self.leave_without_waiting(lease.place, "abandoned", lease.ends_at)
 
     def _waiters(self) -> list[Lease]:
         return [lease for lease in list(self.live.values()) if not lease.is_holding()]

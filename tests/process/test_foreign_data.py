@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,7 +26,7 @@ COUNTERS: dict[Any, Any] = {
     "next": "1",
     "serving": "0",
     "token": "7",
-    "kept_until": "99999999999999999",
+    "kept_until": "4000000000000000",
 }
 
 FOREIGN: dict[str, Callable[[redis.Redis], Any]] = {
@@ -42,6 +43,15 @@ FOREIGN: dict[str, Callable[[redis.Redis], Any]] = {
     "serving ahead of next": lambda client: client.hset(KEY, mapping={**COUNTERS, "serving": "4"}),
     "garbage for serving": lambda client: client.hset(KEY, mapping={**COUNTERS, "serving": "\xff"}),
     "garbage for token": lambda client: client.hset(KEY, mapping={**COUNTERS, "token": "{}"}),
+    "a token that is no time": lambda client: client.hset(
+        KEY, mapping={**COUNTERS, "token": str(2**53 - 1)}
+    ),
+    "a token of the next century": lambda client: client.hset(
+        KEY, mapping={**COUNTERS, "token": "4102444800000000"}
+    ),
+    "a time that is no counter": lambda client: client.hset(
+        KEY, mapping={**COUNTERS, "kept_until": "99999999999999999"}
+    ),
     "garbage for kept_until": lambda client: client.hset(
         KEY, mapping={**COUNTERS, "kept_until": ""}
     ),
@@ -112,6 +122,104 @@ async def test_a_leave_of_a_damaged_record_writes_nothing(
     with pytest.raises(CorruptLock, match="damaged"):
         await queue.leave(holder, "done")
     assert server.cli("DUMP", "lock:{damaged}") == before
+
+
+async def test_keys_that_no_conversation_has_are_not_listed(
+    server: RedisServer, store: LockStore
+) -> None:
+    names = ["a", "ä}{", "\ud800", "{}"]
+    for name in names:
+        async with store.lock(name):
+            pass
+    foreign = [b"lock:{\xff}", b"lock:{}", b"lock:{a\xc3}"]
+    with contextlib.closing(server.client()) as client:
+        for key in foreign:
+            client.hset(key, "f", "1")
+        found = [name async for name in store._runtime.queue.conversations()]
+        client.flushdb()  # what comes next can't read such names
+    assert sorted(found) == sorted(names)
+
+
+YEAR = 365 * 24 * 3600 * 1_000_000
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_damaged_token_is_not_handed_on(
+    server: RedisServer, store: LockStore, *, waits: bool
+) -> None:
+    queue, admission = store._runtime.queue, Admission(lifetime=60.0)
+    holder, waiter = queue.place("damaged"), queue.place("damaged")
+    token = (await queue.take(holder, admission)).token
+    if waits:
+        await queue.take(waiter, admission)
+    server.cli("HSET", "lock:{damaged}", "token", token + 11 * YEAR)
+    before = server.cli("DUMP", "lock:{damaged}")
+    for verb in (queue.stand(holder), queue.look("damaged", [holder]), queue.line("damaged")):
+        with pytest.raises(CorruptLock, match="token is years ahead"):
+            await verb
+    if waits:
+        with pytest.raises(CorruptLock, match="token is years ahead"):
+            await queue.leave(holder, "done")
+    assert server.cli("DUMP", "lock:{damaged}") == before
+    async with store.lock("another") as lock:
+        assert token < lock.fencing_token < token + YEAR
+
+
+async def test_tokens_go_on_from_one_of_a_clock_that_was_ahead(
+    server: RedisServer, store: LockStore
+) -> None:
+    async with store.lock("c") as lock:
+        ahead = lock.fencing_token + 9 * YEAR
+    server.cli("HSET", "lock:{c}", "token", ahead)
+    for expected in (1, 2):
+        async with store.lock("c") as lock:
+            assert lock.fencing_token == ahead + expected
+    async with store.lock("another") as lock:
+        assert lock.fencing_token == ahead + 3
+    # What was seen counts as the clock does, which may have been set back meanwhile.
+    server.cli("HSET", "lock:{c}", "token", ahead + 9 * YEAR)
+    async with store.lock("c") as lock:
+        assert lock.fencing_token == ahead + 9 * YEAR + 1
+
+
+TOO_LONG = 1e19
+"""Seconds that no store would ask for; but other versions and damaged records may."""
+
+
+async def test_a_take_that_would_live_too_long_writes_nothing(
+    server: RedisServer, store: LockStore
+) -> None:
+    queue, admission = store._runtime.queue, Admission(lifetime=TOO_LONG)
+    for message_id in (None, "m"):  # a quick step, and the whole verb
+        with pytest.raises(CorruptLock, match="too long"):
+            await queue.take(queue.place("long"), replace(admission, message_id=message_id))
+        assert server.cli("EXISTS", "lock:{long}") == 0
+    holder = queue.place("long")
+    await queue.take(holder, Admission(lifetime=60.0))
+    before = server.cli("DUMP", "lock:{long}")
+    for message_id in (None, "m"):
+        with pytest.raises(CorruptLock, match="too long"):
+            await queue.take(queue.place("long"), replace(admission, message_id=message_id))
+        assert server.cli("DUMP", "lock:{long}") == before
+    (answer,) = await queue.renew([(holder, TOO_LONG)])
+    assert isinstance(answer, CorruptLock)
+    assert server.cli("DUMP", "lock:{long}") == before
+    assert (await queue.leave(holder, "done")).left
+
+
+async def test_a_hand_off_to_a_ticket_that_would_live_too_long_writes_nothing(
+    server: RedisServer, store: LockStore
+) -> None:
+    queue, admission = store._runtime.queue, Admission(lifetime=60.0)
+    holder, waiter = queue.place("long"), queue.place("long")
+    await queue.take(holder, admission)
+    await queue.take(waiter, admission)
+    expires, _, rest = str(server.cli("HGET", "lock:{long}", "1")).split(" ", 2)
+    server.cli("HSET", "lock:{long}", "1", f"{expires} {'9' * 20} {rest}")
+    before = server.cli("DUMP", "lock:{long}")
+    with pytest.raises(CorruptLock, match="too long"):
+        await queue.leave(holder, "done")
+    assert server.cli("DUMP", "lock:{long}") == before
 
 
 def told(method: Callable[[LockStore], object], store: LockStore) -> bool:

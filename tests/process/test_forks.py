@@ -141,6 +141,18 @@ def test_a_child_that_closes_the_store_closes_its_own_side_only(server: RedisSer
             pass
 
 
+def test_a_childs_bare_number_touches_no_ticket_of_its_parent(server: RedisServer) -> None:
+    with LockStore.create(server.url()) as store, store.lock("c") as lock:
+
+        def finish() -> int:
+            store.finish_serving("c", lock.ticket)
+            seen = store.get_lock("c")
+            return len(seen.tickets) if seen else 0
+
+        assert in_child(finish) == 1
+        assert not lock.lost
+
+
 def test_a_child_does_not_renew_what_it_inherited(server: RedisServer) -> None:
     """The parent is gone, its child lives on: the parent's ticket ends with its lifetime."""
     with LockStore.create(server.url()) as store:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving import InMemoryLockStore, LockStore
+from nowserving import InMemoryLockStore, LockStore, StoreClosed
 from tests.support.crew import Stay, assert_exact
 from tests.support.tasks import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.support.redis_server import RedisServer
 
@@ -76,6 +78,42 @@ def test_successive_loops_leave_no_connection_behind(
     assert int(server.cli("INFO", "clients")["connected_clients"]) <= before
 
 
+def test_a_store_that_has_had_many_loops_says_no_more_to_redis(
+    server: RedisServer, shared: LockStore
+) -> None:
+    """A worker may call ``asyncio.run`` for each of its jobs, for months."""
+
+    def cost() -> int:
+        number = shared.issue_ticket("c")
+        before = int(server.cli("INFO", "stats")["total_net_input_bytes"])
+        shared.finish_serving("c", int(number))
+        return int(server.cli("INFO", "stats")["total_net_input_bytes"]) - before
+
+    async def draw() -> str:
+        return shared._runtime.queue.place("c").owner
+
+    shared.get_lock("c")
+    in_the_beginning = cost()
+    owners = [asyncio.run(draw()) for _ in range(100)]
+    assert cost() <= in_the_beginning + 10  # a number may have got a digit more
+    assert len(set(owners)) == 100
+    assert all(shared._runtime.queue.owns(owner) for owner in owners)
+
+
+def test_a_ticket_that_another_loop_claimed_is_the_stores_own(
+    server: RedisServer, shared: LockStore
+) -> None:
+    async def claim(finish: Callable[[str, int], None]) -> bool:
+        async with shared.lock("c") as lock:
+            await asyncio.to_thread(finish, "c", lock.ticket)
+            line = await asyncio.to_thread(shared.get_lock, "c")
+            return line is not None and bool(line.tickets)
+
+    with LockStore.create(server.url()) as other:
+        assert asyncio.run(claim(other.finish_serving))
+    assert not asyncio.run(claim(shared.finish_serving))
+
+
 def test_threads_with_and_without_loops_at_once(each: LockStore) -> None:
     with ThreadPoolExecutor(6) as pool:
         work = [in_a_loop, in_a_thread] * 3
@@ -84,6 +122,76 @@ def test_threads_with_and_without_loops_at_once(each: LockStore) -> None:
         ]
     assert len(done) == 120
     assert_exact(sorted(done))
+
+
+@pytest.fixture
+def often() -> Iterator[None]:
+    """Have threads take turns hundreds of times as often as usual: what is not atomic breaks."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("often")
+def test_threads_that_each_run_one_loop_after_another(each: LockStore) -> None:
+    """As ``asyncio.run`` or ``async_to_sync`` in the threads of a pool: loops come and go."""
+    over = time.monotonic() + 2.0
+
+    def work(name: str) -> int:
+        async def job() -> None:
+            async with each.lock(name):
+                pass
+
+        jobs = 0
+        while time.monotonic() < over:
+            asyncio.run(job())
+            jobs += 1
+        return jobs
+
+    with ThreadPoolExecutor(16) as pool:
+        jobs = [pool.submit(work, f"c{index}") for index in range(16)]
+    assert all(future.result() for future in jobs)
+
+
+@pytest.mark.usefixtures("often")
+async def test_a_store_is_closed_while_loops_come_and_go(server: RedisServer) -> None:
+    def work(store: LockStore) -> None:
+        async def job() -> None:
+            async with store.lock("c"):
+                pass
+
+        with contextlib.suppress(StoreClosed):
+            while True:
+                asyncio.run(job())
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(8):
+            store = LockStore.create(server.url())
+            threads = [pool.submit(work, store) for _ in range(8)]
+            await asyncio.sleep(0.1)
+            await store.aclose()
+            for thread in threads:
+                await asyncio.wrap_future(thread)
+
+
+async def test_a_loop_that_closes_while_the_store_does(server: RedisServer) -> None:
+    store = LockStore.create(server.url())
+    loop = asyncio.new_event_loop()
+
+    async def use() -> None:
+        async with store.lock("c"):
+            pass
+
+    def close_first(callback: Callable[[], object]) -> object:
+        loop.close()
+        return type(loop).call_soon_threadsafe(loop, callback)
+
+    await asyncio.to_thread(loop.run_until_complete, use())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "call_soon_threadsafe", close_first)
+        await store.aclose()
+    gc.collect()  # what was left open would be told of here, and not in another test
 
 
 def test_a_synchronous_method_inside_a_running_loop(each: LockStore) -> None:

@@ -170,6 +170,7 @@ def test_a_signal_ends_everything(wanted: signal.Signals) -> None:
         (("--speed", "nan"), "--speed"),
         (("--handler-ms", "-1"), "--handler-ms"),
         (("--lifetime", "0"), "--lifetime"),
+        (("--lifetime", "1e9"), "--lifetime"),
         (("--trace", "no-such-file.csv"), "no-such-file.csv"),
         (("--store", "nonsense://host"), "nonsense"),
         (

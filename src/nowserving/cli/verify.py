@@ -11,6 +11,7 @@ import typer
 
 from nowserving import LockStore, RasaException
 from nowserving.cli import signals, view
+from nowserving.options import seconds
 from nowserving.verify import servers, traffic
 from nowserving.verify.plan import Plan, make_plan
 from nowserving.verify.replay import Replay, replay
@@ -31,6 +32,13 @@ def _positive(value: float | None) -> float | None:
     if value is not None and not (math.isfinite(value) and value > 0):
         raise typer.BadParameter(f"{value} is not a number above 0.")
     return value
+
+
+def _lifetime(value: float | None) -> float | None:
+    try:
+        return None if value is None else seconds("lifetime", value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _not_negative(value: float) -> float:
@@ -94,7 +102,7 @@ def verify(  # noqa: PLR0913 - one parameter an option
     lifetime: Annotated[
         float | None,
         typer.Option(
-            callback=_positive,
+            callback=_lifetime,
             help="Seconds that a ticket lives.",
             metavar="S",
             show_default=f"{_SHORTEST_LIFETIME:.0f}, or more if the longest line needs it",

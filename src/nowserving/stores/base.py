@@ -20,6 +20,30 @@ def _limit(name: str, value: object) -> float:
     return endpoints.number(name, value)
 
 
+_NUMBERS = 2**52
+"""Half of the numbers that a record can count to: there is room behind each."""
+
+
+def _check_picture(lock: TicketLock) -> None:
+    options.conversation(lock.conversation_id)
+    latest = time.time() + options.LONGEST
+    for ticket in lock.tickets:
+        number: Any = ticket.number
+        is_number = isinstance(number, int) and not isinstance(number, bool)
+        if not is_number or not 0 <= number < _NUMBERS:
+            what = "its number must be an int of 0 and up, as issue_ticket() gives"
+        elif not ticket.expires <= latest:
+            # Told and not shortened: a unit that was mistaken would block the line for ten years.
+            what = (
+                "expires must be a Unix time in seconds (time.time() + lifetime), at most ten "
+                "years from now"
+            )
+        else:
+            continue
+        msg = f"{ticket!r} of conversation_id {lock.conversation_id!r} can't be saved: {what}"
+        raise ValueError(msg)
+
+
 TURN_SETTINGS: dict[str, Callable[[str, object], Any]] = {
     "auto_renew": endpoints.flag,
     "timeout": _limit,
@@ -72,6 +96,10 @@ class QueueLockStore(LockStore):
 
         Args:
             lock: The picture, from :meth:`get_lock` or :meth:`create_lock`.
+
+        Raises:
+            ValueError: If a ticket has a number that can't be one, or expires more than ten years
+                from now: Unix time is in seconds.
         """
-        options.conversation(lock.conversation_id)
+        _check_picture(lock)
         self._runtime.run(self._runtime.queue.save(lock))

@@ -87,6 +87,21 @@ class Messages(StoreHarness):
         await waiter.goes()
 
     @policy(message_id="m")
+    async def test_a_message_is_forgotten_before_one_of_a_longer_lifetime(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+        for message_id, lifetime in (("long", 60), ("m", 0.3), ("longer", 90)):
+            async with store.lock(name, lifetime, message_id=message_id):
+                pass
+        assert await self._state(store, name) == "done"
+        await asyncio.sleep(0.4)
+        async with store.lock(name, 0.3, message_id="m"):
+            pass
+        for message_id in ("long", "m", "longer"):
+            assert await self._state(store, name, message_id) == "done"
+
+    @policy(message_id="m")
     async def test_a_message_that_failed_may_come_again(self, store: LockStore) -> None:
         name = self.conversation()
         with pytest.raises(KeyError):

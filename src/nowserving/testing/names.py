@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from nowserving.options import LONGEST
 from nowserving.testing.harness import LOOK, StoreHarness, scenario
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ _WRONG_SECONDS: tuple[tuple[object, type[Exception]], ...] = (
     (math.nan, ValueError),
     (math.inf, ValueError),
     (-math.inf, ValueError),
+    (LONGEST + 1, ValueError),
+    (sys.maxsize, ValueError),
     (-1, ValueError),
     (-0.001, ValueError),
     (True, TypeError),
@@ -198,7 +202,7 @@ class WrongArguments(StoreHarness):
                 assert repr(value) in str(wrong.value)
             assert store.get_lock(conversation_id) is None
 
-    @pytest.mark.parametrize("value", [math.nan, math.inf, -1, True, "5", None])
+    @pytest.mark.parametrize("value", [math.nan, math.inf, 1e9, -1, True, "5", None])
     def test_a_wrong_drain_is_named(self, value: Any) -> None:
         with self.opened() as store:
             with pytest.raises((TypeError, ValueError), match="drain") as wrong:
@@ -213,6 +217,7 @@ class WrongArguments(StoreHarness):
         wrong: list[dict[str, Any]] = [
             {"lock_lifetime": math.nan},
             {"lock_lifetime": 0},
+            {"lock_lifetime": LONGEST + 1},
             {"message_id": ""},
             {"max_waiting": -1},
             {"max_waiting": True},
@@ -244,6 +249,21 @@ class WrongArguments(StoreHarness):
     async def test_a_whole_number_is_a_time_too(self, store: LockStore) -> None:
         async with store.lock(self.conversation(), 5, 0, timeout=1, max_hold=4) as lock:
             assert not lock.lost
+
+    @scenario
+    async def test_the_longest_lifetime_leaves_a_lock_that_can_be_taken_again(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+        for lifetime in (LONGEST, 0.3):
+            holder = await self.enter(store, name, LONGEST)
+            waiter = await self.line_up(store, name, lifetime, timeout=LONGEST)
+            await holder.goes()
+            await waiter.serves()
+            await waiter.goes()
+        assert store.issue_ticket(name, LONGEST) >= 0
+        assert store.is_someone_waiting(name)
+        store.delete_lock(name)
 
     @scenario
     async def test_looking_all_the_time_does_not_spin(self, store: LockStore) -> None:

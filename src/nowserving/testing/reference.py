@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import time
+from collections import deque
+from typing import Any
 
 import pytest
 
@@ -99,6 +102,58 @@ class ReferenceApi(StoreHarness):
             store.save_lock(lock)
             time.sleep(0.4)
             assert self.numbers(store, name) == [0]
+            store.delete_lock(name)
+
+    def test_a_ticket_of_the_far_past_is_saved_as_expired(self) -> None:
+        with self.opened() as store:
+            name = self.conversation()
+            first, second, third = (store.issue_ticket(name) for _ in range(3))
+            lock = store.get_lock(name)
+            assert lock is not None
+            lock.tickets[1].expires, lock.tickets[2].expires = 0.0, -1e300
+            store.save_lock(lock)
+            assert self.numbers(store, name) == [first]
+            store.cleanup(name, first)
+            assert not self.numbers(store, name)
+            with store.lock(name) as held:
+                assert held.ticket not in {second, third} or not self.keeps_records(store)
+
+    @pytest.mark.parametrize("unit", [1e3, 1e9, math.inf, math.nan])
+    def test_a_ticket_of_the_far_future_is_named_and_nothing_saved(self, unit: float) -> None:
+        with self.opened() as store:
+            if not self.keeps_records(store):
+                return  # what it saves is its author's affair
+            name = self.conversation()
+            lock = TicketLock(name, [Ticket(0, time.time() + 9), Ticket(1, time.time() * unit)])
+            with pytest.raises(ValueError, match=rf"number=1,.*{name}.*in seconds") as wrong:
+                store.save_lock(lock)
+            assert repr(lock.tickets[1].expires) in str(wrong.value)
+            assert store.get_lock(name) is None
+            with store.lock(name):
+                pass
+
+    @pytest.mark.parametrize("number", [-1, 1.0, True, 2**53])
+    def test_a_number_that_is_none_is_named_and_nothing_saved(self, number: Any) -> None:
+        with self.opened() as store:
+            if not self.keeps_records(store):
+                return
+            name, expires = self.conversation(), time.time() + 9
+            with pytest.raises(ValueError, match=f"number={number}.*{name}"):
+                store.save_lock(TicketLock(name, [Ticket(number, expires), Ticket(3, expires)]))
+            assert store.get_lock(name) is None
+
+    def test_a_lock_of_many_tickets_is_saved_whole(self) -> None:
+        with self.opened() as store:
+            name, expires = self.conversation(), time.time() + 60
+            many = list(range(9_000))
+            store.save_lock(TicketLock(name, [Ticket(number, expires) for number in many]))
+            assert self.numbers(store, name) == many
+            lock = store.get_lock(name)
+            assert lock is not None
+            issued = store.issue_ticket(name)
+            lock.tickets = deque([lock.tickets[0], lock.tickets[-1], Ticket(issued, expires)])
+            store.save_lock(lock)
+            assert self.numbers(store, name) == [0, 8_999, 9_000]
             store.delete_lock(name)
 
     def test_a_lock_travels_as_json(self) -> None:

@@ -6,7 +6,7 @@ queue decide exactly the same things in the same order over a hash; read either 
 
 from __future__ import annotations
 
-from collections import deque
+from heapq import heappop, heappush
 from time import time_ns
 from typing import TYPE_CHECKING
 
@@ -88,9 +88,10 @@ class Record:
         self._superseded_below = 0
         self._predecessor = "none"
         # A live ticket's message maps to the ticket, a finished one's to the time until which it
-        # is remembered; `_remembered` lists the latter, oldest first.
+        # is remembered. `_remembered` is a heap of the latter: lifetimes differ, so what is done
+        # first need not be forgotten first.
         self._messages: dict[str, MemoryTicket | float] = {}
-        self._remembered: deque[tuple[float, str]] = deque()
+        self._remembered: list[tuple[float, str]] = []
 
     # Coming
 
@@ -212,7 +213,7 @@ class Record:
         if outcome == "done":
             until = now + ticket.lifetime
             self._messages[ticket.message_id or ""] = until
-            self._remembered.append((until, ticket.message_id or ""))
+            heappush(self._remembered, (until, ticket.message_id or ""))
         else:
             del self._messages[ticket.message_id or ""]
 
@@ -231,7 +232,7 @@ class Record:
 
     def _forget_old_messages(self, now: float) -> None:
         while self._remembered and self._remembered[0][0] <= now:
-            until, message_id = self._remembered.popleft()
+            until, message_id = heappop(self._remembered)
             if self._messages.get(message_id) == until:  # else it came again since
                 del self._messages[message_id]
 

@@ -1,4 +1,4 @@
-"""The Redis store: one hash a conversation, Lua verbs, one inbox a session."""
+"""The Redis store: one hash a conversation, Lua verbs, one inbox an event loop."""
 
 from nowserving.queues.redis.queue import RedisQueue
 

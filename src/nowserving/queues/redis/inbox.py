@@ -162,5 +162,7 @@ class Inbox:
         self._uplink.dial()
 
     def _ring_all(self) -> None:
-        for place in list(self._places.values()):
-            place.ring()
+        # References first, in one step: places may be collected by other threads meanwhile.
+        for place in [reference() for reference in self._places.valuerefs()]:
+            if place is not None:
+                place.ring()

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING
 
-from nowserving.identity import nonce
 from nowserving.queues.redis.inbox import Inbox
 
 if TYPE_CHECKING:
@@ -26,26 +25,24 @@ class Link:
         topology: Where the records are.
         terms: How calls travel.
         channel_prefix: What inbox channels begin with.
-
-    Attributes:
-        nonce: Whose tickets these are: a part of each owner, and the inbox's name.
+        name: What no other link has, ever: a part of each owner, and the inbox's name.
     """
 
-    def __init__(self, topology: Topology, terms: Terms, channel_prefix: str) -> None:
-        self.nonce = nonce()
+    def __init__(self, topology: Topology, terms: Terms, channel_prefix: str, name: str) -> None:
+        self._name = name
         self._counter = itertools.count()
         self.session = topology.session(terms)
         # Renewals have a connection of their own: a slow answer to somebody's take must not
         # cost others their leases.
         self.heartbeat = topology.heartbeat(terms)
-        self.inbox = Inbox(topology.post(), channel_prefix + self.nonce)
+        self.inbox = Inbox(topology.post(), channel_prefix + name)
         self.inbox.open()
         self._farewell = self._close_with_the_loop()
         self._start_farewell()
 
     def owner(self) -> str:
         """Return an owner that nobody else has, ever."""
-        return f"{self.nonce}.{next(self._counter)}"
+        return f"{self._name}.{next(self._counter)}"
 
     def _start_farewell(self) -> None:
         # It suspends nowhere, so one step runs it; `place` and `take` must not wait for it.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nowserving.errors import LockError, StoreClosed
-from nowserving.identity import on_fork
+from nowserving.identity import nonce, on_fork
+from nowserving.options import LONGEST
 from nowserving.queues.base import Guarantees
 from nowserving.queues.redis import memory
 from nowserving.queues.redis.link import Link
@@ -20,6 +22,7 @@ from nowserving.queues.redis.replies import (
     MICROSECONDS,
     mark_of,
     parse_departure,
+    parse_key,
     parse_line,
     parse_standing,
 )
@@ -79,7 +82,8 @@ class RedisQueue:
         self._memory_judged = False
         self._closed = False
         self._links: dict[asyncio.AbstractEventLoop, Link] = {}
-        self._nonces: set[str] = set()
+        self._nonce = nonce()
+        self._link_counter = itertools.count()
         on_fork(self)
 
     def _header(self) -> tuple[Any, ...]:
@@ -100,7 +104,7 @@ class RedisQueue:
 
     def owns(self, owner: str) -> bool:
         """Return whether ``owner`` was drawn by this queue in this process."""
-        return owner.partition(".")[0] in self._nonces
+        return owner.partition("~")[0] == self._nonce
 
     async def take(self, place: Place, admission: Admission) -> Standing:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
@@ -199,10 +203,10 @@ class RedisQueue:
         """Merge a caller's picture of the line (``save.lua``)."""
         wall = time.time()
         tickets = [
-            f"{ticket.number} {int((ticket.expires - wall) * MICROSECONDS)}"
+            f"{ticket.number} {int(max(ticket.expires - wall, -LONGEST) * MICROSECONDS)}"
             for ticket in sorted(lock.tickets, key=lambda ticket: ticket.number)
         ]
-        await self._call(lock.conversation_id, "save", lock.seen_below, *tickets)
+        await self._call(lock.conversation_id, "save", lock.seen_below, " ".join(tickets))
 
     async def delete(self, conversation_id: str) -> None:
         """Remove every ticket (``delete.lua``)."""
@@ -216,7 +220,7 @@ class RedisQueue:
             number,
             secret or _NONE,
             "1" if keep else "0",
-            *self._nonces,
+            self._nonce,
         )
         return bool(reply == "1")
 
@@ -229,8 +233,9 @@ class RedisQueue:
                 args = ("SCAN", cursor, "MATCH", match, "COUNT", 500, "TYPE", "hash")
                 cursor, keys = await shard.call(b"", args).future
                 for key in keys:
-                    raw = key.encode("utf-8", "surrogateescape")
-                    yield raw[len(self._key_prefix) + 1 : -1].decode("utf-8", "surrogatepass")
+                    name = parse_key(key, self._key_prefix)
+                    if name:
+                        yield name
                 if cursor == "0":
                     break
 
@@ -238,20 +243,23 @@ class RedisQueue:
         """Close every loop's connections; those of other loops on their own threads."""
         self._closed = True
         here = asyncio.get_running_loop()
-        for loop, link in list(self._links.items()):
-            del self._links[loop]
+        for loop in list(self._links):
+            link = self._links.pop(loop, None)
+            if link is None:  # its loop was closed, and another thread has seen to it
+                continue
             if loop is here:
                 await link.aclose()
-            elif loop.is_closed():
-                link.abandon()
-            else:
+                continue
+            try:
                 loop.call_soon_threadsafe(link.close)
+            except RuntimeError:  # that loop is closed, maybe since a moment ago
+                link.abandon()
 
     def forked(self) -> None:
         """Forget the parent's connections without closing them."""
         _inherited.append(self._links)
         self._links = {}
-        self._nonces = set()
+        self._nonce = nonce()
 
     def _link(self) -> Link:
         loop = asyncio.get_running_loop()
@@ -261,14 +269,21 @@ class RedisQueue:
         if self._closed:
             msg = "The lock store is closed."
             raise StoreClosed(msg)
-        for other in [other for other in self._links if other.is_closed()]:
-            self._links.pop(other).abandon()
-        link = self._links[loop] = Link(self._topology, self._terms, self._channel_prefix)
-        self._nonces.add(link.nonce)
+        self._drop_closed_loops()
+        name = f"{self._nonce}~{next(self._link_counter)}"
+        link = self._links[loop] = Link(self._topology, self._terms, self._channel_prefix, name)
         if not self._memory_judged:
             self._memory_judged = True
             loop.call_soon(self._judge_memory, link)  # behind the call that is about to be made
         return link
+
+    def _drop_closed_loops(self) -> None:
+        # Other threads do the same, at the same time. A copy is made in one step under the GIL,
+        # where a loop over the dict itself would meet their changes.
+        for loop in list(self._links):
+            link = self._links.pop(loop, None) if loop.is_closed() else None
+            if link is not None:
+                link.abandon()
 
     def _judge_memory(self, link: Link) -> None:
         answer = link.session.call(b"", memory.QUESTION).future

@@ -109,6 +109,15 @@ def parse_line(reply: Sequence[str] | None) -> Line | None:
     return Line(int(reply[0]), tuple(tickets))
 
 
+def parse_key(key: str, prefix: bytes) -> str:
+    """Return the conversation of a key that ``SCAN`` found; empty if it can't be one of ours."""
+    name = key.encode("utf-8", "surrogateescape")[len(prefix) + 1 : -1]
+    try:
+        return name.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return ""
+
+
 def error_of(text: str, key: str) -> LockError:
     """Make the error for a verb's ``!`` reply, which names what Redis said.
 

@@ -5,26 +5,29 @@
 -- Returns: a reply for each verb; an error is a string that begins with "!".
 local verbs  -- made when a quick step does not do: that costs more than the step
 
-local function run(name, key, ...)
+-- The verb whose name is ARGV[at]. It unpacks its arguments itself: where they are more than the
+-- stack holds, this verb fails and not the batch.
+local function run(key, at, last)
+  local name = ARGV[at]
   if quick[name] then
-    local reply, fields = quick[name](key, ...)
+    local reply, fields = quick[name](key, unpack(ARGV, at + 2, last))
     if reply then return reply end
     verbs = verbs or all_verbs()
-    return verbs[name](key, fields, ...)
+    return verbs[name](key, fields, unpack(ARGV, at + 2, last))
   end
   verbs = verbs or all_verbs()
-  return verbs[name](key, ...)
+  return verbs[name](key, unpack(ARGV, at + 2, last))
 end
 
 local replies, at = {}, 3
 for i = 1, #KEYS do
-  local count = tonumber(ARGV[at + 1])
-  local ok, reply = pcall(run, ARGV[at], KEYS[i], unpack(ARGV, at + 2, at + 1 + count))
+  local last = at + 1 + tonumber(ARGV[at + 1])
+  local ok, reply = pcall(run, KEYS[i], at, last)
   if not ok then
     -- Redis 7 raises a table, Redis 6 a string.
     reply = '!' .. (type(reply) == 'table' and reply.err or tostring(reply))
   end
   replies[i] = reply
-  at = at + 2 + count
+  at = last + 1
 end
 return replies

@@ -1,19 +1,17 @@
 -- finish: remove a ticket by its number, as the reference's finish_serving and cleanup do.
 -- KEYS: the record.
 -- ARGV: number, secret ("-": not known), keep ("1": an empty line is still a lock afterwards),
---       then the nonces of the owners that are the caller's own.
+--       nonce (what the caller's own owners have before their "~").
 -- Returns: "1" when a live ticket is in line afterwards, else "0". A number alone removes only
 --       a ticket that nobody claimed or that is the caller's own.
-function verbs.finish(key, number, secret, keeps, ...)
+function verbs.finish(key, number, secret, keeps, nonce)
   local rec = load(key, number, 'opened')
   if rec.missing then return '0' end
   number = tonumber(number)
   local t = rec.extra1 and ticket_of(rec, number, rec.extra1)
   local may = t and t.owner == secret
   if t and secret == '-' then
-    may = not has(t, 'c')
-    local inbox = string.match(t.owner, '^([^.]+)%.')
-    for i = 1, select('#', ...) do may = may or select(i, ...) == inbox end
+    may = not has(t, 'c') or string.match(t.owner, '^([^~]+)~') == nonce
   end
   if may then
     drop(rec, t, t.expires > now and 'done' or 'expired')

@@ -35,13 +35,31 @@ local function corrupt(what)
   error({err = 'CORRUPT ' .. what})
 end
 
+local MOST = 9007199254740991  -- 2^53 - 1: one more can still be told from it
+
 -- A counter as it must be: whole, not negative, exact in a double. NaN is equal to nothing.
 local function whole(text, field)
   local n = tonumber(text or nil)
-  if not n or n ~= math.floor(n) or n < 0 or n > 9007199254740992 then
+  if not n or n ~= math.floor(n) or n < 0 or n > MOST then
     corrupt('its field ' .. field .. ' is not a counter')
   end
   return n
+end
+
+-- Tokens grow by the clock, so none is years ahead of it and of all that were seen. A damaged one
+-- would go on from its record to every conversation of the caller, and near 2^53 grow no more.
+local LATEST = math.max(now, SEEN_TOKEN) + 315360000000000  -- ten years
+
+local function token_of(text)
+  local token = whole(text, 'token')
+  if token > LATEST then corrupt('its field token is years ahead of the clock') end
+  return token
+end
+
+-- A record can't be kept until a moment that could not be read again. Said before anything of it is
+-- written: what a script has written stands, whatever it raises afterwards, and so without a TTL.
+local function check_end(moment)
+  if not (moment <= MOST) then corrupt('a ticket of it lives too long') end
 end
 
 -- The fields of the record under `key`, and up to two more, in one call.

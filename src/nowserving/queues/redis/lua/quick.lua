@@ -9,6 +9,7 @@ local TICKET = '^(%d+) (%d+) (%d+) (%S+) (%S+) (%S+)$'  -- see decode()
 -- Write `...` into the record, which is kept until then and shall outlive `moment`; see keep().
 local function write_and_keep(key, kept_until, moment, slack, ...)
   if kept_until < moment then
+    check_end(moment + slack)
     redis.call('HSET', key, 'kept_until', int(moment + slack), ...)
     redis.call('PEXPIRE', key, int(math.ceil((moment + slack - now) / 1000)))
   else
@@ -17,7 +18,7 @@ local function write_and_keep(key, kept_until, moment, slack, ...)
 end
 
 local function next_token(last)
-  local least = math.max(whole(last, 'token'), SEEN_TOKEN) + 1
+  local least = math.max(token_of(last), SEEN_TOKEN) + 1
   return least > now and int(least) or NOW
 end
 
@@ -81,6 +82,7 @@ function quick.leave(key, number, owner, outcome)
   whole(f[1], 'next')
   local ends, life = tonumber(expires), tonumber(lifetime)
   local token, kept_until = next_token(f[3]), whole(f[4], 'kept_until')
+  check_end(ends + life + life)
   -- From here on it is written: nothing may fail any more.
   redis.call('HDEL', key, number)
   write_and_keep(key, kept_until, ends + life, life, 'serving', following, 'token', token,

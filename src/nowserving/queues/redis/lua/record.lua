@@ -13,7 +13,7 @@ local function record(key, f)
   rec.next = whole(f[1], 'next')
   rec.serving = whole(f[2], 'serving')
   if rec.serving > rec.next then corrupt('it serves a number that was never issued') end
-  rec.token = whole(f[3], 'token')
+  rec.token = token_of(f[3])
   rec.kept_until = whole(f[4], 'kept_until')
   rec.predecessor = f[5] or 'none'
   rec.below = whole(f[6] or 0, 'superseded_below')
@@ -94,6 +94,7 @@ end
 -- conversation sets its TTL once a lifetime and not at each take.
 local function keep(rec, moment, slack)
   if rec.kept_until < moment then
+    check_end(moment + slack)
     rec.kept_until = moment + slack
     rec.kept = true
     set(rec, 'kept_until', int(rec.kept_until))

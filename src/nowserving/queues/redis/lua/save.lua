@@ -1,10 +1,11 @@
 -- save: merge a caller's picture of the line.
 -- KEYS: the record.
 -- ARGV: seen_below, then "number expires_in" (us; may be negative) for each ticket of the picture
---       in the order of their numbers.
+--       in the order of their numbers: all of them one text, since a line may be of any length and
+--       Lua passes some thousand arguments at the most.
 -- Returns: "ok". Tickets below seen_below that the picture lacks are removed and their owners
 --       told; those it has get its expiry; new ones join unclaimed; later ones are left alone.
-function verbs.save(key, seen_below, ...)
+function verbs.save(key, seen_below, tickets)
   local rec = load(key)
   seen_below = tonumber(seen_below)
   if rec.missing then
@@ -16,11 +17,10 @@ function verbs.save(key, seen_below, ...)
   settle(rec)
 
   local picture, numbers, longest = {}, {}, 1000000
-  for i = 1, select('#', ...) do
-    local number, left = string.match(select(i, ...), '^(%d+) (%-?%d+)$')
+  for number, left in string.gmatch(tickets, '(%d+) (%-?%d+)') do
     number, left = tonumber(number), tonumber(left)
     picture[number] = left
-    numbers[i] = number
+    numbers[#numbers + 1] = number
     longest = math.max(longest, left)
   end
   for number = rec.serving, math.min(seen_below, rec.next) - 1 do
