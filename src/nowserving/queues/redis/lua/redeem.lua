@@ -9,6 +9,8 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   local mine = rec.extra1 and ticket_of(rec, number, rec.extra1)
   settle(rec)
   mine = mine and ticket_of(rec, number)
+  -- An expired ticket is gone before anybody walks past it: its message may be in line again.
+  if mine and mine.expires <= now then mine = nil end
   if mine and mine.owner == owner then  -- the reply to the first attempt was lost
     commit(rec)
     return standing(rec, mine)
