@@ -2,7 +2,7 @@
 -- KEYS: the record.
 -- ARGV: number, secret ("-": not known), owner, lifetime (us), flags, message ("-": none).
 -- Returns: a standing as from take; "G number" when it is gone or claimed by someone else,
---       "X number" when a newer message took its place.
+--       "X number" when a newer message took its place, "G -1" when the redeeming comes too late.
 function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   local rec = load(key, number, message ~= '-' and 'm:' .. message)
   number = tonumber(number)
@@ -18,6 +18,11 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   if not mine or has(mine, 'c') or (secret ~= '-' and secret ~= mine.owner) then
     commit(rec)
     return (not mine and number < rec.below and 'X ' or 'G ') .. int(number)
+  end
+  if value_of(rec, 'x:' .. owner) then
+    -- Its owner left before this arrived. The ticket stays in line for whoever redeems it yet.
+    commit(rec)
+    return 'G -1'
   end
   if message ~= '-' then
     local progress = rec.extra2 ~= int(number) and progress_of(rec, rec.extra2)
