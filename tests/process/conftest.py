@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from nowserving import LockStore
+from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
 
 if TYPE_CHECKING:
@@ -49,6 +50,13 @@ def server() -> Iterator[RedisServer]:
             redis.resume()
             assert_every_key_expires(redis)
             assert "cmdstat_keys" not in redis.cli("INFO", "commandstats")
+
+
+@pytest.fixture
+def proxy(server: RedisServer) -> Iterator[Proxy]:
+    """A network before the fresh Redis that loses and delays what it is told to."""
+    with Proxy(server.port) as proxy:
+        yield proxy
 
 
 def assert_every_key_expires(redis: RedisServer) -> None:

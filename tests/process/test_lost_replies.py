@@ -10,24 +10,18 @@ import pytest
 
 from nowserving import LockInterrupted, LockStore
 from tests.support.crew import assert_exact
-from tests.support.proxy import Cut, Proxy
 from tests.support.tasks import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from tests.process.conftest import Measured
+    from tests.support.proxy import Cut, Proxy
     from tests.support.redis_server import RedisServer
 
 WAIT = 0.5
 ROOM = 0.4
 CUTS = pytest.mark.parametrize("what", ["request", "reply", "half a reply"])
-
-
-@pytest.fixture
-def proxy(server: RedisServer) -> Iterator[Proxy]:
-    with Proxy(server.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture

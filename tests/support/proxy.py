@@ -1,10 +1,11 @@
-"""A TCP proxy before Redis that loses what a network can lose: notices, requests and replies."""
+"""A TCP proxy before Redis that loses or delays what a network can: notices, requests, replies."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlencode
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-Cut = Literal["request", "reply", "half a reply"]
-"""What the client misses: its request never arrives, the reply does not, or only half of it."""
+Cut = Literal["request", "reply", "half a reply", "late request", "silence"]
+"""What the client misses: its request never arrives, the reply does not, or only half of it.
+
+Or the connection stays as it is, and just nothing comes back: the request is on its way still, and
+arrives when :meth:`Proxy.deliver` says so, though the client may have hung up (``late request``);
+or it has arrived, and its reply never will (``silence``).
+"""
 
 _CHUNK = 1 << 16
 
@@ -41,6 +47,8 @@ class Proxy:
         swallow_messages: Whether to drop all pub/sub messages.
         swallowed: How many pieces of a subscription were dropped.
         cuts: How many of the planned cuts were made.
+        late: The late requests that are on their way still.
+        arrived: How many of them have arrived, and were answered.
     """
 
     def __init__(self, upstream: int) -> None:
@@ -55,6 +63,8 @@ class Proxy:
         self.swallow_messages = False
         self.swallowed = 0
         self.cuts = 0
+        self.late: list[tuple[asyncio.StreamWriter, bytes]] = []
+        self.arrived = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -83,6 +93,18 @@ class Proxy:
             what: What gets lost.
         """
         self._plans.append(_Plan(b"$%d\r\n%b\r\n" % (len(word), word.encode()), what))
+
+    async def deliver(self) -> None:
+        """Let the late requests arrive; returns when Redis has answered all of them."""
+        late, self.late = self.late, []
+        expected = self.arrived + len(late)
+        assert late, "no request is late"
+        for up_writer, data in late:
+            self._loop.call_soon_threadsafe(up_writer.write, data)
+        give_up = time.monotonic() + 5.0
+        while self.arrived < expected:
+            assert time.monotonic() < give_up, "Redis has not answered a late request"
+            await asyncio.sleep(0.005)
 
     def _run(self) -> None:
         loop = self._loop
@@ -154,16 +176,25 @@ class _Connection:
                 self._cut = self._cut or self._proxy.planned(data)
                 if self._cut == "request":
                     break
+                if self._cut == "late request":
+                    self._proxy.late.append((self._up_writer, data))
+                    continue
                 self._up_writer.write(data)
                 await self._up_writer.drain()
-        self._hang_up()
+        if self._cut == "late request":
+            self._writer.transport.abort()
+        else:
+            self._hang_up()
 
     async def replies(self) -> None:
         """Carry what Redis answers."""
         confirmed = False
         with contextlib.suppress(OSError):
             while data := await self._up_reader.read(_CHUNK):
+                if self._cut == "silence":
+                    continue
                 if self._cut is not None:
+                    self._proxy.arrived += self._cut == "late request"
                     if self._cut == "half a reply":
                         self._writer.write(data[: len(data) // 2])
                         await self._writer.drain()

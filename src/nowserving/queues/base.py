@@ -81,7 +81,8 @@ class TicketQueue(Protocol):
 
         Returns:
             ``SERVED`` or ``WAITING``; ``BUSY`` or ``DUPLICATE`` when it was refused, with nothing
-            issued; ``GONE`` or ``SUPERSEDED`` for a ticket that can't be redeemed.
+            issued; ``GONE`` or ``SUPERSEDED`` for a ticket that can't be redeemed, or whose reply
+            was lost and which is gone by now.
         """
         ...
 
@@ -111,8 +112,8 @@ class TicketQueue(Protocol):
     async def leave(self, place: Place, outcome: Outcome) -> Departure:
         """Give the ticket back and serve the next one.
 
-        A place that is not numbered (its take was never answered) is looked up by its owner, and
-        if it is not there its owner is remembered, so that a take that arrives later is refused.
+        A place that is not numbered (its take was never answered) is looked up by its owner, who is
+        remembered whether or not it is there, so that an attempt that arrives later is refused.
         """
         ...
 

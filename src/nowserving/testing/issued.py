@@ -183,6 +183,24 @@ class Issued(StoreHarness):
         assert self.numbers(store, name) == []
 
     @policy(ticket=0)
+    async def test_a_ticket_that_expired_in_mid_line_is_gone(self, store: LockStore) -> None:
+        """Though nobody has walked past it yet; its message may be in line again."""
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        ticket = await store.take_ticket(name, 0.1, message_id="m")
+        await asyncio.sleep(0.2)
+        again = await store.take_ticket(name, message_id="m")
+        for late in (ticket, int(ticket)):
+            with pytest.raises(LockError) as gone:
+                async with store.lock(name, 60, LOOK, ticket=late):
+                    pytest.fail("the body ran")
+            assert type(gone.value) is LockError
+        assert self.numbers(store, name) == [holder.held.ticket, again]
+        await holder.goes()
+        async with store.lock(name, 60, LOOK, ticket=again) as lock:
+            assert lock.ticket == again
+
+    @policy(ticket=0)
     async def test_redeeming_gives_the_ticket_a_lifetime(self, store: LockStore) -> None:
         name = self.conversation()
         ticket = await store.take_ticket(name, 0.3)

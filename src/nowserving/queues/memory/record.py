@@ -136,12 +136,10 @@ class Record:
         """Let a ticket take the place of one that was issued earlier, or say why not."""
         number = int(issued)
         known = self.tickets.get(number)
-        if (
-            known is None
-            or known.admission.claimed
-            or (issued.secret and issued.secret != known.owner)
-        ):
-            return self.gone(number) if known is None else Standing(State.GONE, number)
+        if known is None or known.expires <= now:  # expired: its message may be in line again
+            return self.gone(number)
+        if known.admission.claimed or (issued.secret and issued.secret != known.owner):
+            return Standing(State.GONE, number)
         message_id = admission.message_id
         if message_id is not None:
             of_message = self._known(message_id, now)

@@ -79,6 +79,8 @@ class RedisQueue:
         self._channel_prefix = f"{key_prefix}inbox:"
         self._key_prefix = key_prefix.encode()
         self._highest_token = 0
+        # An attempt of a take is written within one timeout, and delivered within another.
+        self._late = _us(timeout * 2)
         self._memory_judged = False
         self._closed = False
         self._links: dict[asyncio.AbstractEventLoop, Link] = {}
@@ -87,7 +89,7 @@ class RedisQueue:
         on_fork(self)
 
     def _header(self) -> tuple[Any, ...]:
-        return (self._highest_token, self._channel_prefix)
+        return (self._highest_token, self._channel_prefix, self._late)
 
     def key(self, conversation_id: str) -> bytes:
         """Return the key of a conversation's record; the braces keep it in one cluster slot."""
@@ -182,8 +184,7 @@ class RedisQueue:
             take = place.take
             if take is None or (take.future.done() and not take.sent):
                 return Departure(left=False, someone_waiting=False)
-        lifetime = _us(self.timeout * 2)  # of a tombstone: longer than a take can be under way
-        args = ("leave", place.number, place.owner, outcome, lifetime)
+        args = ("leave", place.number, place.owner, outcome)
         call = self._link().session.call(self.key(place.conversation_id), args)
         departure = parse_departure(await call.future)
         if call.repeated:  # the first attempt may be what removed it

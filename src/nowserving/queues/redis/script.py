@@ -10,6 +10,7 @@ from typing import NamedTuple
 _EACH_TIME = ("prelude", "quick")
 _WHEN_NEEDED = (
     "record",
+    "tombstones",
     "admission",
     "take",
     "redeem",

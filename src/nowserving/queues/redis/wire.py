@@ -9,6 +9,8 @@ that read it, without the tasks, timers and locks that a general client has to h
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _INCOMPLETE = object()
+
+_RESET_AT_ONCE = struct.pack("ii", 1, 0)
+"""``SO_LINGER``: closing waits for nothing, and drops what was not delivered."""
 
 
 class Wire(asyncio.Protocol):
@@ -94,6 +99,7 @@ class Wire(asyncio.Protocol):
         """Cut the connection now; what was sent may or may not have arrived."""
         transport = self._transport
         if transport is not None:
+            _drop_unsent(transport)
             transport.abort()
         self.connection_lost(reason)
 
@@ -130,6 +136,15 @@ class Wire(asyncio.Protocol):
         if self._connection is not None:
             self._connection._reader = self._connection._writer = None  # noqa: SLF001
         self._connection = self._transport = None
+
+
+def _drop_unsent(transport: asyncio.BaseTransport) -> None:
+    # Else the kernel goes on delivering what it was given, for minutes if need be, while we send
+    # the same again over another connection. What the network itself holds, a tombstone refuses.
+    used = transport.get_extra_info("socket")
+    if used is not None and used.family in {socket.AF_INET, socket.AF_INET6}:
+        with suppress(OSError):  # it is closed already
+            used.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_ONCE)
 
 
 def _close_socket(transport: Any) -> None:  # noqa: ANN401 - asyncio's, of any kind

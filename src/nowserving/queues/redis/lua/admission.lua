@@ -12,12 +12,14 @@ local function waiters(rec, limit)
 end
 
 -- Every waiter leaves for the ticket that is about to be issued; with `interrupt` the holder is
--- asked to. Each waiter is superseded once, so the walk is paid for by its own take.
+-- asked to. Each waiter is superseded once, so the walk is paid for by its own take. It is buried:
+-- if the reply to that take was lost, its repetition must neither join anew nor supersede this one.
 local function supersede(rec, interrupt)
   for number = math.max(rec.serving + 1, rec.below), rec.next - 1 do
     local t = ticket_of(rec, number)
     if t then
       drop(rec, t, 'abandoned')
+      if t.owner ~= '-' then bury(rec, t.owner, number) end
       mail(rec, t, 'X ' .. int(number))
     end
   end

@@ -1,7 +1,7 @@
 -- dispatch: run a batch of verbs in order, each on its own record, each with its own errors.
 -- KEYS: one record for each verb of the batch.
--- ARGV: highest fencing token seen, inbox channel prefix, then for each verb: its name, how many
---       arguments it has, its arguments.
+-- ARGV: highest fencing token seen, inbox channel prefix, for how long an attempt of a take may be
+--       late (us), then for each verb: its name, how many arguments it has, its arguments.
 -- Returns: a reply for each verb; an error is a string that begins with "!".
 local verbs  -- made when a quick step does not do: that costs more than the step
 
@@ -19,7 +19,7 @@ local function run(key, at, last)
   return verbs[name](key, unpack(ARGV, at + 2, last))
 end
 
-local replies, at = {}, 3
+local replies, at = {}, 4
 for i = 1, #KEYS do
   local last = at + 1 + tonumber(ARGV[at + 1])
   local ok, reply = pcall(run, KEYS[i], at, last)

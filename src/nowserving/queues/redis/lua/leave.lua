@@ -1,9 +1,9 @@
 -- leave: give a ticket back and serve the next one.
 -- KEYS: the record.
--- ARGV: number (-1: the take was never answered), owner, outcome, lifetime (us, of a tombstone).
+-- ARGV: number (-1: the take was never answered), owner, outcome.
 -- fields: what quick.leave has read: the record's, and the ticket with this number.
 -- Returns: "left waiting", each 0 or 1: the ticket was there and live; someone is in line now.
-function verbs.leave(key, fields, number, owner, outcome, lifetime)
+function verbs.leave(key, fields, number, owner, outcome)
   local rec = record(key, fields)
   number = tonumber(number)
   local mine = own(rec, number, owner, rec.extra1)
@@ -16,16 +16,18 @@ function verbs.leave(key, fields, number, owner, outcome, lifetime)
     else
       drop(rec, mine, 'expired')
     end
-  elseif number < 0 then
-    -- The take may still be on its way over a connection that is gone: it must find this.
+  end
+  if number < 0 then
+    -- An attempt of the take may still be on its way over a connection that is gone, also when
+    -- another has issued the ticket that was found: it must find this.
     if rec.missing then
       set(rec, 'next', '0')
       set(rec, 'serving', '0')
       set(rec, 'token', '0')
       new_mark(rec)
     end
-    set(rec, 'x:' .. owner, '1')
-    keep(rec, now + tonumber(lifetime), tonumber(lifetime))
+    bury(rec, owner, -1)
+    write_though_full(rec)
   end
   settle(rec)
   commit(rec)

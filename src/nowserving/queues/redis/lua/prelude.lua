@@ -14,12 +14,18 @@
 --   m:<message>        number of the ticket whose message it is, or "done <until>"
 --   d:<number>         the message that this number finished, for sweeping m:<message>
 --   remembered         the lowest number that may have a d:<number>
---   x:<owner>          tombstone: a take of this owner that comes late is refused
+--   x:<owner>          tombstone: a take of this owner that comes late is refused. Made by a
+--                      repeated take, by a leave whose take was never answered, and for those
+--                      superseded; removed, by takes and where others are made, when its time
+--                      is over, and so are the next two (tombstones.lua)
+--   g:<i>              the owner who was buried as the i-th
+--   graves             "first next due": those i, and when the oldest tombstone's time is over
 -- All times are microseconds of this server's clock; all numbers are below 2^53, so doubles are
 -- exact, but they must be written with int(): tostring() would round a token.
 
 local SEEN_TOKEN = tonumber(ARGV[1])   -- the highest fencing token the caller has seen
 local CHANNEL = ARGV[2]                -- prefix of the inbox channels
+-- ARGV[3], for how long an attempt of a take may be late, is only asked for by tombstones.lua.
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]

@@ -25,9 +25,13 @@ end
 -- Nobody is in line, and any policy and any limit admits; or somebody who lives is served, and
 -- this one goes to the end of the line.
 function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
-  local f = read(key, 'x:' .. owner, message ~= '-' and 'm:' .. message)
+  local f = read(key, 'x:' .. owner, message == '-' and 'graves' or 'm:' .. message)
   local number = f[1]
-  if not number or f[7] or message ~= '-' then return nil, f end
+  if not number or f[7] or again ~= '0' or message ~= '-' then return nil, f end
+  if f[8] then  -- somebody is buried: is there something to sweep?
+    local due = string.match(f[8], ' (%d+)$')
+    if not due or tonumber(due) <= now then return nil, f end
+  end
   local life = tonumber(lifetime)
   local expires = now + life
   local following = int(whole(number, 'next') + 1)
@@ -42,7 +46,7 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
       (f[5] or 'none')
   end
 
-  if policy ~= 'q' or limit ~= '-1' or again ~= '0' then return nil, f end
+  if policy ~= 'q' or limit ~= '-1' then return nil, f end
   local serving = whole(f[2], 'serving')
   local head = redis.call('HGET', key, f[2])
   local head_expires, _, served_at = string.match(head or '', TICKET)

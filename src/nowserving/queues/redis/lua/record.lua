@@ -35,6 +35,19 @@ local function del(rec, field)
   rec.changes[field] = false
 end
 
+-- What a field reads now, changes that are not written yet included; false if it is not there.
+local function value_of(rec, field)
+  local value = rec.changes[field]
+  if value == nil then value = redis.call('HGET', rec.key, field) end
+  return value
+end
+
+-- Let the changes be written though the memory is full: once a script has deleted something, it
+-- may write (see commit). What it deletes need not be there, and there is no such field.
+local function write_though_full(rec)
+  del(rec, '-')
+end
+
 -- Somebody's ticket goes, or may have gone, without its owner's doing. A look that knows the mark
 -- need not ask for every ticket as long as it stays the same (look.lua). A record that is made anew
 -- has another one, too: it holds the clock.
@@ -121,9 +134,7 @@ end
 -- Remember or forget the message of a ticket that goes.
 local function note_message(rec, t, outcome)
   local field, number = 'm:' .. t.message, int(t.number)
-  local known = rec.changes[field]
-  if known == nil then known = redis.call('HGET', rec.key, field) end
-  if known ~= number then return end  -- it expired, and its message came again since
+  if value_of(rec, field) ~= number then return end  -- it expired, and its message came again since
   if outcome == 'done' then
     set(rec, field, 'done ' .. int(now + t.lifetime))
     set(rec, 'd:' .. number, t.message)

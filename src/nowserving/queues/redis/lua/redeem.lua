@@ -2,13 +2,15 @@
 -- KEYS: the record.
 -- ARGV: number, secret ("-": not known), owner, lifetime (us), flags, message ("-": none).
 -- Returns: a standing as from take; "G number" when it is gone or claimed by someone else,
---       "X number" when a newer message took its place.
+--       "X number" when a newer message took its place, "G -1" when the redeeming comes too late.
 function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   local rec = load(key, number, message ~= '-' and 'm:' .. message)
   number = tonumber(number)
   local mine = rec.extra1 and ticket_of(rec, number, rec.extra1)
   settle(rec)
   mine = mine and ticket_of(rec, number)
+  -- An expired ticket is gone before anybody walks past it: its message may be in line again.
+  if mine and mine.expires <= now then mine = nil end
   if mine and mine.owner == owner then  -- the reply to the first attempt was lost
     commit(rec)
     return standing(rec, mine)
@@ -16,6 +18,11 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   if not mine or has(mine, 'c') or (secret ~= '-' and secret ~= mine.owner) then
     commit(rec)
     return (not mine and number < rec.below and 'X ' or 'G ') .. int(number)
+  end
+  if value_of(rec, 'x:' .. owner) then
+    -- Its owner left before this arrived. The ticket stays in line for whoever redeems it yet.
+    commit(rec)
+    return 'G -1'
   end
   if message ~= '-' then
     local progress = rec.extra2 ~= int(number) and progress_of(rec, rec.extra2)

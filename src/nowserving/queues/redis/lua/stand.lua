@@ -15,9 +15,7 @@ function verbs.stand(key, number, owner, lifetime)
   end
   if lifetime > 0 then
     mine.expires = now + lifetime
-    -- No such field; but a script that has deleted may write though the memory is full (see
-    -- commit), and holders must not lose their locks then.
-    del(rec, '-')
+    write_though_full(rec)  -- holders must not lose their locks then
     keep(rec, mine.expires + lifetime, lifetime)
     write(rec, mine)
   end
