@@ -12,9 +12,9 @@ import pytest
 
 from nowserving import RedisLockStore
 from nowserving.testing import StoreConformance
+from nowserving.testing.latest import Latest
 from nowserving.testing.leaving import Leaving
 from nowserving.testing.order import LineOrder
-from nowserving.testing.policies import Latest
 from nowserving.testing.turns import Fencing
 from tests.support.executables import LONG, OLDEST_REDIS, VALKEY
 from tests.support.redis_server import HOST, RedisServer

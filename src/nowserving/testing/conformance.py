@@ -3,16 +3,20 @@
 from nowserving.testing.cancellation import Cancellation
 from nowserving.testing.closing import Closing
 from nowserving.testing.expiry import Expiry
+from nowserving.testing.interrupting import Interrupting
 from nowserving.testing.issued import Issued
+from nowserving.testing.latest import Latest
 from nowserving.testing.leaving import Leaving
+from nowserving.testing.losing import Losing
 from nowserving.testing.messages import Messages
 from nowserving.testing.names import Names, WrongArguments
 from nowserving.testing.nesting import Reentrancy, Serialized
 from nowserving.testing.order import LineOrder, Threads
-from nowserving.testing.policies import Interrupting, Latest, Rejecting
 from nowserving.testing.reference import ReferenceApi
-from nowserving.testing.renewal import Losing, Renewal, WaitLimits
+from nowserving.testing.rejecting import Rejecting
+from nowserving.testing.renewal import Renewal
 from nowserving.testing.turns import Fencing, Predecessor
+from nowserving.testing.waiting import WaitLimits
 
 
 class StoreConformance(

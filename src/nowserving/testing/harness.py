@@ -243,6 +243,12 @@ async def in_thread(function: Callable[[], _T]) -> _T:
     return result[0]
 
 
+def drop_in(store: LockStore, conversation_id: str, **options: Any) -> None:
+    """Take a turn as a thread does, and leave at once."""
+    with store.lock(conversation_id, 60, LOOK, **options):
+        pass
+
+
 class Overlaps:
     """Notes who is inside, and fails when there are two."""
 

@@ -1,4 +1,4 @@
-"""``when_busy`` and ``max_waiting``: what a message does that comes while another is handled."""
+"""``when_busy="interrupt"``: the newest message ends the turn that is under way."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nowserving.errors import LockBusy, LockError, LockInterrupted, LockSuperseded
+from nowserving.errors import LockError, LockInterrupted, LockSuperseded
 from nowserving.testing.harness import (
     LOOK,
     SOON,
     Overlaps,
     StoreHarness,
+    drop_in,
     in_thread,
     policy,
     quiet,
@@ -25,161 +26,6 @@ from nowserving.testing.harness import (
 
 if TYPE_CHECKING:
     from nowserving.store import LockStore
-
-
-class Rejecting(StoreHarness):
-    """``when_busy="reject"`` and ``max_waiting``."""
-
-    @policy(when_busy="reject")
-    async def test_reject_refuses_while_the_conversation_is_held(self, store: LockStore) -> None:
-        name = self.conversation()
-        async with store.lock(name, when_busy="reject"):
-            holder = self.numbers(store, name)
-            await asyncio.sleep(0.1)
-            with pytest.raises(LockBusy, match=name) as busy:
-                await in_thread(lambda: _visit(store, name, when_busy="reject"))
-            assert self.numbers(store, name) == holder
-        error = busy.value
-        assert error.conversation_id == name
-        assert error.position == 1
-        assert error.holder
-        assert error.held_since == pytest.approx(time.time() - 0.1, abs=2.0)
-        async with store.lock(name, when_busy="reject"):
-            pass
-
-    @policy(when_busy="reject")
-    async def test_reject_refuses_while_an_issued_ticket_is_in_line(self, store: LockStore) -> None:
-        name = self.conversation()
-        number = store.issue_ticket(name)
-        with pytest.raises(LockBusy):
-            async with store.lock(name, when_busy="reject"):
-                pytest.fail("the body ran")
-        store.finish_serving(name, number)
-        async with store.lock(name, when_busy="reject"):
-            pass
-
-    @policy(max_waiting=1)
-    async def test_max_waiting_refuses_the_one_over_it(self, store: LockStore) -> None:
-        name = self.conversation()
-        holder = await self.enter(store, name, max_waiting=1)
-        waiter = await self.line_up(store, name, max_waiting=1)
-        with pytest.raises(LockBusy) as busy:
-            async with store.lock(name, max_waiting=1):
-                pytest.fail("the body ran")
-        assert busy.value.position == 2
-        third = await self.line_up(store, name, max_waiting=2)
-        for visitor in (holder, waiter, third):
-            await visitor.serves()
-            await visitor.goes()
-
-    @policy(max_waiting=0)
-    async def test_max_waiting_zero_lets_nobody_wait(self, store: LockStore) -> None:
-        name = self.conversation()
-        holder = await self.enter(store, name, max_waiting=0)
-        with pytest.raises(LockBusy):
-            async with store.lock(name, max_waiting=0):
-                pytest.fail("the body ran")
-        with pytest.raises(LockBusy):
-            async with store.lock(name, max_waiting=0, when_busy="latest"):
-                pytest.fail("the body ran")
-        await holder.goes()
-
-    @policy(max_waiting=1)
-    async def test_max_waiting_does_not_count_who_has_left(self, store: LockStore) -> None:
-        name = self.conversation()
-        holder = await self.enter(store, name)
-        for _ in range(3):
-            waiter = await self.line_up(store, name, max_waiting=1)
-            await waiter.cancel()
-        impatient = await self.line_up(store, name, 0.1, max_waiting=1)
-        assert isinstance(await impatient.end(), LockError)
-        last = await self.line_up(store, name, max_waiting=1)
-        await holder.goes()
-        await last.serves()
-        await last.goes()
-
-    @policy(max_waiting=1)
-    async def test_max_waiting_counts_no_expired_ticket(self, store: LockStore) -> None:
-        name = self.conversation()
-        holder = await self.enter(store, name)
-        store.issue_ticket(name, 0.1)
-        await asyncio.sleep(0.2)
-        waiter = await self.line_up(store, name, max_waiting=1)
-        await holder.goes()
-        await waiter.serves()
-        await waiter.goes()
-
-    @policy(max_waiting=1)
-    async def test_max_waiting_holds_for_issued_tickets(self, store: LockStore) -> None:
-        name = self.conversation()
-        await store.take_ticket(name, max_waiting=1)
-        await store.take_ticket(name, max_waiting=1)
-        with pytest.raises(LockBusy):
-            await store.take_ticket(name, max_waiting=1)
-        assert self.numbers(store, name) == [0, 1]
-        store.delete_lock(name)
-
-
-class Latest(StoreHarness):
-    """``when_busy="latest"``: for debouncing and merging."""
-
-    @policy(when_busy="latest")
-    async def test_latest_takes_the_place_of_every_waiter(self, store: LockStore) -> None:
-        name = self.conversation()
-        holder = await self.enter(store, name)
-        waiters = [await self.line_up(store, name) for _ in range(3)]
-        newest = await self.line_up(store, name, when_busy="latest")
-        for waiter in waiters:
-            error = await waiter.end()
-            assert isinstance(error, LockSuperseded)
-            assert error.conversation_id == name
-        assert not holder.held.lost
-        assert self.numbers(store, name) == [holder.held.ticket, 4]
-        await holder.goes()
-        await newest.serves()
-        await newest.goes()
-
-    @policy(when_busy="latest")
-    async def test_latest_takes_a_free_conversation(self, store: LockStore) -> None:
-        name = self.conversation()
-        async with store.lock(name, when_busy="latest") as lock:
-            assert lock.ticket == 0
-
-    @policy(when_busy="latest")
-    async def test_of_many_only_the_newest_is_served(self, store: LockStore) -> None:
-        name, served = self.conversation(), list[int]()
-
-        async def turn(index: int) -> None:
-            async with store.lock(name, 60, LOOK, when_busy="latest"):
-                served.append(index)
-                await asyncio.sleep(0.1)
-
-        ends = await asyncio.gather(*(turn(i) for i in range(20)), return_exceptions=True)
-        assert served == [0, 19]
-        assert [type(end) for end in ends[1:-1]] == [LockSuperseded] * 18
-
-    @policy(when_busy="latest")
-    async def test_latest_takes_the_place_of_threads(self, store: LockStore) -> None:
-        name = self.conversation()
-        number = store.issue_ticket(name)
-        waiter = asyncio.create_task(in_thread(lambda: _visit(store, name)))
-        await until(lambda: len(self.numbers(store, name)) == 2)
-        newest = await self.line_up(store, name, when_busy="latest")
-        with pytest.raises(LockSuperseded):
-            await waiter
-        store.finish_serving(name, number)
-        await newest.serves()
-        await newest.goes()
-
-    @policy(when_busy="latest")
-    async def test_who_queues_behind_the_latest_is_not_superseded(self, store: LockStore) -> None:
-        name = self.conversation()
-        holder = await self.enter(store, name)
-        latest = await self.line_up(store, name, when_busy="latest")
-        behind = await self.line_up(store, name)
-        for visitor in (holder, latest, behind):
-            await visitor.serves()
-            await visitor.goes()
 
 
 class Interrupting(StoreHarness):
@@ -317,7 +163,7 @@ class Interrupting(StoreHarness):
 
             def interrupt(name: str = name, done: threading.Event = interrupted) -> None:
                 try:
-                    _visit(store, name, when_busy="interrupt")
+                    drop_in(store, name, when_busy="interrupt")
                 finally:
                     done.set()
 
@@ -473,11 +319,6 @@ class Interrupting(StoreHarness):
             await newest.goes()
 
         self.run(play, when_busy="interrupt")
-
-
-def _visit(store: LockStore, name: str, **options: Any) -> None:
-    with store.lock(name, 60, LOOK, **options):
-        pass
 
 
 def _cancelling() -> int:

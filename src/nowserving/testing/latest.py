@@ -1,0 +1,83 @@
+"""``when_busy="latest"``: the newest message takes the place of all that wait."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nowserving.errors import LockSuperseded
+from nowserving.testing.harness import (
+    LOOK,
+    StoreHarness,
+    drop_in,
+    in_thread,
+    policy,
+    until,
+)
+
+if TYPE_CHECKING:
+    from nowserving.store import LockStore
+
+
+class Latest(StoreHarness):
+    """``when_busy="latest"``: for debouncing and merging."""
+
+    @policy(when_busy="latest")
+    async def test_latest_takes_the_place_of_every_waiter(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiters = [await self.line_up(store, name) for _ in range(3)]
+        newest = await self.line_up(store, name, when_busy="latest")
+        for waiter in waiters:
+            error = await waiter.end()
+            assert isinstance(error, LockSuperseded)
+            assert error.conversation_id == name
+        assert not holder.held.lost
+        assert self.numbers(store, name) == [holder.held.ticket, 4]
+        await holder.goes()
+        await newest.serves()
+        await newest.goes()
+
+    @policy(when_busy="latest")
+    async def test_latest_takes_a_free_conversation(self, store: LockStore) -> None:
+        name = self.conversation()
+        async with store.lock(name, when_busy="latest") as lock:
+            assert lock.ticket == 0
+
+    @policy(when_busy="latest")
+    async def test_of_many_only_the_newest_is_served(self, store: LockStore) -> None:
+        name, served = self.conversation(), list[int]()
+
+        async def turn(index: int) -> None:
+            async with store.lock(name, 60, LOOK, when_busy="latest"):
+                served.append(index)
+                await asyncio.sleep(0.1)
+
+        ends = await asyncio.gather(*(turn(i) for i in range(20)), return_exceptions=True)
+        assert served == [0, 19]
+        assert [type(end) for end in ends[1:-1]] == [LockSuperseded] * 18
+
+    @policy(when_busy="latest")
+    async def test_latest_takes_the_place_of_threads(self, store: LockStore) -> None:
+        name = self.conversation()
+        number = store.issue_ticket(name)
+        waiter = asyncio.create_task(in_thread(lambda: drop_in(store, name)))
+        await until(lambda: len(self.numbers(store, name)) == 2)
+        newest = await self.line_up(store, name, when_busy="latest")
+        with pytest.raises(LockSuperseded):
+            await waiter
+        store.finish_serving(name, number)
+        await newest.serves()
+        await newest.goes()
+
+    @policy(when_busy="latest")
+    async def test_who_queues_behind_the_latest_is_not_superseded(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        latest = await self.line_up(store, name, when_busy="latest")
+        behind = await self.line_up(store, name)
+        for visitor in (holder, latest, behind):
+            await visitor.serves()
+            await visitor.goes()

@@ -1,0 +1,113 @@
+"""``when_busy="reject"`` and ``max_waiting``: a message is turned away while others are handled."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nowserving.errors import LockBusy, LockError
+from nowserving.testing.harness import (
+    StoreHarness,
+    drop_in,
+    in_thread,
+    policy,
+)
+
+if TYPE_CHECKING:
+    from nowserving.store import LockStore
+
+
+class Rejecting(StoreHarness):
+    """``when_busy="reject"`` and ``max_waiting``."""
+
+    @policy(when_busy="reject")
+    async def test_reject_refuses_while_the_conversation_is_held(self, store: LockStore) -> None:
+        name = self.conversation()
+        async with store.lock(name, when_busy="reject"):
+            holder = self.numbers(store, name)
+            await asyncio.sleep(0.1)
+            with pytest.raises(LockBusy, match=name) as busy:
+                await in_thread(lambda: drop_in(store, name, when_busy="reject"))
+            assert self.numbers(store, name) == holder
+        error = busy.value
+        assert error.conversation_id == name
+        assert error.position == 1
+        assert error.holder
+        assert error.held_since == pytest.approx(time.time() - 0.1, abs=2.0)
+        async with store.lock(name, when_busy="reject"):
+            pass
+
+    @policy(when_busy="reject")
+    async def test_reject_refuses_while_an_issued_ticket_is_in_line(self, store: LockStore) -> None:
+        name = self.conversation()
+        number = store.issue_ticket(name)
+        with pytest.raises(LockBusy):
+            async with store.lock(name, when_busy="reject"):
+                pytest.fail("the body ran")
+        store.finish_serving(name, number)
+        async with store.lock(name, when_busy="reject"):
+            pass
+
+    @policy(max_waiting=1)
+    async def test_max_waiting_refuses_the_one_over_it(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name, max_waiting=1)
+        waiter = await self.line_up(store, name, max_waiting=1)
+        with pytest.raises(LockBusy) as busy:
+            async with store.lock(name, max_waiting=1):
+                pytest.fail("the body ran")
+        assert busy.value.position == 2
+        third = await self.line_up(store, name, max_waiting=2)
+        for visitor in (holder, waiter, third):
+            await visitor.serves()
+            await visitor.goes()
+
+    @policy(max_waiting=0)
+    async def test_max_waiting_zero_lets_nobody_wait(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name, max_waiting=0)
+        with pytest.raises(LockBusy):
+            async with store.lock(name, max_waiting=0):
+                pytest.fail("the body ran")
+        with pytest.raises(LockBusy):
+            async with store.lock(name, max_waiting=0, when_busy="latest"):
+                pytest.fail("the body ran")
+        await holder.goes()
+
+    @policy(max_waiting=1)
+    async def test_max_waiting_does_not_count_who_has_left(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        for _ in range(3):
+            waiter = await self.line_up(store, name, max_waiting=1)
+            await waiter.cancel()
+        impatient = await self.line_up(store, name, 0.1, max_waiting=1)
+        assert isinstance(await impatient.end(), LockError)
+        last = await self.line_up(store, name, max_waiting=1)
+        await holder.goes()
+        await last.serves()
+        await last.goes()
+
+    @policy(max_waiting=1)
+    async def test_max_waiting_counts_no_expired_ticket(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        store.issue_ticket(name, 0.1)
+        await asyncio.sleep(0.2)
+        waiter = await self.line_up(store, name, max_waiting=1)
+        await holder.goes()
+        await waiter.serves()
+        await waiter.goes()
+
+    @policy(max_waiting=1)
+    async def test_max_waiting_holds_for_issued_tickets(self, store: LockStore) -> None:
+        name = self.conversation()
+        await store.take_ticket(name, max_waiting=1)
+        await store.take_ticket(name, max_waiting=1)
+        with pytest.raises(LockBusy):
+            await store.take_ticket(name, max_waiting=1)
+        assert self.numbers(store, name) == [0, 1]
+        store.delete_lock(name)
