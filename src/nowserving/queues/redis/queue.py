@@ -111,7 +111,7 @@ class RedisQueue:
     async def take(self, place: Place, admission: Admission) -> Standing:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
         flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
-        lifetime = _us(admission.lifetime)
+        lifetime = max(1, round(admission.lifetime * 1000)) * 1000  # a ticket has it in ms
         message = _message(admission.message_id)
         if admission.redeem is not None:
             args: tuple[Any, ...] = (

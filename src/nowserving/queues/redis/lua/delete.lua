@@ -3,8 +3,8 @@
 -- ARGV: none.
 -- Returns: "ok". The record keeps its counters (the fencing token above all) until its TTL.
 -- Repeated because its reply was lost, it also removes what was issued since the first attempt.
--- Nobody knows the number up to which that one came, or whether it came at all; and one that is made
--- once but arrives a little later does the same. The owners are told.
+-- Nobody knows the number up to which that one came, or whether it came at all; and one that is
+-- made once but arrives a little later does the same. The owners are told.
 function verbs.delete(key)
   local rec = load(key)
   if rec.missing then return 'ok' end

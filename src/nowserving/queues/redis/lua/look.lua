@@ -20,7 +20,7 @@ function verbs.look(key, ...)
   local texts = #numbers > 0 and redis.call('HMGET', key, unpack(numbers)) or {}
   for i, number in ipairs(numbers) do
     local text, owner, which = texts[i], asked[2 * i], i - 1 .. ' '
-    local t = text and string.find(text, ' ' .. owner .. ' ', 1, true) and text
+    local t = text and string.find(text .. ' ', ' ' .. owner .. ' ', 1, true) and text
     if not t or tonumber(string.match(t, '^%d+')) <= now then
       found[#found + 1] = which .. (tonumber(number) < rec.below and 'X ' or 'G ') .. number
     elseif head and tonumber(number) == head.number then

@@ -10,7 +10,9 @@
 --   mark               changes whenever somebody's ticket is taken out by another than its owner
 --   predecessor        how the last turn that ended did
 --   opened             present when an empty line is still "a lock" to the reference API
---   <number>           a ticket: "expires lifetime served_at flags owner message"
+--   <number>           a ticket: "expires lifetime served_at flags owner", and its message if it
+--                      has one; lifetime and served_at in milliseconds, since Redis keeps a hash
+--                      packed, at a third of the memory, while no value is longer than 64 bytes
 --   m:<message>        number of the ticket whose message it is, or "done <until>"
 --   d:<number>         the message that this number finished, for sweeping m:<message>
 --   remembered         the lowest number that may have a d:<number>
@@ -20,8 +22,8 @@
 --                      is over, and so are the next two (tombstones.lua)
 --   g:<i>              the owner who was buried as the i-th
 --   graves             "first next due": those i, and when the oldest tombstone's time is over
--- All times are microseconds of this server's clock; all numbers are below 2^53, so doubles are
--- exact, but they must be written with int(): tostring() would round a token.
+-- All other times are microseconds of this server's clock. All numbers are below 2^53, so doubles
+-- are exact, but they must be written with int(): tostring() would round a token.
 
 local SEEN_TOKEN = tonumber(ARGV[1])   -- the highest fencing token the caller has seen
 local CHANNEL = ARGV[2]                -- prefix of the inbox channels
@@ -34,8 +36,9 @@ local function int(n)
   return string.format('%.0f', n)
 end
 
--- As int(now), from the texts as they came, which is quicker.
+-- As int(now), from the texts as they came, which is quicker; and in milliseconds.
 local NOW = clock[1] .. string.sub('000000' .. clock[2], -6)
+local NOW_MS = string.sub(NOW, 1, -4)
 
 local function corrupt(what)
   error({err = 'CORRUPT ' .. what})

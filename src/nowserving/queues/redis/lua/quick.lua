@@ -4,7 +4,7 @@
 -- decided just so there.
 local quick = {}
 
-local TICKET = '^(%d+) (%d+) (%d+) (%S+) (%S+) (%S+)$'  -- see decode()
+local TICKET = '^(%d+) (%d+) (%d+) (%S+) (%S+)( ?%S*)$'  -- see decode()
 
 -- Write `...` into the record, which is kept until then and shall outlive `moment`; see keep().
 local function write_and_keep(key, kept_until, moment, slack, ...)
@@ -40,8 +40,8 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
   if number == f[2] then
     local token = next_token(f[3])
     write_and_keep(key, kept_until, expires + life, life, 'next', following, 'token', token, number,
-                   int(expires) .. ' ' .. lifetime .. ' ' .. NOW .. ' ' .. flags .. ' ' .. owner ..
-                   ' -')
+                   int(expires) .. ' ' .. string.sub(lifetime, 1, -4) .. ' ' .. NOW_MS .. ' ' ..
+                   flags .. ' ' .. owner)
     return 'S ' .. number .. ' 0 ' .. lifetime .. ' ' .. lifetime .. ' ' .. token .. ' ' ..
       (f[5] or 'none')
   end
@@ -54,7 +54,8 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
   local left = tonumber(head_expires) - now
   if left <= 0 then return nil, f end
   write_and_keep(key, kept_until, expires + life, life, 'next', following, number,
-                 int(expires) .. ' ' .. lifetime .. ' 0 ' .. flags .. ' ' .. owner .. ' -')
+                 int(expires) .. ' ' .. string.sub(lifetime, 1, -4) .. ' 0 ' .. flags .. ' ' ..
+                 owner)
   return 'W ' .. number .. ' ' .. int(whole(number, 'next') - serving) .. ' ' .. lifetime .. ' ' ..
     int(left) .. ' ' .. (f[9] or '0')
 end
@@ -65,7 +66,7 @@ function quick.leave(key, number, owner, outcome)
   local f = read(key, number, following)
   if not f[7] or f[2] ~= number then return nil, f end
   local expires, _, _, _, mine, message = string.match(f[7], TICKET)
-  if mine ~= owner or message ~= '-' or tonumber(expires) <= now then return nil, f end
+  if mine ~= owner or message ~= '' or tonumber(expires) <= now then return nil, f end
 
   if f[1] == following then
     redis.call('HDEL', key, number)
@@ -81,17 +82,17 @@ function quick.leave(key, number, owner, outcome)
   expires, lifetime, served_at, flags, mine, its_message = string.match(f[8] or '', TICKET)
   if served_at ~= '0' or tonumber(expires) <= now then return nil, f end
   if string.find(flags, 'c', 1, true) and not string.find(flags, 'r', 1, true) then
-    expires = int(now + tonumber(lifetime))
+    expires = int(now + lifetime * 1000)
   end
   whole(f[1], 'next')
-  local ends, life = tonumber(expires), tonumber(lifetime)
+  local ends, life = tonumber(expires), lifetime * 1000
   local token, kept_until = next_token(f[3]), whole(f[4], 'kept_until')
   check_end(ends + life + life)
   -- From here on it is written: nothing may fail any more.
   redis.call('HDEL', key, number)
   write_and_keep(key, kept_until, ends + life, life, 'serving', following, 'token', token,
-                 'predecessor', outcome, following, expires .. ' ' .. lifetime .. ' ' .. NOW ..
-                 ' ' .. flags .. ' ' .. mine .. ' ' .. its_message)
+                 'predecessor', outcome, following, expires .. ' ' .. lifetime .. ' ' .. NOW_MS ..
+                 ' ' .. flags .. ' ' .. mine .. its_message)
   local inbox, left = string.match(mine, '^([^.]+)%.'), int(ends - now)
   if inbox then
     redis.pcall('PUBLISH', CHANNEL .. inbox, mine .. ' S ' .. following .. ' 0 ' .. left .. ' ' ..

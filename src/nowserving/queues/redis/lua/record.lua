@@ -58,11 +58,12 @@ end
 
 local function decode(text, number)
   local expires, lifetime, served_at, flags, owner, message =
-    string.match(text, '^(%d+) (%d+) (%d+) (%S+) (%S+) (%S+)$')
+    string.match(text, '^(%d+) (%d+) (%d+) (%S+) (%S+) ?(%S*)$')
   if not expires then corrupt('its ticket ' .. int(number) .. ' is not readable') end
   return {
-    number = number, expires = tonumber(expires), lifetime = tonumber(lifetime),
-    served_at = tonumber(served_at), flags = flags, owner = owner, message = message,
+    number = number, expires = tonumber(expires), lifetime = lifetime * 1000,
+    served_at = served_at * 1000, flags = flags, owner = owner,
+    message = message ~= '' and message or '-',
   }
 end
 
@@ -95,8 +96,9 @@ end
 
 local function write(rec, t)
   rec.tickets[t.number] = t
-  set(rec, int(t.number), int(t.expires) .. ' ' .. int(t.lifetime) .. ' ' .. int(t.served_at) ..
-      ' ' .. t.flags .. ' ' .. t.owner .. ' ' .. t.message)
+  set(rec, int(t.number), int(t.expires) .. ' ' .. int(math.ceil(t.lifetime / 1000)) .. ' ' ..
+      int(math.floor(t.served_at / 1000)) .. ' ' .. t.flags .. ' ' .. t.owner ..
+      (t.message ~= '-' and ' ' .. t.message or ''))
 end
 
 local function has(t, flag)

@@ -1,6 +1,7 @@
 -- redeem: claim a ticket that was issued earlier.
 -- KEYS: the record.
--- ARGV: number, secret ("-": not known), owner, lifetime (us), flags, message ("-": none).
+-- ARGV: number, secret ("-": not known), owner, lifetime (us, whole ms), flags, message ("-":
+--       none).
 -- Returns: a standing as from take; "G number" when it is gone or claimed by someone else,
 --       "X number" when a newer message took its place, "G -1" when the redeeming comes too late.
 function verbs.redeem(key, number, secret, owner, lifetime, flags, message)

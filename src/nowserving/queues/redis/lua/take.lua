@@ -1,8 +1,8 @@
 -- take: join the line of a conversation.
 -- KEYS: the record.
--- ARGV: owner, lifetime (us), flags ("c" claimed, "r" renewed, "-" neither), policy (q queue,
---       r reject, l latest, i interrupt), most waiters (-1: any number), message ("-": none),
---       again ("1" when an earlier attempt may have arrived, or may still be on its way).
+-- ARGV: owner, lifetime (us, whole ms), flags ("c" claimed, "r" renewed, "-" neither), policy
+--       (q queue, r reject, l latest, i interrupt), most waiters (-1: any number), message ("-":
+--       none), again ("1" when an earlier attempt may have arrived, or may still be on its way).
 -- fields: what quick.take has read: the record's, the owner's tombstone, the message's.
 -- Returns: a standing: "S|I number 0 expires_in blocked_for token predecessor",
 --       "W number ahead expires_in blocked_for mark", "B ahead held_for owner", "D progress";
