@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _WORKERS = 4
 
+_RASA_VENV = ".venv-rasa"
+"""Where ``scripts/test-rasa`` installs Rasa."""
+
 
 def main() -> None:
     """Measure and tell."""
@@ -42,7 +45,7 @@ def main() -> None:
             print(line, flush=True)  # noqa: T201 - what the command is for
             results = runner.run(Bench(crew, address, probe, plan), figures)
     page = report.document(
-        line, _command(), figures, results, plan, _plots(results, plan, options.write)
+        line, _commands(), figures, results, plan, _plots(results, plan, options.write)
     )
     if options.write:
         options.write.parent.mkdir(parents=True, exist_ok=True)
@@ -61,8 +64,12 @@ def _plots(results: Results, plan: Plan, page: Path | None) -> dict[str, str]:
     return {name: os.path.relpath(path, page.parent) for name, path in drawn.items()}
 
 
-def _command() -> str:
-    return " ".join(("python -m benchmarks", *sys.argv[1:]))
+def _commands() -> tuple[str, str]:
+    """Return how to repeat this: what to install, and what to call."""
+    install, python = "pip install -e '.[redis]' -r benchmarks/requirements.txt", "python"
+    if Path(sys.prefix) == Path.cwd() / _RASA_VENV:
+        install, python = "scripts/test-rasa -k surface", f"{_RASA_VENV}/bin/python"
+    return install, " ".join((python, "-m benchmarks", *sys.argv[1:]))
 
 
 def _parser() -> argparse.ArgumentParser:

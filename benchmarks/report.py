@@ -31,7 +31,7 @@ _EXACT_FROM, _TENTHS_FROM, _HUNDREDTHS_FROM = 100, 10, 1
 
 def document(  # noqa: PLR0913 - what a page is made of
     machine: str,
-    command: str,
+    commands: Sequence[str],
     figures: Sequence[Figure],
     results: Results,
     plan: Plan,
@@ -41,7 +41,7 @@ def document(  # noqa: PLR0913 - what a page is made of
 
     Args:
         machine: The machine line.
-        command: What made this page.
+        commands: What made this page, from the installation on.
         figures: What was measured.
         results: What was found.
         plan: The sizes.
@@ -56,15 +56,14 @@ def document(  # noqa: PLR0913 - what a page is made of
             _HOW,
             "",
             "```",
-            "pip install -e '.[redis]' -r benchmarks/requirements.txt",
-            command,
+            *commands,
             "```",
             "",
             _READ.format(repeats=plan.repeats),
             "",
             "## Goals",
             "",
-            *_goals(results, plan),
+            *_goals(figures, results, plan),
             "",
             *_sections(figures, results, plots),
             "## Who is compared",
@@ -75,10 +74,13 @@ def document(  # noqa: PLR0913 - what a page is made of
     )
 
 
-def _goals(results: Results, plan: Plan) -> Iterator[str]:
+def _goals(figures: Iterable[Figure], results: Results, plan: Plan) -> Iterator[str]:
+    names = {figure.name for figure in figures}
     yield "| figure | at least | aim | measured | verdict |"
     yield "| --- | --- | --- | --- | --- |"
     for goal, found, word in judged(results, plan):
+        if goal.source[0] not in names:
+            continue
         times = " x" if goal.against is not None else ""
         at_least, aim = (
             "" if limit is None else f"{limit:g}{times}" for limit in (goal.at_least, goal.aim)

@@ -66,7 +66,8 @@ UNCONTENDED = Figure(
 IN_MEMORY = Figure(
     name="in-memory",
     title="Uncontended cycle in memory",
-    text="The same without a server.",
+    text="The same without a server. Rasa needs an old Python and an environment of its own: "
+    "[what was measured there](benchmarks-rasa.md).",
     measures=_MEASURES,
     contenders=(MEMORY, RASA_MEMORY, NAIVE_MEMORY, ASYNCIO),
     parts=("memory",),
