@@ -124,6 +124,9 @@ class _Play:
         if standing.state not in {State.GONE, State.SUPERSEDED}:
             assert place.number == old.number
             self._places.append(place)
+            # Whoever redeems a ticket takes it from a place that no turn stands at and nobody
+            # looks for; so a line's mark need not say so, and this place may not rely on it.
+            old.doubt()
 
     async def _stand(self, *, which: int) -> None:
         place = self._places[which]

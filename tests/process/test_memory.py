@@ -26,10 +26,10 @@ async def test_a_record_stays_packed_however_many_tickets_were_drawn(
     for renewed in (False, True, False):
         turns.start(hold=0.1, lifetime=600.0, auto_renew=renewed)
     await turns.until_in_line(3)
-    encodings = set()
-    while not all(task.done() for task in turns.tasks):
-        encodings.add(await asyncio.to_thread(server.cli, "OBJECT", "ENCODING", "lock:{c}"))
-        await asyncio.sleep(0.02)
-    encodings.add(await asyncio.to_thread(server.cli, "OBJECT", "ENCODING", "lock:{c}"))
+    with server.client() as client:
+        encodings = {client.object("encoding", "lock:{c}")}
+        while not all(task.done() for task in turns.tasks):
+            await asyncio.sleep(0.02)
+            encodings.add(client.object("encoding", "lock:{c}"))
     assert encodings <= PACKED
     assert [turn.number for turn in turns.done] == [0, 1, 2]

@@ -1,8 +1,8 @@
 """One look at a line for all of a loop's tickets in it, however many: two of them are asked about.
 
 A line's mark changes whenever somebody takes a ticket out that is not his own (it expired, it was
-superseded or released). A ticket that was seen to wait under a mark still waits, is served, or has
-left by itself, as long as the mark is the same. Two tickets are told of anyway:
+superseded or released). A turn's ticket that was seen to wait under a mark still waits, is served,
+or has left by itself, as long as the mark is the same. Two tickets are told of anyway:
 
 * whoever is served, by owner;
 * a witness: the last of those that the mark speaks for. A record can go back in time (a replica
