@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.support.redis_server import RedisServer
 
 _NOWHERE = 1  # a port on which nobody listens
-_KEYS, _DELAY = 100, 20_000  # microseconds for each key: two seconds in all
+_KEYS, _SIZE, _DELAY = 40, 1 << 20, 50_000  # microseconds for each key: two seconds in all
 _SECRET = "by-now-there-is/one"  # noqa: S105 - the test's own
 
 
@@ -46,8 +46,8 @@ class Refusal(NamedTuple):
 def _fill(server: RedisServer) -> None:
     with contextlib.closing(server.client(db=9)) as client:
         for index in range(_KEYS):
-            client.set(f"filler:{index}", secrets.token_hex(1100))  # 'x' * 2200 would be packed
-        # A snapshot is loaded in pieces of a kilobyte with answers between them; a log is not.
+            client.set(f"filler:{index}", secrets.token_bytes(_SIZE))  # what can't be packed
+        # A snapshot is loaded in pieces of two megabytes with answers between them; a log is not.
         client.bgrewriteaof()
         while any(client.info("persistence")[f"aof_rewrite_{when}"] for when in _WHEN):
             time.sleep(0.01)
@@ -56,8 +56,7 @@ def _fill(server: RedisServer) -> None:
 @contextlib.contextmanager
 def _loading(server: RedisServer) -> Iterator[None]:
     server.stop()
-    slowly = ("--key-load-delay", str(_DELAY), "--loading-process-events-interval-bytes", "1024")
-    server.start(*slowly, loaded=False)
+    server.start("--key-load-delay", str(_DELAY), loaded=False)
     yield
     server.until_loaded()
 
