@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.support.redis_server import RedisServer
 
 _NOWHERE = 1  # a port on which nobody listens
-_KEYS, _SIZE, _DELAY = 40, 1 << 20, 50_000  # microseconds for each key: two seconds in all
+_KEYS, _SIZE, _DELAY = 100, 1 << 20, 20_000  # microseconds for each key: two seconds in all
 _SECRET = "by-now-there-is/one"  # noqa: S105 - the test's own
 
 
