@@ -19,10 +19,11 @@ from nowserving import rules
 from nowserving.bell import running_loop
 from nowserving.errors import LockError, LockInterrupted, LockLost
 from nowserving.standing import ALIVE, INTERRUPTED, State
-from nowserving.stop import Stop
+from nowserving.stop import Stop, cancellations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from weakref import ReferenceType
 
     from nowserving.options import Options, Request
     from nowserving.place import Place
@@ -77,6 +78,7 @@ class Lease:
         watch: Who looks after it now, if anybody does.
         over: The turn has ended: the ticket means nothing any more.
         stop: The body's cancellation, once we have asked for it.
+        turn: The turn, of a ticket that is renewed: when nobody has it any more, nobody can leave.
     """
 
     # Nearly every turn ends with these as they begin, so they are not written into each lease.
@@ -88,9 +90,11 @@ class Lease:
     lost_why: str | None = None
     stop: Stop | None = None
     watch: object | None = None
+    turn: ReferenceType[object] | None = None
     _listening = True
     over = False
     _told_expiring = False
+    _cancellations = 0
     _lost_event: asyncio.Event | None = None
 
     def __init__(  # noqa: PLR0913 - a turn's facts, handed over once
@@ -137,6 +141,8 @@ class Lease:
         """
         self.served = standing
         self.held_since = now
+        if self.loop is not None:
+            self._cancellations = cancellations(self.task)
         # A holder is looked after by other moments than a waiter; most by one alone.
         plain = self._keeper.pushes and not self.request.options.has_moments
         self.look_at = self.ends_at if plain else 0.0
@@ -187,9 +193,11 @@ class Lease:
         owner = self.key[0]
         if isinstance(owner, threading.Thread):
             return not owner.is_alive()
-        if owner is not None and owner.done():
-            return True
-        return self.loop is not None and self.loop.is_closed()
+        if owner is None or (self.loop is not None and self.loop.is_closed()):
+            return owner is not None
+        # The end of the task is not enough: up to Python 3.11 asyncio.wait_for() enters a lock in
+        # a task of its own, and the turn goes on after it.
+        return owner.done() and self.turn is not None and self.turn() is None
 
     def needs_renewal(self, now: float, margin: float) -> bool:
         """Return whether the heartbeat at ``now`` should renew this ticket.
@@ -398,8 +406,9 @@ class Lease:
 
     def _cancel_body(self, kind: type[LockError]) -> None:
         task = self.task
-        if self.stop is None and self._listening and task is not None and not task.done():
-            self.stop = Stop(task, kind)
+        stoppable = self._listening and self.served is not None and self.stop is None
+        if stoppable and task is not None and not task.done():
+            self.stop = Stop(task, kind, self._cancellations)
 
     def stopped(self) -> LockError:
         """Return the error with which a turn ends whose body we cancelled or whose lock is lost."""
@@ -408,7 +417,7 @@ class Lease:
         if kind is LockInterrupted:
             what = "was interrupted by a newer message"
         else:
-            what = f"was lost: {self.lost_why}"
+            what = f"was lost: {self.lost_why or self.how_it_went()}"
         held = monotonic() - self.held_since
         return kind(
             f"The turn of conversation_id '{name}' (ticket {number}) {what}, after {held:.3g} s.",

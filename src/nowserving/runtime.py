@@ -62,6 +62,8 @@ class Runtime:
     def _start_afresh(self) -> None:
         self.live: dict[LeaseKey, Lease] = {}
         self._mutex = threading.Lock()
+        self._emptying = threading.Lock()
+        self._empty_done = False
         self._portal: Portal | None = None
         self._heartbeat: Heartbeat | None = None
         self._watches: dict[asyncio.AbstractEventLoop, Watch] = {}
@@ -254,9 +256,20 @@ class Runtime:
         portal.stop()
 
     async def _empty(self, drain: float) -> None:
-        first, self.closing = not self.closing, True
-        if not first:
-            return
+        self.closing = True
+        while not self._empty_done:
+            # One call at a time, from whatever loop; the others may not hang up before it is done.
+            # If it is cancelled in the middle, the next one begins anew.
+            if not self._emptying.acquire(blocking=False):
+                await asyncio.sleep(0.005)
+                continue
+            try:
+                await self._turn_all_out(drain)
+                self._empty_done = True
+            finally:
+                self._emptying.release()
+
+    async def _turn_all_out(self, drain: float) -> None:
         self.forget_abandoned()
         for lease in self._waiters():
             lease.place.ring()
@@ -275,7 +288,8 @@ class Runtime:
         return [lease for lease in list(self.live.values()) if not lease.is_holding()]
 
     async def _turn_out(self, lease: Lease) -> None:
-        lease.lose("the store was closed")
+        if lease.is_holding():  # whoever still waits is told by an error, and never cancelled
+            lease.lose("the store was closed")
         await self._try_leave(lease.place, "released")
         self.live.pop(lease.key, None)
 

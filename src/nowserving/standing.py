@@ -7,6 +7,7 @@ moments: a queue's clock is not its caller's clock.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -19,6 +20,9 @@ WhenBusy = Literal["queue", "reject", "latest", "interrupt"]
 
 Outcome = Literal["done", "failed", "interrupted", "expired", "released", "abandoned"]
 """How a stay in line ended; ``abandoned`` is a waiter that left before it was served."""
+
+_SECRET = re.compile(r"[A-Za-z0-9._~-]*")
+"""What ``identity.nonce`` draws, and nothing that could not be sent."""
 
 NOT_ISSUED = -1
 """The number of a place whose take has not been answered (yet)."""
@@ -181,9 +185,10 @@ class IssuedTicket(int):
         if isinstance(ticket, int) and not isinstance(ticket, bool) and ticket >= 0:
             return cls(ticket)
         if isinstance(ticket, str):
-            number, _, secret = ticket.partition(".")
-            if number.isdecimal():
+            number, dot, secret = ticket.partition(".")
+            if number.isdecimal() and number.isascii() and _SECRET.fullmatch(secret):
                 return cls(int(number), secret)
+            ticket = number + dot + "…" * bool(secret)
         msg = (
             f"ticket={ticket!r} is not a ticket; give what take_ticket() or issue_ticket() "
             "returned, its str(), or a ticket's number"

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nowserving.errors import LockError
+
+
+def cancellations(task: asyncio.Task[Any] | None) -> int:
+    """Return how many cancellations of a task are under way; 0 where nobody counts them.
+
+    Python counts them since 3.11.
+    """
+    return task.cancelling() if task is not None and hasattr(task, "cancelling") else 0
 
 
 class Stop:
@@ -16,17 +23,20 @@ class Stop:
     Args:
         task: The task.
         kind: The error with which the turn shall end for it.
+        before: How many cancellations of the task were under way when the turn began. Those that
+            came since, before ours or after it, are from outside and go on.
 
     Attributes:
         kind: The same.
     """
 
-    __slots__ = ("_before", "_task", "kind")
+    __slots__ = ("_before", "_owes", "_task", "kind")
 
-    def __init__(self, task: asyncio.Task[Any], kind: type[LockError]) -> None:
+    def __init__(self, task: asyncio.Task[Any], kind: type[LockError], before: int) -> None:
         self.kind = kind
         self._task = task
-        self._before = task.cancelling() if hasattr(task, "cancelling") else 0
+        self._before = before
+        self._owes = False
         task.cancel()
 
     async def take_back(self, error: BaseException | None) -> bool:
@@ -36,13 +46,28 @@ class Stop:
             error: What leaves the body.
 
         Returns:
-            Whether the body ended for our cancellation alone; a cancellation from outside that
-            came as well goes on. (Python 3.10 can't tell the two apart.)
+            Whether the body ended for our cancellation alone. One from outside that came as well
+            goes on. (Python 3.10 can't tell the two apart: there ours wins.)
         """
-        if not isinstance(error, asyncio.CancelledError):
+        collected = False
+        if not isinstance(error, (asyncio.CancelledError, GeneratorExit)):
             # The body ended before the cancellation reached it: it is still to be delivered, and
             # must hit neither the leave nor the code after the `async with`.
-            with suppress(asyncio.CancelledError):
+            try:
                 await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                collected = True
         task = self._task
-        return not (hasattr(task, "uncancel") and task.uncancel() > self._before)
+        others = hasattr(task, "uncancel") and task.uncancel() > self._before
+        self._owes = collected and others
+        return not others
+
+    def pay_back(self) -> None:
+        """Ask again for a cancellation from outside that was collected together with ours.
+
+        When the turn is over: the code after the ``async with`` is what it is meant for by now.
+        """
+        if self._owes and hasattr(self._task, "uncancel"):
+            self._owes = False
+            self._task.uncancel()
+            self._task.cancel()

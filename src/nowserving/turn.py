@@ -15,6 +15,7 @@ import asyncio
 import logging
 import math
 import threading
+import weakref
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -114,6 +115,7 @@ class Turn:
         try:
             if request.options.auto_renew:
                 # Before the take: a busy loop may read the answer long after the ticket is issued.
+                lease.turn = weakref.ref(self)
                 runtime.heartbeat().add(lease)
             standing = await runtime.queue.take(place, request.admission)
             if runtime.closing:
@@ -230,6 +232,8 @@ class Turn:
                 conversation_id=self._conversation_id,
                 number=outer.place.number,
             )
+        if outer.is_lost():
+            raise outer.stopped()  # the body would run beside whoever holds it now
         self._outer = outer
         return HeldLock(outer)
 
@@ -249,10 +253,11 @@ class Turn:
         lease.stop_listening()
         if self._request.options.auto_renew:
             runtime.stop_renewing(lease)
-        ours = lease.stop is not None and await lease.stop.take_back(error)
+        stop, ours = lease.stop, False
         outcome: Outcome = "done" if error is None else "failed"
-        if lease.stop is not None and lease.stop.kind is LockInterrupted:
-            outcome = "interrupted"
+        if stop is not None:
+            ours = await stop.take_back(error)
+            outcome = "interrupted" if stop.kind is LockInterrupted else outcome
         try:
             if isinstance(error, GeneratorExit):  # being closed: nothing may be awaited
                 runtime.leave_without_waiting(lease.place, outcome, lease.ends_at)
@@ -270,11 +275,13 @@ class Turn:
         finally:
             lease.over = True
             runtime.live.pop(lease.key, None)
-        if ours or lease.lost_why is not None:
+        if stop is not None or lease.lost_why is not None:
             self._tell_how_it_ended(lease, error, ours=ours)
 
     def _tell_how_it_ended(self, lease: Lease, error: BaseException | None, *, ours: bool) -> None:
         """Raise why the body was cancelled, or that the lock was lost; never over its own error."""
+        if lease.stop is not None:
+            lease.stop.pay_back()
         lost = self._request.options.on_lost == "cancel"
         if (error is None and (ours or lost)) or (
             isinstance(error, asyncio.CancelledError) and ours

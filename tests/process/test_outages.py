@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
 from nowserving import LockLost, LockStore, StoreUnavailable
+from nowserving.queues.redis.wire import Wire
 from tests.support.crew import assert_exact
 from tests.support.tasks import Lag, Turns
 
@@ -39,6 +41,53 @@ async def test_a_paused_redis_does_not_hold_up_the_loop(
     assert not turns.errors
     assert 1.5 < took < 2.0 + ROOM
     assert_exact(turns.done)
+
+
+async def test_a_waiter_of_a_store_that_closes_meanwhile_is_not_cancelled(
+    server: RedisServer,
+) -> None:
+    store = LockStore.create(server.url(socket_timeout=3))
+    turns = Turns(store)
+    turns.start()
+    await turns.finish()
+    await asyncio.to_thread(server.pause)
+    (waiter,) = turns.start(on_lost="cancel")
+    await asyncio.sleep(0.1)
+    await store.aclose()
+    await asyncio.to_thread(server.resume)
+    await asyncio.wait({waiter}, timeout=5.0)
+    assert not waiter.cancelled()
+    assert len(turns.errors) == 1
+
+
+async def test_a_connection_after_an_outage_is_not_blamed_for_it(server: RedisServer) -> None:
+    async with LockStore.create(server.url(socket_timeout=4)) as store:
+        turns = Turns(store)
+        turns.start()
+        await turns.finish()
+        await asyncio.to_thread(server.pause)
+        turns.start(20)
+        await asyncio.sleep(2.5)  # their connections are given up after half of the time
+        with mock.patch.object(Wire, "abort", autospec=True, side_effect=Wire.abort) as abort:
+            await asyncio.to_thread(server.resume)
+            await turns.finish()
+        assert not abort.called
+        assert not turns.errors
+
+
+async def test_a_long_lease_does_not_hold_up_the_renewal_of_a_short_one(
+    server: RedisServer, store: LockStore
+) -> None:
+    queue = store._runtime.queue
+    async with store.lock("long", 60.0), store.lock("short", 3.0):
+        places = [lease.place for lease in store._runtime.live.values()]
+        await queue.renew([(places[0], 60.0)])
+        await asyncio.to_thread(server.pause)
+        began = time.monotonic()
+        answers = await queue.renew(list(zip(places, (60.0, 3.0), strict=True)))
+        assert time.monotonic() - began < 0.5 + ROOM
+        assert {type(answer) for answer in answers} == {StoreUnavailable}
+        await asyncio.to_thread(server.resume)
 
 
 @pytest.mark.parametrize("outage", ["frozen", "down"])

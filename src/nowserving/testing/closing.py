@@ -140,6 +140,30 @@ class Closing(StoreHarness):
         assert self._rest(closing, name) == []
 
     @scenario
+    async def test_closing_again_waits_for_the_drain_of_the_first(self, store: LockStore) -> None:
+        name, closing = self.conversation(), self._sharing(store)
+        holder = await self.enter(closing, name)
+        closed = [asyncio.ensure_future(closing.aclose(drain=SOON)) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        assert not any(task.done() for task in closed)
+        await holder.goes()
+        await asyncio.wait_for(asyncio.gather(*closed), 2.0)
+        assert self._rest(closing, name) == []
+
+    @scenario
+    async def test_closing_again_ends_what_a_cancelled_one_began(self, store: LockStore) -> None:
+        name, closing = self.conversation(), self._sharing(store)
+        with quiet():
+            holder = await self.enter(closing, name)
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(closing.aclose(drain=SOON), 0.1)
+            assert self._rest(closing, name) == [holder.held.ticket]
+            await closing.aclose()
+            assert holder.held.lost
+            assert self._rest(closing, name) == []
+            await holder.goes()
+
+    @scenario
     async def test_a_turn_that_outstays_the_drain_is_lost_and_released(
         self, store: LockStore
     ) -> None:

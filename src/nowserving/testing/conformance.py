@@ -12,6 +12,7 @@ from nowserving.testing.messages import Messages
 from nowserving.testing.names import Names, WrongArguments
 from nowserving.testing.nesting import Reentrancy, Serialized
 from nowserving.testing.order import LineOrder, Threads
+from nowserving.testing.outside import FromOutside
 from nowserving.testing.reference import ReferenceApi
 from nowserving.testing.rejecting import Rejecting
 from nowserving.testing.renewal import Renewal
@@ -32,6 +33,7 @@ class StoreConformance(
     Rejecting,
     Latest,
     Interrupting,
+    FromOutside,
     Messages,
     Issued,
     Fencing,

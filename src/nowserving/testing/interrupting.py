@@ -199,47 +199,6 @@ class Interrupting(StoreHarness):
         with pytest.raises(asyncio.TimeoutError):
             await holder
 
-    if sys.version_info >= (3, 11):
-
-        @policy(when_busy="interrupt")
-        async def test_it_goes_with_time_limits_and_task_groups(self, store: LockStore) -> None:
-            name, went_on = self.conversation(), list[str]()
-
-            async def handle() -> None:
-                async with asyncio.timeout(SOON), asyncio.TaskGroup() as group:
-                    with pytest.raises(LockInterrupted):
-                        async with store.lock(name, 60, LOOK):
-                            await asyncio.sleep(SOON)
-                    group.create_task(asyncio.sleep(0))
-                    went_on.append("out of the lock")
-                with pytest.raises(TimeoutError):
-                    async with asyncio.timeout(0.05):
-                        await asyncio.sleep(SOON)
-                went_on.append("out of the limit")
-
-            holder = asyncio.create_task(handle())
-            await until(lambda: self.numbers(store, name))
-            await asyncio.sleep(0.02)
-            async with store.lock(name, 60, LOOK, when_busy="interrupt"):
-                pass
-            await holder
-            assert went_on == ["out of the lock", "out of the limit"]
-
-        @policy(when_busy="interrupt")
-        async def test_a_cancellation_from_outside_wins(self, store: LockStore) -> None:
-            name = self.conversation()
-            holder = await self.enter(store, name)
-            async with store.lock(name, 60, LOOK, when_busy="interrupt"):
-                pass
-            assert isinstance(await holder.end(), LockInterrupted)
-
-            holder = await self.enter(store, name)
-            newest = await self.line_up(store, name, when_busy="interrupt")
-            holder.task.cancel()  # in the same moment, as like as not
-            await newest.serves()
-            await newest.goes()
-            assert isinstance(await holder.end(), (LockInterrupted, asyncio.CancelledError))
-
     @policy(when_busy="interrupt")
     async def test_a_synchronous_holder_only_loses_its_lock(self, store: LockStore) -> None:
         name, lost = self.conversation(), threading.Event()

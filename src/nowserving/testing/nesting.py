@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving.errors import LockReentered, LockTimeout
-from nowserving.testing.harness import LOOK, Overlaps, StoreHarness, scenario
+from nowserving.errors import LockLost, LockReentered, LockTimeout
+from nowserving.testing.harness import (
+    LOOK,
+    Overlaps,
+    StoreHarness,
+    quiet,
+    scenario,
+    until_lost,
+)
 
 if TYPE_CHECKING:
     from nowserving.store import LockStore
@@ -52,6 +59,16 @@ class Reentrancy(StoreHarness):
                 async with store.lock(name, reentrant=True):
                     raise KeyError
             assert self.numbers(store, name) == [outer.ticket]
+
+    @scenario
+    async def test_a_lost_lock_is_not_entered_again(self, store: LockStore) -> None:
+        name = self.conversation()
+        with quiet():
+            async with store.lock(name, 0.1) as outer:
+                await until_lost(outer)
+                with pytest.raises(LockLost, match=name):
+                    async with store.lock(name, reentrant=True):
+                        pytest.fail("the body ran")
 
     @scenario
     async def test_other_conversations_may_be_nested(self, store: LockStore) -> None:

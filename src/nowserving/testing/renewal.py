@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from nowserving.errors import StoreUnavailable
@@ -19,6 +20,8 @@ from nowserving.testing.harness import (
 from nowserving.testing.visitor import Visitor
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from nowserving.held import HeldLock
     from nowserving.store import LockStore
 
@@ -66,6 +69,17 @@ class Renewal(StoreHarness):
         await coming.serves()
         assert not coming.held.lost
         await coming.goes()
+
+    @scenario
+    async def test_a_lock_may_be_entered_by_another_task(self, store: LockStore) -> None:
+        """As ``asyncio.wait_for`` does up to Python 3.11."""
+        name = self.conversation()
+        async with AsyncExitStack() as stack:
+            entering = stack.enter_async_context(store.lock(name, _LIFETIME, auto_renew=True))
+            lock = await asyncio.create_task(_awaited(entering))
+            await asyncio.sleep(2 * _LIFETIME)
+            assert not lock.lost
+            assert self.numbers(store, name) == [lock.ticket]
 
     def test_a_synchronous_handler_keeps_its_lock(self) -> None:
         with self.opened() as store:
@@ -177,3 +191,7 @@ def _fail_renewals(store: LockStore, times: int = 1_000_000) -> list[int]:
 
     queue.renew = fail_or_renew
     return failures
+
+
+async def _awaited(awaitable: Awaitable[HeldLock]) -> HeldLock:
+    return await awaitable

@@ -165,9 +165,11 @@ class RedisQueue:
     async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing | LockError]:
         """Give each place its lifetime anew (``stand.lua``), in shared round trips."""
         heartbeat = self._link().heartbeat
+        # Of all of them the shortest: in a cluster a node that does not answer must not hold up
+        # the renewals of what is on others. They are repeated soon.
+        timeout = min(self.timeout, *(lifetime / 6 for _, lifetime in places))
         calls = []
         for place, lifetime in places:
-            timeout = min(self.timeout, lifetime / 6)
             calls.append(heartbeat.call(*self._stand(place, lifetime), lazy=True, timeout=timeout))
         futures = (call.future for call in calls)
         answers = await asyncio.gather(*futures, return_exceptions=True)

@@ -186,6 +186,10 @@ class Session:
         if wire is not None and not self._flight:
             batch = self._backlog.next_batch(MAX_BATCH)
             if batch:
+                now = self._loop.time()
+                if batch[0].doubt < now + self._terms.timeout / 4:
+                    for call in batch:  # they waited for long, but not for this connection
+                        call.doubt = min(call.deadline, now + call.deadline - call.doubt)
                 self._send(batch, wire)
 
     def _send(self, batch: list[Call], wire: Wire) -> None:

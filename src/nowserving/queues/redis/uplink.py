@@ -118,7 +118,7 @@ class Uplink:
         self._dialling = None
         if task.cancelled():
             if self._wanted():
-                self.dial()
+                self.dial(FIRST_DELAY)  # a pause, in case that whatever connects cancels itself
         elif task.exception() is not None:
             logger.error("Connecting to %s failed", self._server.where, exc_info=task.exception())
         elif self.wire is not None:
