@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
-from nowserving.errors import LockError
+from nowserving.errors import LockError, StoreUnavailable
 from nowserving.identity import Owners, on_fork
 from nowserving.place import Place
 from nowserving.queues.base import Guarantees, glance_one_by_one
 from nowserving.standing import Departure, Line, LineTicket, Standing, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from nowserving.lock import Ticket, TicketLock
     from nowserving.standing import Admission, Glance, Outcome
@@ -112,7 +113,7 @@ class SnapshotQueue:
 
     async def stand(self, place: Place) -> Standing:
         """Read the line and find the ticket in it."""
-        with self._mutex:
+        with self._mutex, _asked(place):
             lock = self._read(place.conversation_id)
             if lock is None or lock.has_lock_expired(place.number):
                 return Standing(State.GONE, place.number)
@@ -126,14 +127,21 @@ class SnapshotQueue:
         """Read, extend and save, one line after the other."""
         standings: list[Standing | LockError] = []
         for place, lifetime in places:
-            with self._mutex:
-                lock = self._read(place.conversation_id)
-                ticket = None if lock is None else _find(lock, place.number)
-                if lock is not None and ticket is not None:
-                    ticket.expires = time.time() + lifetime
-                    self._storage.save_lock(lock)
-                standings.append(await self.stand(place))
+            try:
+                standings.append(self._renew(place, lifetime))
+            except LockError as error:
+                standings.append(error)
         return standings
+
+    def _renew(self, place: Place, lifetime: float) -> Standing:
+        with self._mutex, _asked(place):
+            lock = self._read(place.conversation_id)
+            ticket = None if lock is None else _find(lock, place.number)
+            if lock is None or ticket is None:
+                return Standing(State.GONE, place.number)
+            ticket.expires = time.time() + lifetime
+            self._storage.save_lock(lock)
+            return self._standing(lock, place)
 
     async def leave(self, place: Place, outcome: Outcome) -> Departure:  # noqa: ARG002 - no room
         """Take the ticket out and save; delete the lock when nobody is in line any more."""
@@ -207,6 +215,20 @@ class SnapshotQueue:
         head = lock.tickets[0]
         ahead = place.number - head.number
         return Standing(State.WAITING, place.number, ahead, left, head.expires - time.time())
+
+
+@contextmanager
+def _asked(place: Place) -> Iterator[None]:
+    """Tell what the storage raises as the error that turns, watch and heartbeat know to survive."""
+    try:
+        yield
+    except LockError:
+        raise
+    except Exception as error:
+        name, said = place.conversation_id, str(error) or type(error).__name__
+        raise StoreUnavailable(
+            f"The storage of conversation_id '{name}' failed: {said}", conversation_id=name
+        ) from error
 
 
 def _find(lock: TicketLock, number: int) -> Ticket | None:
