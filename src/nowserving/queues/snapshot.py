@@ -125,23 +125,20 @@ class SnapshotQueue:
 
     async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing | LockError]:
         """Read, extend and save, one line after the other."""
-        standings: list[Standing | LockError] = []
-        for place, lifetime in places:
-            try:
-                standings.append(self._renew(place, lifetime))
-            except LockError as error:
-                standings.append(error)
-        return standings
+        return [self._renew(place, lifetime) for place, lifetime in places]
 
-    def _renew(self, place: Place, lifetime: float) -> Standing:
-        with self._mutex, _asked(place):
-            lock = self._read(place.conversation_id)
-            ticket = None if lock is None else _find(lock, place.number)
-            if lock is None or ticket is None:
-                return Standing(State.GONE, place.number)
-            ticket.expires = time.time() + lifetime
-            self._storage.save_lock(lock)
-            return self._standing(lock, place)
+    def _renew(self, place: Place, lifetime: float) -> Standing | LockError:
+        try:
+            with self._mutex, _asked(place):
+                lock = self._read(place.conversation_id)
+                ticket = None if lock is None else _find(lock, place.number)
+                if lock is None or ticket is None:
+                    return Standing(State.GONE, place.number)
+                ticket.expires = time.time() + lifetime
+                self._storage.save_lock(lock)
+                return self._standing(lock, place)
+        except LockError as error:
+            return error
 
     async def leave(self, place: Place, outcome: Outcome) -> Departure:  # noqa: ARG002 - no room
         """Take the ticket out and save; delete the lock when nobody is in line any more."""
