@@ -178,7 +178,7 @@ class Runtime:
         or not at all because the caller is cancelled once more, goes on in the background.
         """
         if not self.queue.guarantees.suspends:
-            await self.queue.leave(place, outcome)
+            self.leave_without_waiting(place, outcome, lease_end)
             return
         leave = asyncio.get_running_loop().create_task(self._try_leave(place, outcome))
         try:
@@ -200,10 +200,13 @@ class Runtime:
 
     def leave_without_waiting(self, place: Place, outcome: Outcome, lease_end: float) -> None:
         """Leave for a coroutine that is being closed and so may not wait for anything."""
-        if self.queue.guarantees.suspends:
-            self.leave_in_background(place, outcome, lease_end)
-        else:
-            run_inline(self.queue.leave(place, outcome))
+        left = False
+        try:
+            if not self.queue.guarantees.suspends:
+                left = run_inline(self._try_leave(place, outcome))
+        finally:  # also when Ctrl-C struck in the leave itself: it may be repeated
+            if not left:
+                self.leave_in_background(place, outcome, lease_end)
 
     def leave_in_background(self, place: Place, outcome: Outcome, lease_end: float) -> None:
         """Leave from the portal's thread, again and again until it is done or the lease is over."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import time
 
-from nowserving import LockStore, StoreUnavailable, TicketLock
+import pytest
+
+from nowserving import LockError, LockStore, StoreUnavailable, TicketLock
 from nowserving.standing import Admission, State
-from nowserving.testing.harness import quiet
+from nowserving.testing.harness import SOON, log_records, quiet, until
 from nowserving.testing.visitor import Visitor
 
 
@@ -66,3 +70,91 @@ async def test_every_place_has_its_own_error_of_a_renewal() -> None:
         assert isinstance(failed.__cause__, OSError)
         assert not isinstance(renewed, Exception)
         assert renewed.state is State.SERVED
+
+
+async def test_a_storage_that_fails_at_the_release_covers_no_error_of_the_body() -> None:
+    async with Shards() as store:
+        visitor = Visitor(store, "c")
+        await visitor.serves()
+        store.down.add("c")
+        with quiet():
+            await visitor.goes(raising=ValueError("the body's"))  # or it fails here
+        store.down.clear()
+        await until(lambda: not store.saved)
+
+
+async def test_a_storage_that_fails_at_the_release_costs_no_success() -> None:
+    async with Shards() as store:
+        with log_records(logging.WARNING) as records:
+            async with store.lock("c"):
+                store.down.add("c")
+        assert "shard 7 is down" in records[0].getMessage()
+        store.down.clear()
+        await until(lambda: not store.saved)
+
+
+async def test_a_storage_that_fails_covers_no_cancellation() -> None:
+    async with Shards() as store:
+        holder, waiter = Visitor(store, "c"), Visitor(store, "c")
+        await holder.serves()
+        await until(lambda: waiter.in_line)
+        store.down.add("c")
+        with quiet():
+            for visitor in (waiter, holder):
+                visitor.task.cancel()
+                await asyncio.wait({visitor.task})
+                assert visitor.task.cancelled()
+        store.down.clear()
+        await until(lambda: not store.saved)
+
+
+async def test_a_body_that_is_closed_while_the_storage_fails_is_closed_quietly() -> None:
+    async with Shards() as store:
+
+        async def stay() -> None:
+            async with store.lock("c"):
+                await asyncio.Event().wait()
+
+        body = stay()
+        body.send(None)
+        store.down.add("c")
+        body.close()
+        store.down.clear()
+        await until(lambda: not store.saved)
+
+
+def test_a_thread_gives_back_later_what_the_storage_would_not_take() -> None:
+    with Shards() as store:
+        with quiet(), store.lock("c"):
+            store.down.add("c")
+        store.down.clear()
+        deadline = time.monotonic() + SOON
+        while store.saved and time.monotonic() < deadline:
+            time.sleep(0.002)
+        assert not store.saved
+
+
+async def test_a_ticket_of_which_the_storage_said_that_it_failed_is_given_back() -> None:
+    class Late(Shards):
+        def save_lock(self, lock: TicketLock) -> None:
+            super().save_lock(lock)
+            if lock.tickets:
+                raise TimeoutError  # it has no words of its own
+
+    async with Late() as store:
+        with pytest.raises(StoreUnavailable, match="'c' failed: TimeoutError"):
+            async with store.lock("c"):
+                pytest.fail("the body ran")
+        assert not store.saved
+
+
+def test_a_storage_that_fails_says_why_to_whoever_takes_a_ticket() -> None:
+    with Shards() as store:
+        store.down.add("c")
+        with pytest.raises(LockError, match=r"^Error while acquiring lock. Error:\n.*shard 7"):
+            store.issue_ticket("c")
+        with pytest.raises(StoreUnavailable, match=r"'c'.*shard 7 is down"), store.lock("c"):
+            pytest.fail("the body ran")
+        for call in (store.update_lock, lambda name: store.cleanup(name, 0)):
+            with pytest.raises(OSError, match=r"^shard 7 is down$"):
+                call("c")

@@ -52,7 +52,8 @@ class SnapshotQueue:
     """Lines as pictures in somebody else's storage.
 
     Args:
-        storage: The three methods; errors they raise reach the caller as they are.
+        storage: The three methods. What they raise becomes ``StoreUnavailable`` where a turn asks,
+            which goes on giving back its ticket; the reference's own methods raise it as it is.
     """
 
     guarantees = Guarantees(
@@ -103,12 +104,13 @@ class SnapshotQueue:
                 "when_busy, max_waiting, message_id and ticket need a store that decides "
                 "atomically; this one defines only get_lock, save_lock and delete_lock."
             )
-        with self._mutex:
+        with self._mutex, _asked(place):
             lock = self._read(place.conversation_id)
             lock = lock or self._storage.create_lock(place.conversation_id)
             place.number = lock.issue_ticket(admission.lifetime)
-            self._storage.save_lock(lock)
+            # Before it is saved: an error can come late, and then the leave has to find it.
             self._held[place.conversation_id, place.number] = place
+            self._storage.save_lock(lock)
             return self._standing(lock, place)
 
     async def stand(self, place: Place) -> Standing:
@@ -142,10 +144,10 @@ class SnapshotQueue:
 
     async def leave(self, place: Place, outcome: Outcome) -> Departure:  # noqa: ARG002 - no room
         """Take the ticket out and save; delete the lock when nobody is in line any more."""
-        with self._mutex:
+        with self._mutex, _asked(place):
             there = (await self.stand(place)).state is not State.GONE
-            self._held.pop((place.conversation_id, place.number), None)
             waiting = await self.finish(place.conversation_id, place.number, "", keep=False)
+            self._held.pop((place.conversation_id, place.number), None)
             return Departure(left=there, someone_waiting=waiting)
 
     async def wait(self, place: Place, timeout: float) -> Standing | None:
