@@ -158,3 +158,41 @@ def test_a_storage_that_fails_says_why_to_whoever_takes_a_ticket() -> None:
         for call in (store.update_lock, lambda name: store.cleanup(name, 0)):
             with pytest.raises(OSError, match=r"^shard 7 is down$"):
                 call("c")
+
+
+async def test_a_holder_that_outlived_its_ticket_touches_none_with_the_same_number() -> None:
+    async with Shards() as store:
+        outlived = Visitor(store, "c", 0.1)
+        await outlived.serves()
+        await asyncio.sleep(0.15)
+        stranger = Visitor(store, "c", 60)
+        assert (await stranger.serves()).ticket == outlived.held.ticket == 0
+        next_one = Visitor(store, "c", 60)
+        await until(lambda: next_one.in_line)
+        with quiet():
+            await outlived.goes()
+        assert outlived.held.lost
+        await asyncio.sleep(0.1)  # the next one has looked
+        assert next_one.lock is None
+        assert not stranger.held.lost
+        for visitor in (stranger, next_one):
+            await visitor.serves()
+            await visitor.goes()
+
+
+async def test_a_number_that_came_again_is_gone_for_whoever_had_it_before() -> None:
+    async with Shards() as store:
+        queue = store._runtime.queue
+        before, after = queue.place("c"), queue.place("c")
+        await queue.take(before, Admission(lifetime=0.01))
+        await asyncio.sleep(0.02)
+        await queue.take(after, Admission(lifetime=60))
+        assert before.number == after.number
+        (renewed,) = await queue.renew([(before, 3600)])
+        assert renewed == await queue.stand(before)
+        assert (await queue.stand(before)).state is State.GONE
+        assert (await queue.leave(before, "done")).left is False
+        still = await queue.stand(after)
+        assert still.state is State.SERVED
+        assert still.expires_in <= 60
+        assert (await queue.leave(after, "done")).left is True

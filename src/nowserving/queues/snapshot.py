@@ -116,7 +116,7 @@ class SnapshotQueue:
     async def stand(self, place: Place) -> Standing:
         """Read the line and find the ticket in it."""
         with self._mutex, _asked(place):
-            lock = self._read(place.conversation_id)
+            lock = self._read(place.conversation_id) if self._is_held(place) else None
             if lock is None or lock.has_lock_expired(place.number):
                 return Standing(State.GONE, place.number)
             return self._standing(lock, place)
@@ -132,7 +132,7 @@ class SnapshotQueue:
     def _renew(self, place: Place, lifetime: float) -> Standing | LockError:
         try:
             with self._mutex, _asked(place):
-                lock = self._read(place.conversation_id)
+                lock = self._read(place.conversation_id) if self._is_held(place) else None
                 ticket = None if lock is None else _find(lock, place.number)
                 if lock is None or ticket is None:
                     return Standing(State.GONE, place.number)
@@ -145,6 +145,8 @@ class SnapshotQueue:
     async def leave(self, place: Place, outcome: Outcome) -> Departure:  # noqa: ARG002 - no room
         """Take the ticket out and save; delete the lock when nobody is in line any more."""
         with self._mutex, _asked(place):
+            if not self._is_held(place):
+                return Departure(left=False, someone_waiting=False)
             there = (await self.stand(place)).state is not State.GONE
             waiting = await self.finish(place.conversation_id, place.number, "", keep=False)
             self._held.pop((place.conversation_id, place.number), None)
@@ -198,6 +200,11 @@ class SnapshotQueue:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+    def _is_held(self, place: Place) -> bool:
+        # The numbers begin at 0 again after the last ticket, so one of ours that expired may have
+        # the number of a stranger's: only the place that was given it last may touch it.
+        return self._held.get((place.conversation_id, place.number)) is place
 
     def _read(self, conversation_id: str) -> TicketLock | None:
         lock = self._storage.get_lock(conversation_id)
