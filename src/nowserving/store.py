@@ -297,7 +297,7 @@ class LockStore:
             **overrides: As in :meth:`lock`.
 
         Raises:
-            TypeError: If the handler has no parameter of that name.
+            TypeError: If the handler has no parameter of that name, or is a generator function.
         """
         turn_of = functools.partial(
             self.lock,
