@@ -11,10 +11,14 @@ import concurrent.futures
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nowserving.errors import StoreClosed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 _T = TypeVar("_T")
+
+CLOSED = "The lock store is closed; make a new one."
 
 
 class Portal:
@@ -22,6 +26,10 @@ class Portal:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        # What is posted before the stop is run or cancelled by the loop's thread; behind it nobody
+        # would look. Reentrant: a signal's handler may close the store in the middle of a call.
+        self._mutex = threading.RLock()
+        self._stopping = False
         self._thread = threading.Thread(target=self._run, name="nowserving-portal", daemon=True)
         self._thread.start()
 
@@ -50,6 +58,8 @@ class Portal:
         future = self.submit(coroutine)
         try:
             return future.result()
+        except concurrent.futures.CancelledError:
+            raise StoreClosed(CLOSED) from None  # the portal ended under it
         except BaseException:
             # Ctrl-C in the calling thread: the coroutine must not go on for nobody. When it was
             # the coroutine itself that raised, this does nothing.
@@ -58,16 +68,34 @@ class Portal:
             raise
 
     def submit(self, coroutine: Coroutine[Any, Any, _T]) -> concurrent.futures.Future[_T]:
-        """Start a coroutine on the portal's loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        """Start a coroutine on the portal's loop.
+
+        Raises:
+            StoreClosed: If the portal has been stopped.
+        """
+        with self._mutex:
+            if not self._stopping:
+                return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        coroutine.close()
+        raise StoreClosed(CLOSED)
 
     def call(self, callback: Callable[[], object]) -> None:
-        """Call something soon on the portal's thread."""
-        self.loop.call_soon_threadsafe(callback)
+        """Call something soon on the portal's thread.
+
+        Raises:
+            StoreClosed: If the portal has been stopped.
+        """
+        with self._mutex:
+            if self._stopping:
+                raise StoreClosed(CLOSED)
+            self.loop.call_soon_threadsafe(callback)
 
     def stop(self) -> None:
-        """End the loop and its thread; what still runs there is cancelled."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        """End the loop and its thread; what still runs there is cancelled. Idempotent."""
+        with self._mutex:
+            if not self._stopping:
+                self._stopping = True
+                self.loop.call_soon_threadsafe(self.loop.stop)
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=5.0)
 

@@ -14,7 +14,7 @@ from nowserving.errors import CorruptLock, LockError, StoreClosed
 from nowserving.held import HeldLock
 from nowserving.identity import on_fork
 from nowserving.options import Options
-from nowserving.portal import Portal, run_inline
+from nowserving.portal import CLOSED, Portal, run_inline
 from nowserving.renewal import Heartbeat
 from nowserving.watch import Watch
 
@@ -79,8 +79,7 @@ class Runtime:
     def check_open(self) -> None:
         """Raise ``StoreClosed`` once the store is closing."""
         if self.closing:
-            msg = "The lock store is closed; make a new one."
-            raise StoreClosed(msg)
+            raise StoreClosed(CLOSED)
 
     def refuse_running_loop(self) -> None:
         """Raise when a plain ``with`` would block a running event loop."""
@@ -104,12 +103,12 @@ class Runtime:
 
     def portal(self) -> Portal:
         """Return the private loop thread, started at first use; not by a closed store."""
-        if self._portal is None:
-            self.check_open()
+        portal = self._portal  # read once: a close in another thread forgets it
+        if portal is None:
             with self._mutex:
-                if self._portal is None:
-                    self._portal = Portal()
-        return self._portal
+                self.check_open()
+                portal = self._portal = self._portal or Portal()
+        return portal
 
     def heartbeat(self) -> Heartbeat:
         """Return this process's heartbeat, made at first use."""
@@ -210,9 +209,10 @@ class Runtime:
 
     def leave_in_background(self, place: Place, outcome: Outcome, lease_end: float) -> None:
         """Leave from the portal's thread, again and again until it is done or the lease is over."""
-        if self.closing and self._portal is None:
-            return
-        future = self.portal().submit(self._leave_until_done(place, outcome, lease_end))
+        try:
+            future = self.portal().submit(self._leave_until_done(place, outcome, lease_end))
+        except StoreClosed:
+            return  # the end has given every ticket back
         self._leaves.add(future)
         future.add_done_callback(self._leaves.discard)
 
