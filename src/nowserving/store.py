@@ -70,9 +70,12 @@ class LockStore:
     @property
     def _runtime(self) -> Runtime:
         # A custom store written for the reference need not call our __init__.
-        if self._made is None:
-            self._made = Runtime(self._make_queue())
-        return self._made
+        if self._made is not None:
+            return self._made
+        # One step, and no lock that a fork could inherit: the runtime of whichever thread is first
+        # here is everybody's. Nothing was started yet of another that was made meanwhile.
+        made: Runtime = vars(self).setdefault("_made", Runtime(self._make_queue()))
+        return made
 
     @staticmethod
     def create(obj: LockStore | Endpoint | str | None) -> LockStore:

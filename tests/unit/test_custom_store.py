@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +15,10 @@ from nowserving import LockError, LockStore, StoreUnavailable, TicketLock
 from nowserving.standing import Admission, State
 from nowserving.testing.harness import SOON, log_records, quiet, until
 from nowserving.testing.visitor import Visitor
+
+if TYPE_CHECKING:
+    from nowserving.queues.base import TicketQueue
+    from nowserving.turn import Turn
 
 
 class Shards(LockStore):
@@ -196,3 +202,30 @@ async def test_a_number_that_came_again_is_gone_for_whoever_had_it_before() -> N
         assert still.state is State.SERVED
         assert still.expires_in <= 60
         assert (await queue.leave(after, "done")).left is True
+
+
+def test_threads_that_are_first_to_use_a_store_without_our_init_share_one_line() -> None:
+    class Mine(Shards):
+        def __init__(self) -> None:
+            self.saved, self.down = {}, set()
+
+        def _make_queue(self) -> TicketQueue:
+            if threading.current_thread() is slow:
+                is_making.set()
+                may_go_on.wait(5)
+            return super()._make_queue()
+
+    def ask() -> None:
+        turns.append(store.lock("c"))
+
+    is_making, may_go_on, store = threading.Event(), threading.Event(), Mine()
+    turns: list[Turn] = []
+    slow = threading.Thread(target=ask, daemon=True)
+    slow.start()
+    assert is_making.wait(5)
+    ask()
+    may_go_on.set()
+    slow.join(5)
+    assert len(turns) == 2
+    assert turns[0]._runtime is turns[1]._runtime is store._runtime
+    store.close()
