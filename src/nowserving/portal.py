@@ -7,18 +7,61 @@ that have to be repeated. One a store and process, started at first need.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from nowserving.errors import StoreClosed
 
 if TYPE_CHECKING:
+    import concurrent.futures
     from collections.abc import Callable, Coroutine
 
 _T = TypeVar("_T")
 
 CLOSED = "The lock store is closed; make a new one."
+
+
+class _Call(Generic[_T]):
+    """A coroutine that a thread waits for.
+
+    Not a future of ``concurrent.futures``: a signal's handler that raises in the middle of one's
+    Python code can leave its condition locked, and the portal would wait for that for ever. Here
+    the two threads share nothing but a lock, each step of which is one step for a signal too.
+
+    Attributes:
+        ended: Released when there is nothing to wait for any more.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, _T]) -> None:
+        self._coroutine = coroutine
+        self._task: asyncio.Task[_T] | None = None
+        self.ended = threading.Lock()
+        self.ended.acquire()
+
+    def start(self) -> None:
+        """Begin; on the loop."""
+        self._task = asyncio.get_running_loop().create_task(self._coroutine)
+        self._task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[_T]) -> None:
+        if not task.cancelled():
+            task.exception()  # it has been seen, also when the thread does not wait any more
+        self.ended.release()
+
+    def cancel(self) -> None:
+        """End it for a thread that does not wait any more; on the loop."""
+        if self._task is not None:
+            self._task.cancel()
+        else:  # interrupted before it was posted
+            self._coroutine.close()
+            self.ended.release()
+
+    def result(self) -> _T:
+        """Return what came of it, or raise that."""
+        if self._task is None or self._task.cancelled():
+            raise StoreClosed(CLOSED)  # the portal ended under it
+        return self._task.result()
 
 
 class Portal:
@@ -55,17 +98,20 @@ class Portal:
             coroutine.close()
             msg = "a synchronous call on the lock store's own thread would wait for itself"
             raise RuntimeError(msg)
-        future = self.submit(coroutine)
+        call = _Call(coroutine)
         try:
-            return future.result()
-        except concurrent.futures.CancelledError:
-            raise StoreClosed(CLOSED) from None  # the portal ended under it
-        except BaseException:
-            # Ctrl-C in the calling thread: the coroutine must not go on for nobody. When it was
-            # the coroutine itself that raised, this does nothing.
-            if future.cancel():
-                concurrent.futures.wait([future], timeout=1.0)
+            self.call(call.start)
+            call.ended.acquire()
+        except StoreClosed:
+            coroutine.close()
             raise
+        except BaseException:
+            # Ctrl-C in the calling thread: the coroutine must not go on for nobody.
+            with suppress(StoreClosed):
+                self.call(call.cancel)
+            call.ended.acquire(timeout=1.0)
+            raise
+        return call.result()
 
     def submit(self, coroutine: Coroutine[Any, Any, _T]) -> concurrent.futures.Future[_T]:
         """Start a coroutine on the portal's loop.
