@@ -107,9 +107,11 @@ class Turn:
         else gives the ticket back, and with ``auto_renew`` it would be renewed for ever.
         """
         runtime, lease = self._runtime, self._lease
-        if lease is None or runtime.generation != self._generation:
+        if lease is None:
             self._generation = runtime.generation  # what has not begun yet finds it entered
             return
+        if runtime.generation != self._generation:
+            return  # in a forked child: the parent leaves
         lease.stop_listening()
         self._look_away(lease)
         try:
