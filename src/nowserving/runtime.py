@@ -14,7 +14,7 @@ from nowserving.errors import CorruptLock, LockError, StoreClosed
 from nowserving.held import HeldLock
 from nowserving.identity import on_fork
 from nowserving.options import Options
-from nowserving.portal import Portal, run_inline
+from nowserving.portal import CLOSED, Portal, run_inline
 from nowserving.renewal import Heartbeat
 from nowserving.watch import Watch
 
@@ -81,8 +81,7 @@ class Runtime:
     def check_open(self) -> None:
         """Raise ``StoreClosed`` once the store is closing."""
         if self.closing:
-            msg = "The lock store is closed; make a new one."
-            raise StoreClosed(msg)
+            raise StoreClosed(CLOSED)
 
     def refuse_running_loop(self) -> None:
         """Raise when a plain ``with`` would block a running event loop."""
@@ -106,12 +105,12 @@ class Runtime:
 
     def portal(self) -> Portal:
         """Return the private loop thread, started at first use; not by a closed store."""
-        if self._portal is None:
-            self.check_open()
+        portal = self._portal  # read once: a close in another thread forgets it
+        if portal is None:
             with self._mutex:
-                if self._portal is None:
-                    self._portal = Portal()
-        return self._portal
+                self.check_open()
+                portal = self._portal = self._portal or Portal()
+        return portal
 
     def heartbeat(self) -> Heartbeat:
         """Return this process's heartbeat, made at first use."""
@@ -180,7 +179,7 @@ class Runtime:
         or not at all because the caller is cancelled once more, goes on in the background.
         """
         if not self.queue.guarantees.suspends:
-            await self.queue.leave(place, outcome)
+            self.leave_without_waiting(place, outcome, lease_end)
             return
         leave = asyncio.get_running_loop().create_task(self._try_leave(place, outcome))
         try:
@@ -202,16 +201,20 @@ class Runtime:
 
     def leave_without_waiting(self, place: Place, outcome: Outcome, lease_end: float) -> None:
         """Leave for a coroutine that is being closed and so may not wait for anything."""
-        if self.queue.guarantees.suspends:
-            self.leave_in_background(place, outcome, lease_end)
-        else:
-            run_inline(self.queue.leave(place, outcome))
+        left = False
+        try:
+            if not self.queue.guarantees.suspends:
+                left = run_inline(self._try_leave(place, outcome))
+        finally:  # also when Ctrl-C struck in the leave itself: it may be repeated
+            if not left:
+                self.leave_in_background(place, outcome, lease_end)
 
     def leave_in_background(self, place: Place, outcome: Outcome, lease_end: float) -> None:
         """Leave from the portal's thread, again and again until it is done or the lease is over."""
-        if self.closing and self._portal is None:
-            return
-        future = self.portal().submit(self._leave_until_done(place, outcome, lease_end))
+        try:
+            future = self.portal().submit(self._leave_until_done(place, outcome, lease_end))
+        except StoreClosed:
+            return  # the end has given every ticket back
         self._leaves.add(future)
         future.add_done_callback(self._leaves.discard)
 

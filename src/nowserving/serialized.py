@@ -23,6 +23,7 @@ def serialize(turn_of: Callable[[str], Turn], key: str | Callable[..., str]) -> 
     """
 
     def decorate(handler: _F) -> _F:
+        _refuse_generator(handler)
         conversation_of = key if callable(key) else _parameter(handler, key)
 
         @functools.wraps(handler)
@@ -39,6 +40,18 @@ def serialize(turn_of: Callable[[str], Turn], key: str | Callable[..., str]) -> 
         return chosen  # type: ignore[no-any-return]  # it has the handler's signature
 
     return decorate
+
+
+def _refuse_generator(handler: Callable[..., Any]) -> None:
+    # Calling one runs nothing of its body: the turn would be over before the body begins.
+    asynchronous = inspect.isasyncgenfunction(handler)
+    if asynchronous or inspect.isgeneratorfunction(handler):
+        name = getattr(handler, "__qualname__", repr(handler))
+        way = "async with" if asynchronous else "with"
+        raise TypeError(
+            f"{name}() is a generator function: its body runs after the call, and so after the "
+            f"turn. Take the lock inside the generator: `{way} store.lock(...)` around its body"
+        )
 
 
 def _parameter(handler: Callable[..., Any], name: str) -> Callable[..., Any]:

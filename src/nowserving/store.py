@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
-import time
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from nowserving import identity, options
+from nowserving import options
 from nowserving.errors import ConnectionException, LockError
 from nowserving.factory import from_endpoint, from_url
+from nowserving.issuing import Issuing
 from nowserving.lock import TicketLock
 from nowserving.options import Options
 from nowserving.queues.snapshot import SnapshotQueue
-from nowserving.refusals import REFUSALS, refusal
 from nowserving.runtime import Runtime
 from nowserving.serialized import serialize
-from nowserving.standing import Admission, IssuedTicket
+from nowserving.standing import IssuedTicket
 from nowserving.turn import Turn
 
 if TYPE_CHECKING:
@@ -70,9 +69,12 @@ class LockStore:
     @property
     def _runtime(self) -> Runtime:
         # A custom store written for the reference need not call our __init__.
-        if self._made is None:
-            self._made = Runtime(self._make_queue())
-        return self._made
+        if self._made is not None:
+            return self._made
+        # One step, and no lock that a fork could inherit: the runtime of whichever thread is first
+        # here is everybody's. Nothing was started yet of another that was made meanwhile.
+        made: Runtime = vars(self).setdefault("_made", Runtime(self._make_queue()))
+        return made
 
     @staticmethod
     def create(obj: LockStore | Endpoint | str | None) -> LockStore:
@@ -140,9 +142,13 @@ class LockStore:
         Raises:
             LockError: Whatever went wrong.
         """
+        issuing = Issuing(self._runtime, conversation_id, lock_lifetime)
         try:
-            return self._runtime.run(self.take_ticket(conversation_id, lock_lifetime))
-        except Exception as error:
+            return self._runtime.run(issuing.take())
+        except BaseException as error:
+            issuing.undo(error)
+            if not isinstance(error, Exception):
+                raise
             raise LockError(f"Error while acquiring lock. Error:\n{error}") from error
 
     def update_lock(self, conversation_id: str) -> None:
@@ -255,30 +261,10 @@ class LockStore:
             DuplicateMessage: If the message is known.
             StoreUnavailable: If the store does not answer in time.
         """
-        runtime = self._runtime
-        runtime.check_open()
-        given = {"message_id": message_id, "max_waiting": max_waiting, "when_busy": when_busy}
-        chosen = runtime.defaults.but(**{k: v for k, v in given.items() if v is not None})
-        name = options.conversation(conversation_id)
-        place = runtime.queue.place(name, identity.nonce())
-        admission = Admission(
-            lifetime=options.seconds("lock_lifetime", lock_lifetime),
-            claimed=False,
-            when_busy=chosen.when_busy,
-            max_waiting=chosen.max_waiting,
-            message_id=message_id,
+        issuing = Issuing(self._runtime, conversation_id, lock_lifetime)
+        return await issuing.take(
+            message_id=message_id, max_waiting=max_waiting, when_busy=when_busy
         )
-        try:
-            standing = await runtime.queue.take(place, admission)
-        except BaseException:
-            # Cancelled, or the reply was lost: nobody will redeem what was maybe issued.
-            lease_end = time.monotonic() + admission.lifetime
-            runtime.leave_in_background(place, "abandoned", lease_end)
-            raise
-        if standing.state in REFUSALS:
-            kind = REFUSALS[standing.state]
-            raise refusal(kind, name, standing, message_id=message_id)
-        return IssuedTicket(standing.number, place.owner)
 
     def serialized(
         self,
@@ -297,7 +283,7 @@ class LockStore:
             **overrides: As in :meth:`lock`.
 
         Raises:
-            TypeError: If the handler has no parameter of that name.
+            TypeError: If the handler has no parameter of that name, or is a generator function.
         """
         turn_of = functools.partial(
             self.lock,

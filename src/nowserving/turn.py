@@ -75,7 +75,14 @@ class Turn:
             msg = 'on_lost="cancel" needs `async with`: a synchronous body can\'t be cancelled'
             raise ValueError(msg)
         self._runtime.refuse_running_loop()
-        return self._runtime.run(self.__aenter__(threading.current_thread()))
+        entered_before = self._generation != -1
+        try:
+            return self._runtime.run(self.__aenter__(threading.current_thread()))
+        except BaseException:
+            # Also Ctrl-C when the turn was just entered: nobody is going to call __exit__.
+            if not entered_before and (self._lease is None or not self._lease.over):
+                self._break_off("abandoned")
+            raise
 
     def __exit__(
         self,
@@ -89,6 +96,29 @@ class Turn:
             if self._lease is not None:
                 self._lease.stop_listening()
                 self._end(self._lease)
+        except BaseException:
+            # Ctrl-C, maybe before the leave was begun. However far it came: it may be repeated.
+            self._break_off("done" if error is None else "failed")
+            raise
+
+    def _break_off(self, outcome: Outcome) -> None:
+        """Give back the ticket of a thread that was interrupted on its way in or out.
+
+        Its coroutine may have ended already, with what nobody gets, or never begin: then nothing
+        else gives the ticket back, and with ``auto_renew`` it would be renewed for ever.
+        """
+        runtime, lease = self._runtime, self._lease
+        if lease is None:
+            self._generation = runtime.generation  # what has not begun yet finds it entered
+            return
+        if runtime.generation != self._generation:
+            return  # in a forked child: the parent leaves
+        lease.stop_listening()
+        self._look_away(lease)
+        try:
+            runtime.leave_without_waiting(lease.place, outcome, lease.ends_at)
+        finally:
+            self._end(lease)
 
     # Taking and waiting
 
@@ -222,7 +252,8 @@ class Turn:
 
     def _end(self, lease: Lease) -> None:
         lease.over = True
-        self._runtime.live.pop(lease.key, None)
+        if self._runtime.live.get(lease.key) is lease:  # not a later turn of the same thread
+            del self._runtime.live[lease.key]
 
     def _reenter(self, outer: Lease) -> HeldLock:
         if not self._request.options.reentrant:

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
-from nowserving.errors import LockError
+from nowserving.errors import LockError, StoreUnavailable
 from nowserving.identity import Owners, on_fork
 from nowserving.place import Place
 from nowserving.queues.base import Guarantees, glance_one_by_one
 from nowserving.standing import Departure, Line, LineTicket, Standing, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from nowserving.lock import Ticket, TicketLock
     from nowserving.standing import Admission, Glance, Outcome
@@ -51,7 +52,8 @@ class SnapshotQueue:
     """Lines as pictures in somebody else's storage.
 
     Args:
-        storage: The three methods; errors they raise reach the caller as they are.
+        storage: The three methods. What they raise becomes ``StoreUnavailable`` where a turn asks,
+            which goes on giving back its ticket; the reference's own methods raise it as it is.
     """
 
     guarantees = Guarantees(
@@ -102,18 +104,19 @@ class SnapshotQueue:
                 "when_busy, max_waiting, message_id and ticket need a store that decides "
                 "atomically; this one defines only get_lock, save_lock and delete_lock."
             )
-        with self._mutex:
+        with self._mutex, _asked(place):
             lock = self._read(place.conversation_id)
             lock = lock or self._storage.create_lock(place.conversation_id)
             place.number = lock.issue_ticket(admission.lifetime)
-            self._storage.save_lock(lock)
+            # Before it is saved: an error can come late, and then the leave has to find it.
             self._held[place.conversation_id, place.number] = place
+            self._storage.save_lock(lock)
             return self._standing(lock, place)
 
     async def stand(self, place: Place) -> Standing:
         """Read the line and find the ticket in it."""
-        with self._mutex:
-            lock = self._read(place.conversation_id)
+        with self._mutex, _asked(place):
+            lock = self._read(place.conversation_id) if self._is_held(place) else None
             if lock is None or lock.has_lock_expired(place.number):
                 return Standing(State.GONE, place.number)
             return self._standing(lock, place)
@@ -124,23 +127,29 @@ class SnapshotQueue:
 
     async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing | LockError]:
         """Read, extend and save, one line after the other."""
-        standings: list[Standing | LockError] = []
-        for place, lifetime in places:
-            with self._mutex:
-                lock = self._read(place.conversation_id)
+        return [self._renew(place, lifetime) for place, lifetime in places]
+
+    def _renew(self, place: Place, lifetime: float) -> Standing | LockError:
+        try:
+            with self._mutex, _asked(place):
+                lock = self._read(place.conversation_id) if self._is_held(place) else None
                 ticket = None if lock is None else _find(lock, place.number)
-                if lock is not None and ticket is not None:
-                    ticket.expires = time.time() + lifetime
-                    self._storage.save_lock(lock)
-                standings.append(await self.stand(place))
-        return standings
+                if lock is None or ticket is None:
+                    return Standing(State.GONE, place.number)
+                ticket.expires = time.time() + lifetime
+                self._storage.save_lock(lock)
+                return self._standing(lock, place)
+        except LockError as error:
+            return error
 
     async def leave(self, place: Place, outcome: Outcome) -> Departure:  # noqa: ARG002 - no room
         """Take the ticket out and save; delete the lock when nobody is in line any more."""
-        with self._mutex:
+        with self._mutex, _asked(place):
+            if not self._is_held(place):
+                return Departure(left=False, someone_waiting=False)
             there = (await self.stand(place)).state is not State.GONE
-            self._held.pop((place.conversation_id, place.number), None)
             waiting = await self.finish(place.conversation_id, place.number, "", keep=False)
+            self._held.pop((place.conversation_id, place.number), None)
             return Departure(left=there, someone_waiting=waiting)
 
     async def wait(self, place: Place, timeout: float) -> Standing | None:
@@ -192,6 +201,11 @@ class SnapshotQueue:
     async def close(self) -> None:
         """Nothing is held."""
 
+    def _is_held(self, place: Place) -> bool:
+        # The numbers begin at 0 again after the last ticket, so one of ours that expired may have
+        # the number of a stranger's: only the place that was given it last may touch it.
+        return self._held.get((place.conversation_id, place.number)) is place
+
     def _read(self, conversation_id: str) -> TicketLock | None:
         lock = self._storage.get_lock(conversation_id)
         if lock is not None:
@@ -207,6 +221,20 @@ class SnapshotQueue:
         head = lock.tickets[0]
         ahead = place.number - head.number
         return Standing(State.WAITING, place.number, ahead, left, head.expires - time.time())
+
+
+@contextmanager
+def _asked(place: Place) -> Iterator[None]:
+    """Tell what the storage raises as the error that turns, watch and heartbeat know to survive."""
+    try:
+        yield
+    except LockError:
+        raise
+    except Exception as error:
+        name, said = place.conversation_id, str(error) or type(error).__name__
+        raise StoreUnavailable(
+            f"The storage of conversation_id '{name}' failed: {said}", conversation_id=name
+        ) from error
 
 
 def _find(lock: TicketLock, number: int) -> Ticket | None:

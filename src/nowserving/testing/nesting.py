@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from nowserving.testing.harness import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from nowserving.store import LockStore
 
 
@@ -201,6 +204,20 @@ class Serialized(StoreHarness):
 
             with pytest.raises(TypeError, match=r"handle.*'sender'.*conversation_id"):
                 store.serialized(key="sender")(handle)
+
+    def test_a_generator_is_an_error_when_it_is_decorated(self) -> None:
+        """Its body would run after the call, and so after the turn."""
+        with self.opened() as store:
+
+            def tokens(conversation_id: str) -> Iterator[str]:
+                yield conversation_id
+
+            async def atokens(conversation_id: str) -> AsyncIterator[str]:
+                yield conversation_id
+
+            for handler in (tokens, atokens, functools.partial(tokens)):
+                with pytest.raises(TypeError, match=r"tokens.*inside the generator"):
+                    store.serialized(key="conversation_id")(handler)
 
     def test_a_wrong_argument_is_an_error_before_the_handler_runs(self) -> None:
         with self.opened() as store:

@@ -1,0 +1,78 @@
+"""A ticket that is taken now and redeemed later: its way from the store to whoever asked for it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from nowserving import identity, options
+from nowserving.errors import LockError
+from nowserving.refusals import REFUSALS, refusal
+from nowserving.standing import Admission, IssuedTicket
+
+if TYPE_CHECKING:
+    from nowserving.place import Place
+    from nowserving.runtime import Runtime
+    from nowserving.standing import WhenBusy
+
+
+class Issuing:
+    """Takes one ticket, and gives it back if it can't reach its caller any more.
+
+    Args:
+        runtime: What the store runs on.
+        conversation_id: The conversation.
+        lock_lifetime: Seconds within which it must be redeemed.
+    """
+
+    _place: Place | None = None
+
+    def __init__(self, runtime: Runtime, conversation_id: str, lock_lifetime: float) -> None:
+        self._runtime = runtime
+        self._conversation_id = conversation_id
+        self._lifetime = lock_lifetime
+
+    async def take(
+        self,
+        *,
+        message_id: str | None = None,
+        max_waiting: int | None = None,
+        when_busy: WhenBusy | None = None,
+    ) -> IssuedTicket:
+        """Take the ticket; for the arguments and the errors see ``LockStore.take_ticket``."""
+        runtime = self._runtime
+        runtime.check_open()
+        given = {"message_id": message_id, "max_waiting": max_waiting, "when_busy": when_busy}
+        chosen = runtime.defaults.but(**{k: v for k, v in given.items() if v is not None})
+        name = options.conversation(self._conversation_id)
+        admission = Admission(
+            lifetime=options.seconds("lock_lifetime", self._lifetime),
+            claimed=False,
+            when_busy=chosen.when_busy,
+            max_waiting=chosen.max_waiting,
+            message_id=message_id,
+        )
+        place = self._place = runtime.queue.place(name, identity.nonce())
+        try:
+            standing = await runtime.queue.take(place, admission)
+        except BaseException:
+            # Cancelled, or the reply was lost: nobody will redeem what was maybe issued.
+            self._give_back(place)
+            raise
+        if standing.state in REFUSALS:
+            kind = REFUSALS[standing.state]
+            raise refusal(kind, name, standing, message_id=message_id)
+        return IssuedTicket(standing.number, place.owner)
+
+    def undo(self, error: BaseException) -> None:
+        """Give the ticket back when the thread that asked for it was interrupted, by Ctrl-C say.
+
+        Args:
+            error: What ended the call. After a ``LockError``, which is our own, nothing is left.
+        """
+        if self._place is not None and not isinstance(error, LockError):
+            self._give_back(self._place)
+
+    def _give_back(self, place: Place) -> None:
+        lease_end = time.monotonic() + self._lifetime
+        self._runtime.leave_without_waiting(place, "abandoned", lease_end)
