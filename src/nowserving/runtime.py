@@ -7,6 +7,7 @@ import inspect
 import logging
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nowserving.bell import running_loop
@@ -252,11 +253,12 @@ class Runtime:
             if not was_used:
                 self.closing = True  # nothing was started, or it has ended: nothing to end
                 return
-        portal = self.portal()
-        portal.run(self._empty(drain))
-        portal.run(self.queue.close())
-        self._portal = None
-        portal.stop()
+        with suppress(StoreClosed):  # another thread has closed it meanwhile
+            portal = self.portal()
+            portal.run(self._empty(drain))
+            portal.run(self.queue.close())
+            self._portal = None
+            portal.stop()
 
     async def _empty(self, drain: float) -> None:
         self.closing = True

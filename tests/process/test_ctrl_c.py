@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -20,6 +21,8 @@ from tests.support.crew import ROOT, environment
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
+    from nowserving.place import Place
+    from nowserving.standing import Departure, Outcome
     from tests.support.redis_server import RedisServer
 
     Run = Callable[[Portal, Coroutine[Any, Any, Any]], Any]
@@ -139,8 +142,15 @@ def test_in_memory_in_the_middle_of_a_leave() -> None:
     with InMemoryLockStore() as store:
         turn = store.lock("c")
         turn.__enter__()
-        leave = mock.patch.object(store._runtime.queue, "leave", side_effect=Signalled)
-        with leave, pytest.raises(Signalled):
+        queue, here = store._runtime.queue, threading.current_thread()
+        leave = queue.leave
+
+        def struck(place: Place, outcome: Outcome) -> Coroutine[Any, Any, Departure]:
+            if threading.current_thread() is here:
+                raise Signalled
+            return leave(place, outcome)
+
+        with mock.patch.object(queue, "leave", struck), pytest.raises(Signalled):
             turn.__exit__(None, None, None)
         assert_nothing_is_left(store)
 
