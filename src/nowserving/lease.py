@@ -19,7 +19,7 @@ from nowserving import rules
 from nowserving.bell import running_loop
 from nowserving.errors import LockError, LockInterrupted, LockLost
 from nowserving.standing import ALIVE, INTERRUPTED, State
-from nowserving.stop import Stop, cancellations
+from nowserving.stop import CANCELLING, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,8 +141,8 @@ class Lease:
         """
         self.served = standing
         self.held_since = now
-        if self.loop is not None:
-            self._cancellations = cancellations(self.task)
+        if CANCELLING is not None and self.loop is not None and self.task is not None:
+            self._cancellations = CANCELLING(self.task)
         # A holder is looked after by other moments than a waiter; most by one alone.
         plain = self._keeper.pushes and not self.request.options.has_moments
         self.look_at = self.ends_at if plain else 0.0

@@ -6,15 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nowserving.errors import LockError
 
 
-def cancellations(task: asyncio.Task[Any] | None) -> int:
-    """Return how many cancellations of a task are under way; 0 where nobody counts them.
-
-    Python counts them since 3.11.
-    """
-    return task.cancelling() if task is not None and hasattr(task, "cancelling") else 0
+CANCELLING: Callable[[asyncio.Task[Any]], int] | None = getattr(asyncio.Task, "cancelling", None)
+"""How many cancellations of a task are under way; None before Python 3.11, which counts them."""
 
 
 class Stop:

@@ -150,7 +150,10 @@ class Turn:
             standing = await runtime.queue.take(place, request.admission)
             if runtime.closing:
                 runtime.check_open()
-            lease.confirm(asked, standing.expires_in)
+            if lease.turn is not None:  # a renewal may have been answered before
+                lease.confirm(asked, standing.expires_in)
+            else:
+                lease.ends_at = asked + standing.expires_in
             now = monotonic()
             if standing.state is not SERVED or now >= lease.ends_at:
                 standing = await self._stand_in_line(lease, standing, asked)
