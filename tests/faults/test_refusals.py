@@ -35,12 +35,12 @@ async def test_a_refusal_in_mid_use(server: RedisServer, told: Told, refusal: Re
         LockStore.create(server.url(socket_timeout=SOON)) as hasty,
     ):
         calm = Turns(patient, "patient")
-        calm.start(hold=0.5, wait=0.1, auto_renew=True)
+        calm.start(hold=1.5, wait=0.1, auto_renew=True)
         calm.start(4, hold=0.01, wait=0.1)
         calm.start(4, hold=0.01, wait=0.1, auto_renew=True)
         await calm.until_in_line(9)
         hurried = Turns(hasty, "hasty")
-        hurried.start(hold=0.5, wait=0.1, lifetime=LIFE)
+        hurried.start(hold=0.8, wait=0.1, lifetime=LIFE)
         hurried.start(4, wait=0.1, lifetime=LIFE)
         hurried.start(4, wait=0.1, lifetime=LIFE, auto_renew=True)
         await hurried.until_in_line(9)

@@ -300,7 +300,8 @@ class Session:
         if self._pause:
             self._uplink.abandon()
             self._uplink.dial(self._pause)
-            self._next_pause = min(self._pause * 2, LONGEST_DELAY)
+            # Not so long that the next call fails in a pause although Redis serves again.
+            self._next_pause = min(self._pause * 2, LONGEST_DELAY, self._terms.timeout / 4)
             self._pause = 0.0
         elif self._crowd > 1 or self._backlog:
             # Behind the steps of those who were answered, so that what they ask for next shares
