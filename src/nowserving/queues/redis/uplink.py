@@ -98,7 +98,8 @@ class Uplink:
         while self._wanted():
             if delay:
                 await asyncio.sleep(delay)
-            delay = min(max(delay * 2, FIRST_DELAY), LONGEST_DELAY)
+            # Not so long that a call fails in a pause although the server can be reached again.
+            delay = min(max(delay * 2, FIRST_DELAY), LONGEST_DELAY, self._server.timeout / 2)
             wire = Wire(self._on_reply, self._broke)
             try:
                 await wire.dial(self._server.connect, self._server.timeout)
