@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from nowserving import identity, options
+from nowserving.clock import monotonic
 from nowserving.errors import LockError
 from nowserving.refusals import REFUSALS, refusal
 from nowserving.standing import Admission, IssuedTicket
@@ -74,5 +74,5 @@ class Issuing:
             self._give_back(self._place)
 
     def _give_back(self, place: Place) -> None:
-        lease_end = time.monotonic() + self._lifetime
+        lease_end = monotonic() + self._lifetime
         self._runtime.leave_without_waiting(place, "abandoned", lease_end)

@@ -12,11 +12,11 @@ import math
 import threading
 import time
 from contextlib import suppress
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving import rules
 from nowserving.bell import running_loop
+from nowserving.clock import monotonic
 from nowserving.errors import LockError, LockInterrupted, LockLost
 from nowserving.standing import ALIVE, INTERRUPTED, State
 from nowserving.stop import CANCELLING, Stop

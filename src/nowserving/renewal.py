@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from typing import TYPE_CHECKING
 
+from nowserving.clock import monotonic
 from nowserving.errors import LockError
 from nowserving.standing import ALIVE, NOT_ISSUED, State
 
@@ -52,7 +52,7 @@ class Heartbeat:
 
     def add(self, lease: Lease) -> None:
         """Renew this turn's ticket from now on; from any thread."""
-        first = time.monotonic() + lease.lifetime / BEATS
+        first = monotonic() + lease.lifetime / BEATS
         with self._mutex:
             self._leases.add(lease)
             sooner = self._next_beat is None or first < self._next_beat
@@ -72,7 +72,7 @@ class Heartbeat:
         if self._timer is not None:
             self._timer.cancel()
         if moment is not None and self._beat_task is None:
-            delay = max(moment - time.monotonic(), 0.0)
+            delay = max(moment - monotonic(), 0.0)
             self._timer = self._portal.loop.call_later(delay, self._start_beat)
 
     def _start_beat(self) -> None:
@@ -88,7 +88,7 @@ class Heartbeat:
             self._arm()
 
     async def _beat(self) -> None:
-        now = time.monotonic()
+        now = monotonic()
         with self._mutex:
             leases = [lease for lease in self._leases if not lease.is_abandoned()]
             self._leases.intersection_update(leases)
@@ -100,10 +100,10 @@ class Heartbeat:
         due = [lease for lease in leases if lease.needs_renewal(now, margin=shortest / BEATS / 2)]
         if due and not await self._renew(due):
             with self._mutex:  # soon again: the lease still lasts
-                self._next_beat = time.monotonic() + shortest / BEATS / 4
+                self._next_beat = monotonic() + shortest / BEATS / 4
 
     async def _renew(self, leases: list[Lease]) -> bool:
-        asked = time.monotonic()
+        asked = monotonic()
         standings = await self._queue.renew([(lease.place, lease.lifetime) for lease in leases])
         failed: LockError | None = None
         for lease, standing in zip(leases, standings, strict=True):

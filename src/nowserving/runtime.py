@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nowserving.bell import running_loop
+from nowserving.clock import monotonic
 from nowserving.errors import CorruptLock, LockError, StoreClosed
 from nowserving.held import HeldLock
 from nowserving.identity import on_fork
@@ -222,7 +223,7 @@ class Runtime:
     async def _leave_until_done(self, place: Place, outcome: Outcome, lease_end: float) -> None:
         delay = _FIRST_DELAY
         while not await self._try_leave(place, outcome):
-            if time.monotonic() + delay >= lease_end:
+            if monotonic() + delay >= lease_end:
                 logger.warning(
                     "Ticket %d of conversation %r could not be given back before it expired",
                     place.number,

@@ -16,10 +16,10 @@ import logging
 import math
 import threading
 import weakref
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from nowserving import rules
+from nowserving.clock import monotonic
 from nowserving.errors import (
     CorruptLock,
     DuplicateMessage,

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from typing import TYPE_CHECKING
 
+from nowserving.clock import monotonic
 from nowserving.errors import LockError
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
         self._wakes_at = moment
-        self._timer = self._loop.call_later(max(moment - time.monotonic(), 0.0), self._wake)
+        self._timer = self._loop.call_later(max(moment - monotonic(), 0.0), self._wake)
 
     def _wake(self) -> None:
         self._timer, self._wakes_at = None, math.inf
-        now = time.monotonic()
+        now = monotonic()
         # A copy: other threads put leases in and take them out.
         leases = [lease for lease in list(self._live.values()) if lease.watch is self]
         due: dict[str, list[Lease]] = {}
@@ -90,7 +90,7 @@ class Watch:
     async def _look(self, conversation_id: str, leases: list[Lease]) -> None:
         # A store that does not answer must not hide that a held lease has ended: the look is given
         # up then, long before the store's own time limit, and the lock counts as lost.
-        asked = time.monotonic()
+        asked = monotonic()
         ends = [lease.ends_at for lease in leases if lease.is_holding()]
         patience = max(min(ends) - asked, 0.0) + _LAST_ANSWER if ends else None
         places = [lease.place for lease in leases]

@@ -58,6 +58,10 @@ class TicketQueue(Protocol):
 
     Errors of every verb: ``StoreUnavailable`` when the store does not answer in time or refuses,
     ``CorruptLock`` when foreign data stands where the record belongs.
+
+    Some verbs take ``within``: the seconds that their caller waits for the answer. When they are
+    over, ``asyncio.TimeoutError`` is raised; the verb may be carried out all the same, and costs
+    nobody else anything. A queue whose verbs never suspend has always answered by then.
     """
 
     guarantees: Guarantees
@@ -76,7 +80,9 @@ class TicketQueue(Protocol):
         """Return whether ``owner`` was made by this queue object in this process."""
         ...
 
-    async def take(self, place: Place, admission: Admission) -> Standing:
+    async def take(
+        self, place: Place, admission: Admission, within: float | None = None
+    ) -> Standing:
         """Join the line, and set ``place.number``.
 
         Returns:
@@ -86,7 +92,7 @@ class TicketQueue(Protocol):
         """
         ...
 
-    async def stand(self, place: Place) -> Standing:
+    async def stand(self, place: Place, within: float | None = None) -> Standing:
         """Tell where a ticket stands; expired tickets ahead of it are removed on the way."""
         ...
 
@@ -109,7 +115,7 @@ class TicketQueue(Protocol):
         """
         ...
 
-    async def leave(self, place: Place, outcome: Outcome) -> Departure:
+    async def leave(self, place: Place, outcome: Outcome, within: float | None = None) -> Departure:
         """Give the ticket back and serve the next one.
 
         A place that is not numbered (its take was never answered) is looked up by its owner, who is

@@ -86,7 +86,12 @@ class SnapshotQueue:
         """Return whether ``owner`` was drawn here."""
         return owner.startswith(self._owners.nonce)
 
-    async def take(self, place: Place, admission: Admission) -> Standing:
+    async def take(
+        self,
+        place: Place,
+        admission: Admission,
+        within: float | None = None,  # noqa: ARG002
+    ) -> Standing:
         """Issue a ticket and save the line.
 
         Raises:
@@ -113,7 +118,7 @@ class SnapshotQueue:
             self._storage.save_lock(lock)
             return self._standing(lock, place)
 
-    async def stand(self, place: Place) -> Standing:
+    async def stand(self, place: Place, within: float | None = None) -> Standing:  # noqa: ARG002
         """Read the line and find the ticket in it."""
         with self._mutex, _asked(place):
             lock = self._read(place.conversation_id) if self._is_held(place) else None
@@ -142,7 +147,12 @@ class SnapshotQueue:
         except LockError as error:
             return error
 
-    async def leave(self, place: Place, outcome: Outcome) -> Departure:  # noqa: ARG002 - no room
+    async def leave(
+        self,
+        place: Place,
+        outcome: Outcome,  # noqa: ARG002 - there is no room for it
+        within: float | None = None,  # noqa: ARG002
+    ) -> Departure:
         """Take the ticket out and save; delete the lock when nobody is in line any more."""
         with self._mutex, _asked(place):
             if not self._is_held(place):

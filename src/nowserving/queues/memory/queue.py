@@ -11,9 +11,9 @@ import os
 import threading
 import time
 from collections import deque
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from nowserving.clock import monotonic
 from nowserving.identity import Owners, on_fork
 from nowserving.queues.base import Guarantees, glance_one_by_one
 from nowserving.queues.memory.record import Record, Tokens
@@ -73,7 +73,12 @@ class MemoryQueue:
         """Return whether ``owner`` was drawn here."""
         return owner.startswith(self._owners.nonce)
 
-    async def take(self, place: Place, admission: Admission) -> Standing:
+    async def take(
+        self,
+        place: Place,
+        admission: Admission,
+        within: float | None = None,  # noqa: ARG002
+    ) -> Standing:
         """Join the line, or claim an issued ticket."""
         if not isinstance(place, MemoryTicket):
             msg = f"{place!r} was not made by this queue's place()"
@@ -101,7 +106,7 @@ class MemoryQueue:
             _deliver(mail)
         return standing
 
-    async def stand(self, place: Place) -> Standing:
+    async def stand(self, place: Place, within: float | None = None) -> Standing:  # noqa: ARG002
         """Tell where a ticket stands."""
         return self._stand(place, 0.0)
 
@@ -130,7 +135,12 @@ class MemoryQueue:
         _deliver(mail)
         return standing
 
-    async def leave(self, place: Place, outcome: Outcome) -> Departure:
+    async def leave(
+        self,
+        place: Place,
+        outcome: Outcome,
+        within: float | None = None,  # noqa: ARG002
+    ) -> Departure:
         """Give the ticket back and serve the next one.
 
         A take is answered before it can be cancelled, so no tombstone is needed here.

@@ -108,7 +108,12 @@ class RedisQueue:
         """Return whether ``owner`` was drawn by this queue in this process."""
         return owner.partition("~")[0] == self._nonce
 
-    async def take(self, place: Place, admission: Admission) -> Standing:
+    async def take(
+        self,
+        place: Place,
+        admission: Admission,
+        within: float | None = None,  # noqa: ARG002
+    ) -> Standing:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
         flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
         lifetime = max(1, round(admission.lifetime * 1000)) * 1000  # a ticket has it in ms
@@ -139,7 +144,7 @@ class RedisQueue:
             place.overdue = True
         return standing
 
-    async def stand(self, place: Place) -> Standing:
+    async def stand(self, place: Place, within: float | None = None) -> Standing:  # noqa: ARG002
         """Tell where a ticket stands (``stand.lua``); looks made together travel together."""
         link = self._link()
         call = link.session.call(*self._stand(place, 0), lazy=True)
@@ -179,7 +184,12 @@ class RedisQueue:
         args = ("stand", place.number, place.owner, _us(lifetime))
         return self.key(place.conversation_id), args
 
-    async def leave(self, place: Place, outcome: Outcome) -> Departure:
+    async def leave(
+        self,
+        place: Place,
+        outcome: Outcome,
+        within: float | None = None,  # noqa: ARG002
+    ) -> Departure:
         """Give the ticket back (``leave.lua``)."""
         place.doubt()
         if place.number == NOT_ISSUED and isinstance(place, RedisPlace):
