@@ -112,7 +112,7 @@ class RedisQueue:
         self,
         place: Place,
         admission: Admission,
-        within: float | None = None,  # noqa: ARG002
+        within: float | None = None,
     ) -> Standing:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
         flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
@@ -134,7 +134,8 @@ class RedisQueue:
             policy = _POLICIES[admission.when_busy]
             args = ("take", place.owner, lifetime, flags, policy, limit, message, "0")
             again = (*args[:-1], "1")
-        call = self._link().session.call(self.key(place.conversation_id), args, again)
+        key = self.key(place.conversation_id)
+        call = self._link().session.call(key, args, again, within=within)
         if isinstance(place, RedisPlace):
             place.take = call
         reply = await call.future
@@ -144,10 +145,10 @@ class RedisQueue:
             place.overdue = True
         return standing
 
-    async def stand(self, place: Place, within: float | None = None) -> Standing:  # noqa: ARG002
+    async def stand(self, place: Place, within: float | None = None) -> Standing:
         """Tell where a ticket stands (``stand.lua``); looks made together travel together."""
         link = self._link()
-        call = link.session.call(*self._stand(place, 0), lazy=True)
+        call = link.session.call(*self._stand(place, 0), lazy=True, within=within)
         standing = self._read(await call.future)
         if standing.state is State.SERVED:
             self._note_served(place, standing)
@@ -188,7 +189,7 @@ class RedisQueue:
         self,
         place: Place,
         outcome: Outcome,
-        within: float | None = None,  # noqa: ARG002
+        within: float | None = None,
     ) -> Departure:
         """Give the ticket back (``leave.lua``)."""
         place.doubt()
@@ -197,7 +198,7 @@ class RedisQueue:
             if take is None or (take.future.done() and not take.sent):
                 return Departure(left=False, someone_waiting=False)
         args = ("leave", place.number, place.owner, outcome)
-        call = self._link().session.call(self.key(place.conversation_id), args)
+        call = self._link().session.call(self.key(place.conversation_id), args, within=within)
         departure = parse_departure(await call.future)
         if call.repeated:  # the first attempt may be what removed it
             return departure._replace(left=True)
