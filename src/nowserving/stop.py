@@ -6,13 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nowserving.errors import LockError
 
 
-CANCELLING: Callable[[asyncio.Task[Any]], int] | None = getattr(asyncio.Task, "cancelling", None)
-"""How many cancellations of a task are under way; None before Python 3.11, which counts them."""
+def cancellations(task: asyncio.Task[Any] | None) -> int:
+    """Return how many cancellations of a task are under way; 0 before Python 3.11 counted them.
+
+    Asked of the task itself: a task factory, or a patch of asyncio, may make tasks of its own kind.
+    """
+    cancelling = getattr(task, "cancelling", None)
+    return 0 if cancelling is None else int(cancelling())
 
 
 class Stop:

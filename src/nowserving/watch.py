@@ -15,10 +15,13 @@ import asyncio
 import math
 from typing import TYPE_CHECKING
 
+from nowserving.background import later, spawn
 from nowserving.clock import monotonic
 from nowserving.errors import LockError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nowserving.lease import Lease, LeaseKey
     from nowserving.queues.base import TicketQueue
 
@@ -30,14 +33,31 @@ class Watch:
     """Looks after the leases of one event loop; to be used on that loop only.
 
     Args:
+        loop: The running loop.
         queue: Where their tickets stand.
-        live: All live leases of the store; those that name this watch are its own.
+        live: All live leases of the store; those that have this watch's mark are its own.
+        forget: Called with each of them that nobody has any more.
+
+    Attributes:
+        loop: The same loop.
+        anchor: What ties the watch to its loop.
     """
 
-    def __init__(self, queue: TicketQueue, live: dict[LeaseKey, Lease]) -> None:
+    anchor: asyncio.TimerHandle | None = None
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        queue: TicketQueue,
+        live: dict[LeaseKey, Lease],
+        forget: Callable[[Lease], None],
+    ) -> None:
+        self.loop = loop
         self._queue = queue
         self._live = live
-        self._loop = asyncio.get_running_loop()
+        self._forget = forget
+        # By its mark, a lease does not keep the watch alive, and so the loop.
+        self._mark = object()
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = math.inf
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,22 +69,36 @@ class Watch:
             lease: One of the live leases.
             now: The monotonic clock.
         """
-        lease.watch = self
+        lease.watch = self._mark
         look_at = lease.look_at if lease.look_at > now else lease.plan_look(now)
         if look_at < self._wakes_at:
             self._arm(look_at)
+
+    def close(self) -> None:
+        """Look after nobody any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+
+    def abandon(self) -> None:
+        """Let go of a loop that is closed: its timers and tasks are gone with it."""
 
     def _arm(self, moment: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._wakes_at = moment
-        self._timer = self._loop.call_later(max(moment - monotonic(), 0.0), self._wake)
+        self._timer = later(self.loop, max(moment - monotonic(), 0.0), self._wake)
 
     def _wake(self) -> None:
         self._timer, self._wakes_at = None, math.inf
         now = monotonic()
         # A copy: other threads put leases in and take them out.
-        leases = [lease for lease in list(self._live.values()) if lease.watch is self]
+        leases = [lease for lease in list(self._live.values()) if lease.watch is self._mark]
+        for lease in leases:
+            if lease.is_abandoned():
+                self._forget(lease)
+        leases = [lease for lease in leases if not lease.over]
         due: dict[str, list[Lease]] = {}
         for lease in leases:
             if lease.look_at <= now:
@@ -83,7 +117,7 @@ class Watch:
             lease.looking = True
             if now >= lease.ends_at:
                 lease.place.doubt()
-        task = self._loop.create_task(self._look(conversation_id, leases))
+        task = spawn(self.loop, self._look(conversation_id, leases))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -103,7 +137,7 @@ class Watch:
             self._failed(leases, str(error))
         else:
             for lease in leases:
-                if lease.watch is self:
+                if lease.watch is self._mark:
                     lease.seen(glance, asked)
         finally:
             for lease in leases:

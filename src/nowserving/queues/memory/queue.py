@@ -1,7 +1,8 @@
 """The in-memory queue: one process, any number of threads and event loops, no polling.
 
 Each verb is one step under one mutex, which is never held across an ``await`` or while a bell is
-rung. So no verb suspends: a cancelled caller has either not begun its step or finished it.
+rung. So no verb suspends: a cancelled caller has either not begun its step or finished it. What
+happens when a finaliser comes in the middle of one is told in ``steps.py``.
 """
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from nowserving.clock import monotonic
+from nowserving.errors import LockError
 from nowserving.identity import Owners, on_fork
 from nowserving.queues.base import Guarantees, glance_one_by_one
+from nowserving.queues.memory import steps
 from nowserving.queues.memory.record import Record, Tokens
 from nowserving.queues.memory.ticket import MemoryTicket
 from nowserving.standing import Admission, Departure, Line, LineTicket, Standing, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from nowserving.errors import LockError
     from nowserving.lock import TicketLock
     from nowserving.place import Place
     from nowserving.standing import Glance, Outcome
@@ -38,6 +41,11 @@ _SWEEP_AT_ONCE = 16
 
 _LEFT_ALONE = Departure(left=True, someone_waiting=False)
 """How nearly every turn ends."""
+
+_NOBODY_LEFT = Departure(left=False, someone_waiting=False)
+
+_Mail = list[tuple[MemoryTicket, Standing]]
+_NO_MAIL: _Mail = []
 
 
 class MemoryQueue:
@@ -64,6 +72,7 @@ class MemoryQueue:
         self._tokens = Tokens()
         self._records: dict[str, Record] = {}
         self._idle: deque[tuple[float, str]] = deque()
+        self._put_off: deque[tuple[Place, Outcome]] = deque()
 
     def place(self, conversation_id: str, owner: str | None = None) -> Place:
         """Return a fresh, unissued place."""
@@ -85,8 +94,10 @@ class MemoryQueue:
             raise TypeError(msg)
         if self._is_fork:
             self._warn_of_fork()
-        name = place.conversation_id
-        with self._mutex:
+        name, mutex = place.conversation_id, self._mutex
+        if mutex.locked():
+            self._refuse_finaliser(name)
+        with mutex:
             now = monotonic()
             if self._idle and self._idle[0][0] <= now:
                 self._sweep(now)
@@ -102,8 +113,8 @@ class MemoryQueue:
             mail = record.mail
             if mail or len(record.tickets) != 1:
                 mail = self._close_step(name, record, now, admission.lifetime)
-        if mail:
-            _deliver(mail)
+        if mail or self._put_off:
+            self._after_step(mail)
         return standing
 
     async def stand(self, place: Place, within: float | None = None) -> Standing:  # noqa: ARG002
@@ -119,7 +130,7 @@ class MemoryQueue:
         return [self._stand(place, lifetime) for place, lifetime in places]
 
     def _stand(self, place: Place, lifetime: float) -> Standing:
-        with self._mutex:
+        with self._step(place.conversation_id):
             record = self._records.get(place.conversation_id)
             if record is None:
                 return Standing(State.GONE, place.number)
@@ -145,29 +156,63 @@ class MemoryQueue:
 
         A take is answered before it can be cancelled, so no tombstone is needed here.
         """
-        with self._mutex:
-            record = self._records.get(place.conversation_id)
-            if record is None:
-                return Departure(left=False, someone_waiting=False)
-            now = monotonic()
-            ticket = record.find(place, now)
-            lifetime = 0.0
-            if ticket is not None:
-                lifetime = ticket.admission.lifetime
-                record.drop(ticket, outcome, now)
-            if record.tickets:
-                record.settle(now)
-            else:
-                record.serving = record.next
-            waiting = bool(record.tickets)
-            mail = record.mail
-            if mail or record.tickets or not record.in_idle_list:
-                mail = self._close_step(place.conversation_id, record, now, lifetime)
-        if mail:
-            _deliver(mail)
+        mutex = self._mutex
+        if mutex.locked() and steps.is_inside_another():
+            # Put in before it is tried: whoever holds the mutex looks here once it is free.
+            self._put_off.append((place, outcome))
+            self._after_step(_NO_MAIL)
+            return Departure(left=True, someone_waiting=True)
+        with mutex:
+            departure, mail = self._leave(place, outcome)
+        if mail or self._put_off:
+            self._after_step(mail)
+        return departure
+
+    def _leave(self, place: Place, outcome: Outcome) -> tuple[Departure, _Mail]:
+        record = self._records.get(place.conversation_id)
+        if record is None:
+            return _NOBODY_LEFT, _NO_MAIL
+        now = monotonic()
+        ticket = record.find(place, now)
+        lifetime = 0.0
+        if ticket is not None:
+            lifetime = ticket.admission.lifetime
+            record.drop(ticket, outcome, now)
+        if record.tickets:
+            record.settle(now)
+        else:
+            record.serving = record.next
+        waiting = bool(record.tickets)
+        mail = record.mail
+        if mail or record.tickets or not record.in_idle_list:
+            mail = self._close_step(place.conversation_id, record, now, lifetime)
         if waiting or ticket is None:
-            return Departure(left=ticket is not None, someone_waiting=waiting)
-        return _LEFT_ALONE
+            return Departure(left=ticket is not None, someone_waiting=waiting), mail
+        return _LEFT_ALONE, mail
+
+    def _after_step(self, mail: _Mail) -> None:
+        """Deliver a step's mail, and do what finalisers have put off meanwhile.
+
+        Unless somebody is in a step again, who will.
+        """
+        _deliver(mail)
+        while self._put_off and not self._mutex.locked():
+            with self._mutex:
+                mail = _NO_MAIL
+                with suppress(IndexError):  # another thread was quicker
+                    mail = self._leave(*self._put_off.popleft())[1]
+            _deliver(mail)
+
+    def _refuse_finaliser(self, conversation_id: str) -> None:
+        """Raise if this thread is in a step itself, and so must not wait for its end."""
+        if steps.is_inside_another():
+            raise LockError(
+                f"The lock store was asked about conversation_id '{conversation_id}' by a "
+                "finaliser (`__del__`, a weak reference's callback, a generator that is "
+                "collected) which Python runs in the middle of a step of the store. There a turn "
+                "can be left, but nothing else: take and look elsewhere.",
+                conversation_id=conversation_id,
+            )
 
     async def wait(self, place: Place, timeout: float) -> Standing | None:
         """Wait for the bell; a promotion always rings it."""
@@ -175,7 +220,7 @@ class MemoryQueue:
 
     async def line(self, conversation_id: str) -> Line | None:
         """Return the line, None where there is no lock."""
-        with self._mutex:
+        with self._step(conversation_id):
             record = self._records.get(conversation_id)
             if record is None:
                 return None
@@ -195,7 +240,7 @@ class MemoryQueue:
         """Merge a caller's picture of the line."""
         name, wall = lock.conversation_id, time.time()
         expiries = {ticket.number: ticket.expires - wall for ticket in lock.tickets}
-        with self._mutex:
+        with self._step(name):
             now = monotonic()
             record = self._records.setdefault(name, Record(self._tokens))
             record.settle(now)
@@ -222,7 +267,7 @@ class MemoryQueue:
 
     async def delete(self, conversation_id: str) -> None:
         """Remove every ticket; their owners are told."""
-        with self._mutex:
+        with self._step(conversation_id):
             record = self._records.get(conversation_id)
             if record is None:
                 return
@@ -240,7 +285,7 @@ class MemoryQueue:
 
         Every claimed ticket here is one of ours; a secret names exactly one ticket.
         """
-        with self._mutex:
+        with self._step(conversation_id):
             record = self._records.get(conversation_id)
             if record is None:
                 return False
@@ -279,11 +324,18 @@ class MemoryQueue:
             os.getpid(),
         )
 
+    @contextmanager
+    def _step(self, conversation_id: str) -> Iterator[None]:
+        """Make a step; what is done often does it by hand."""
+        if self._mutex.locked():
+            self._refuse_finaliser(conversation_id)
+        with self._mutex:
+            yield
+        self._after_step(_NO_MAIL)
+
     # Under the mutex
 
-    def _close_step(
-        self, name: str, record: Record, now: float, lifetime: float
-    ) -> list[tuple[MemoryTicket, Standing]]:
+    def _close_step(self, name: str, record: Record, now: float, lifetime: float) -> _Mail:
         """End a verb's step: note an idle record for the sweep, hand the mail out."""
         if not record.tickets:
             record.idle_until = max(record.idle_until, now + lifetime)
@@ -318,12 +370,25 @@ class MemoryQueue:
                 del self._records[name]
 
 
+steps.register(
+    [
+        MemoryQueue.take,
+        MemoryQueue.leave,
+        MemoryQueue._stand,  # noqa: SLF001 - its own class
+        MemoryQueue.line,
+        MemoryQueue.save,
+        MemoryQueue.delete,
+        MemoryQueue.finish,
+    ]
+)
+
+
 def _picture(ticket: MemoryTicket, now: float) -> LineTicket:
     served_for = None if ticket.served_at is None else now - ticket.served_at
     return LineTicket(ticket.number, ticket.expires - now, ticket.owner, served_for)
 
 
-def _deliver(mail: list[tuple[MemoryTicket, Standing]]) -> None:
+def _deliver(mail: _Mail) -> None:
     # Outside the mutex: whoever answers the bell may call the queue again.
     for ticket, standing in mail:
         ticket.ring(standing)
