@@ -243,7 +243,6 @@ class Lease:
     def end(self) -> None:
         """The turn is over: nothing of it is kept any more."""
         self.over = True
-        self.watch = None
         self._context = None
 
     def in_its_context(self, callback: Callable[..., _T], *args: Any) -> _T:  # noqa: ANN401

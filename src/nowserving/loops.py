@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from nowserving.background import detached, later
@@ -50,22 +51,48 @@ class Local(Protocol):
 
     Attributes:
         loop: The event loop.
-        anchor: What ties it to the loop.
     """
 
     loop: asyncio.AbstractEventLoop
-    anchor: asyncio.TimerHandle | None
 
     def close(self) -> None:
         """End it; on its own loop."""
         ...
 
     def abandon(self) -> None:
-        """Let go of what is left of it after its loop was closed."""
+        """Let go of what is left of it: its loop is closed, or is being collected."""
         ...
 
 
 _T = TypeVar("_T", bound=Local)
+
+
+class _Anchor(Generic[_T]):
+    """Ties a thing to a loop: a timer of the loop, far off, has this, and nobody else.
+
+    So it goes when the loop is closed, at once, or when it is collected; and then the thing is let
+    go of, before its transports could complain that nobody has closed them.
+    """
+
+    __slots__ = ("__weakref__", "_timer", "thing")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, thing: _T) -> None:
+        self.thing: _T | None = thing
+        self._hold(loop)
+
+    def _hold(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = weakref.ref(later(loop, _A_DAY, self._hold, loop))
+
+    def weigh(self) -> None:
+        """Untie it: the thing has ended by itself."""
+        self.thing = None
+        timer = self._timer()
+        if timer is not None:
+            timer.cancel()
+
+    def __del__(self) -> None:
+        if self.thing is not None:
+            self.thing.abandon()
 
 
 class Home(Generic[_T]):
@@ -73,19 +100,29 @@ class Home(Generic[_T]):
 
     Attributes:
         loop: Returns the loop, None when it is gone.
-        thing: Returns what it has, None when that is gone.
     """
 
-    __slots__ = ("loop", "thing")
+    __slots__ = ("_anchor", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, thing: _T) -> None:
         self.loop = weakref.ref(loop)
-        self.thing = weakref.ref(thing)
+        self._anchor = weakref.ref(_Anchor(loop, thing))
+
+    def thing(self) -> _T | None:
+        """Return what the loop has, None when that has ended."""
+        anchor = self._anchor()
+        return None if anchor is None else anchor.thing
 
     def is_closed(self) -> bool:
         """Return whether nothing can run on the loop any more."""
         loop = self.loop()
         return loop is None or loop.is_closed()
+
+    def untie(self) -> None:
+        """Take the thing from the loop; on that loop."""
+        anchor = self._anchor()
+        if anchor is not None:
+            anchor.weigh()
 
 
 class PerLoop(Generic[_T]):
@@ -102,13 +139,15 @@ class PerLoop(Generic[_T]):
     def __init__(self) -> None:
         self._homes: dict[int, Home[_T]] = {}
 
-    def here(self, make: Callable[[asyncio.AbstractEventLoop], _T]) -> Home[_T]:
+    def of(
+        self, loop: asyncio.AbstractEventLoop, make: Callable[[asyncio.AbstractEventLoop], _T]
+    ) -> Home[_T]:
         """Return the running loop's.
 
         Args:
+            loop: The running loop.
             make: Makes the thing, where there is none yet.
         """
-        loop = asyncio.get_running_loop()
         home = self._homes.get(id(loop))
         # An id is given out again when a loop is gone.
         return home if home is not None and home.loop() is loop else self._add(loop, make)
@@ -116,33 +155,28 @@ class PerLoop(Generic[_T]):
     def _add(
         self, loop: asyncio.AbstractEventLoop, make: Callable[[asyncio.AbstractEventLoop], _T]
     ) -> Home[_T]:
-        self.drop_closed()
-        made = detached(make, loop)
-        home = self._homes[id(loop)] = Home(loop, made)
-        _tie(loop, made)
+        self._forget_closed()
+        home = self._homes[id(loop)] = Home(loop, detached(make, loop))
         return home
 
-    def drop_closed(self) -> None:
-        """Abandon what belongs to loops that are gone, or were closed without notice."""
-        for key, home in list(self._homes.items()):
-            if home.is_closed():
+    def _forget_closed(self) -> None:
+        # Copied without making anything that is collected, or another thread could come between.
+        for key in list(self._homes):
+            home = self._homes.get(key)
+            if home is not None and home.is_closed():
                 self._forget(key, home)
-                thing = home.thing()
-                if thing is not None:
-                    thing.abandon()
-
-    def discard(self, thing: _T) -> None:
-        """Take something out that has ended, and untie it from its loop; on that loop."""
-        home = self._homes.get(id(thing.loop))
-        if home is not None and home.thing() is thing:
-            self._forget(id(thing.loop), home)
-        if thing.anchor is not None:
-            thing.anchor.cancel()
 
     def _forget(self, key: int, home: Home[_T]) -> None:
         popped = self._homes.pop(key, home)
         if popped is not home:  # a new loop has got the id of the old one just now
             self._homes.setdefault(key, popped)
+
+    def discard(self, thing: _T) -> None:
+        """Take something out that has ended; on its own loop."""
+        home = self._homes.get(id(thing.loop))
+        if home is not None and home.thing() is thing:
+            self._forget(id(thing.loop), home)
+            home.untie()
 
     def __iter__(self) -> Iterator[_T]:
         for home in list(self._homes.values()):
@@ -159,17 +193,11 @@ class PerLoop(Generic[_T]):
         for thing in self:
             if thing.loop is here:
                 self._close_here(thing)
-                continue
-            try:
-                thing.loop.call_soon_threadsafe(self._close_here, thing)
-            except RuntimeError:  # that loop is closed, maybe since a moment ago
-                self.discard(thing)
-                thing.abandon()
+            else:
+                # A loop that is closed, maybe since a moment ago, has let go of it.
+                with suppress(RuntimeError):
+                    thing.loop.call_soon_threadsafe(self._close_here, thing)
 
     def _close_here(self, thing: _T) -> None:
         self.discard(thing)
         thing.close()
-
-
-def _tie(loop: asyncio.AbstractEventLoop, thing: Local) -> None:
-    thing.anchor = later(loop, _A_DAY, _tie, loop, thing)

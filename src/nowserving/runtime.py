@@ -177,7 +177,7 @@ class Runtime:
             portal.call(lambda: self._watch_here(lease, now))
 
     def _watch_here(self, lease: Lease, now: float) -> None:
-        watch = self.homes.here(self.make_home).thing()
+        watch = self.homes.of(asyncio.get_running_loop(), self.make_home).thing()
         if watch is not None:
             watch.mind(lease, now)
 

@@ -157,8 +157,8 @@ class Turn:
         self._generation = runtime.generation
         home = task = None
         if key is None:
-            home = runtime.homes.here(runtime.make_home)
-            task = asyncio.current_task()
+            loop = asyncio.get_running_loop()
+            home, task = runtime.homes.of(loop, runtime.make_home), asyncio.current_task(loop)
             key = object() if task is None else (id(task), self._conversation_id)
         live = runtime.live
         if key in live:

@@ -40,10 +40,7 @@ class Watch:
 
     Attributes:
         loop: The same loop.
-        anchor: What ties the watch to its loop.
     """
-
-    anchor: asyncio.TimerHandle | None = None
 
     def __init__(
         self,

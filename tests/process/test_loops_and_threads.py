@@ -183,9 +183,9 @@ async def test_a_loop_that_closes_while_the_store_does(server: RedisServer) -> N
         async with store.lock("c"):
             pass
 
-    def close_first(callback: Callable[[], object]) -> object:
+    def close_first(callback: Callable[..., object], *args: object) -> object:
         loop.close()
-        return type(loop).call_soon_threadsafe(loop, callback)
+        return type(loop).call_soon_threadsafe(loop, callback, *args)
 
     await asyncio.to_thread(loop.run_until_complete, use())
     with pytest.MonkeyPatch.context() as patch:

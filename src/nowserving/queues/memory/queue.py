@@ -44,9 +44,6 @@ _LEFT_ALONE = Departure(left=True, someone_waiting=False)
 
 _NOBODY_LEFT = Departure(left=False, someone_waiting=False)
 
-_Mail = list[tuple[MemoryTicket, Standing]]
-_NO_MAIL: _Mail = []
-
 
 class MemoryQueue:
     """Records in a dictionary."""
@@ -73,6 +70,7 @@ class MemoryQueue:
         self._records: dict[str, Record] = {}
         self._idle: deque[tuple[float, str]] = deque()
         self._put_off: deque[tuple[Place, Outcome]] = deque()
+        self._outbox: deque[tuple[MemoryTicket, Standing]] = deque()
 
     def place(self, conversation_id: str, owner: str | None = None) -> Place:
         """Return a fresh, unissued place."""
@@ -110,11 +108,10 @@ class MemoryQueue:
                 standing = record.admit(place, admission, now)
             else:
                 standing = record.redeem(admission.redeem, place, admission, now)
-            mail = record.mail
-            if mail or len(record.tickets) != 1:
-                mail = self._close_step(name, record, now, admission.lifetime)
-        if mail or self._put_off:
-            self._after_step(mail)
+            if len(record.tickets) != 1 or record.mail:
+                self._close_step(name, record, now, admission.lifetime)
+        if self._outbox or self._put_off:
+            self._after_step()
         return standing
 
     async def stand(self, place: Place, within: float | None = None) -> Standing:  # noqa: ARG002
@@ -142,8 +139,7 @@ class MemoryQueue:
             else:
                 ticket.expires = now + lifetime if lifetime else ticket.expires
                 standing = record.standing(ticket, now)
-            mail = self._close_step(place.conversation_id, record, now, lifetime)
-        _deliver(mail)
+            self._close_step(place.conversation_id, record, now, lifetime)
         return standing
 
     async def leave(
@@ -160,18 +156,18 @@ class MemoryQueue:
         if mutex.locked() and steps.is_inside_another():
             # Put in before it is tried: whoever holds the mutex looks here once it is free.
             self._put_off.append((place, outcome))
-            self._after_step(_NO_MAIL)
+            self._after_step()
             return Departure(left=True, someone_waiting=True)
         with mutex:
-            departure, mail = self._leave(place, outcome)
-        if mail or self._put_off:
-            self._after_step(mail)
+            departure = self._leave(place, outcome)
+        if self._outbox or self._put_off:
+            self._after_step()
         return departure
 
-    def _leave(self, place: Place, outcome: Outcome) -> tuple[Departure, _Mail]:
+    def _leave(self, place: Place, outcome: Outcome) -> Departure:
         record = self._records.get(place.conversation_id)
         if record is None:
-            return _NOBODY_LEFT, _NO_MAIL
+            return _NOBODY_LEFT
         now = monotonic()
         ticket = record.find(place, now)
         lifetime = 0.0
@@ -183,25 +179,27 @@ class MemoryQueue:
         else:
             record.serving = record.next
         waiting = bool(record.tickets)
-        mail = record.mail
-        if mail or record.tickets or not record.in_idle_list:
-            mail = self._close_step(place.conversation_id, record, now, lifetime)
+        if waiting or record.mail or not record.in_idle_list:
+            self._close_step(place.conversation_id, record, now, lifetime)
         if waiting or ticket is None:
-            return Departure(left=ticket is not None, someone_waiting=waiting), mail
-        return _LEFT_ALONE, mail
+            return Departure(left=ticket is not None, someone_waiting=waiting)
+        return _LEFT_ALONE
 
-    def _after_step(self, mail: _Mail) -> None:
-        """Deliver a step's mail, and do what finalisers have put off meanwhile.
+    def _after_step(self) -> None:
+        """Deliver the mail of steps, and do what finalisers have put off in the middle of one.
 
-        Unless somebody is in a step again, who will.
+        Outside the mutex: whoever answers a bell may call the queue again. If somebody is in a
+        step, he will see to the rest.
         """
-        _deliver(mail)
-        while self._put_off and not self._mutex.locked():
-            with self._mutex:
-                mail = _NO_MAIL
+        while True:
+            while self._outbox:
                 with suppress(IndexError):  # another thread was quicker
-                    mail = self._leave(*self._put_off.popleft())[1]
-            _deliver(mail)
+                    ticket, standing = self._outbox.popleft()
+                    ticket.ring(standing)
+            if not self._put_off or self._mutex.locked():
+                return
+            with self._mutex, suppress(IndexError):
+                self._leave(*self._put_off.popleft())
 
     def _refuse_finaliser(self, conversation_id: str) -> None:
         """Raise if this thread is in a step itself, and so must not wait for its end."""
@@ -232,8 +230,7 @@ class MemoryQueue:
                 if ticket.expires > now
             )
             found = Line(record.next, tickets) if tickets or record.opened else None
-            mail = self._close_step(conversation_id, record, now, 0.0)
-        _deliver(mail)
+            self._close_step(conversation_id, record, now, 0.0)
         return found
 
     async def save(self, lock: TicketLock) -> None:
@@ -262,8 +259,7 @@ class MemoryQueue:
                     record.join(ticket, Admission(lifetime=left, claimed=False), now)
             record.opened = True
             record.settle(now)
-            mail = self._close_step(name, record, now, max([1.0, *expiries.values()]))
-        _deliver(mail)
+            self._close_step(name, record, now, max([1.0, *expiries.values()]))
 
     async def delete(self, conversation_id: str) -> None:
         """Remove every ticket; their owners are told."""
@@ -277,8 +273,7 @@ class MemoryQueue:
                 record.dismiss(ticket, "released", now)
             record.serving, record.opened = record.next, False
             lifetime = max((ticket.lifetime for ticket in tickets), default=0.0)
-            mail = self._close_step(conversation_id, record, now, lifetime)
-        _deliver(mail)
+            self._close_step(conversation_id, record, now, lifetime)
 
     async def finish(self, conversation_id: str, number: int, secret: str, *, keep: bool) -> bool:
         """Remove an issued ticket by its number.
@@ -298,8 +293,7 @@ class MemoryQueue:
             record.settle(now)
             waiting = bool(record.tickets)
             record.opened = record.opened if waiting else keep
-            mail = self._close_step(conversation_id, record, now, lifetime)
-        _deliver(mail)
+            self._close_step(conversation_id, record, now, lifetime)
         return waiting
 
     async def conversations(self) -> AsyncIterator[str]:
@@ -331,11 +325,11 @@ class MemoryQueue:
             self._refuse_finaliser(conversation_id)
         with self._mutex:
             yield
-        self._after_step(_NO_MAIL)
+        self._after_step()
 
     # Under the mutex
 
-    def _close_step(self, name: str, record: Record, now: float, lifetime: float) -> _Mail:
+    def _close_step(self, name: str, record: Record, now: float, lifetime: float) -> None:
         """End a verb's step: note an idle record for the sweep, hand the mail out."""
         if not record.tickets:
             record.idle_until = max(record.idle_until, now + lifetime)
@@ -343,12 +337,11 @@ class MemoryQueue:
                 record.in_idle_list = True
                 due = min(record.idle_until, now + _SWEEP_EVERY)
                 self._idle.append((due, name))
-        if len(record.tickets) > 1:
+        elif len(record.tickets) > 1:
             record.tell_first_waiter(now)
-        mail = record.mail
-        if mail:
-            record.mail = []
-        return mail
+        if record.mail:
+            self._outbox.extend(record.mail)
+            record.mail.clear()
 
     def _sweep(self, now: float) -> None:
         """Drop idle records whose time is over: a record stays one lifetime after its last ticket.
@@ -386,9 +379,3 @@ steps.register(
 def _picture(ticket: MemoryTicket, now: float) -> LineTicket:
     served_for = None if ticket.served_at is None else now - ticket.served_at
     return LineTicket(ticket.number, ticket.expires - now, ticket.owner, served_for)
-
-
-def _deliver(mail: _Mail) -> None:
-    # Outside the mutex: whoever answers the bell may call the queue again.
-    for ticket, standing in mail:
-        ticket.ring(standing)

@@ -32,13 +32,10 @@ class Link:
 
     Attributes:
         loop: The same loop.
-        anchor: What ties the link to its loop.
         session: For all calls.
         heartbeat: For renewals.
         inbox: For pushes.
     """
-
-    anchor: asyncio.TimerHandle | None = None
 
     def __init__(  # noqa: PLR0913 - what a queue's links have in common, and two of their own
         self,

@@ -264,7 +264,6 @@ class RedisQueue:
     async def close(self) -> None:
         """Close every loop's connections; those of other loops on their own threads."""
         self._closed = True
-        self._links.drop_closed()
         here = asyncio.get_running_loop()
         for link in self._links:
             if link.loop is here:
@@ -281,7 +280,7 @@ class RedisQueue:
         self._nonce = nonce()
 
     def _link(self) -> Link:
-        link = self._links.here(self._make_link).thing()
+        link = self._links.of(asyncio.get_running_loop(), self._make_link).thing()
         if link is None:  # closed in this very moment
             raise StoreClosed(_CLOSED)
         return link
