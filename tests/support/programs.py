@@ -7,19 +7,24 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.crew import ROOT, environment
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from types import TracebackType
+
+    from typing_extensions import Self
 
 LIMIT = 10.0
 """Seconds after which a program counts as hung."""
 
+_SAID = 5000  # characters of a log, at most
 _MARK = "the program's own end "
 _PRELUDE = f"""
 import sys, time
@@ -97,3 +102,78 @@ def _stacks(process: subprocess.Popen[str], within: float) -> str:
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
     return f"still running after {within} s; it said:\n{out[-1000:]}\n{err[-6000:]}"
+
+
+class Running:
+    """A server that is started when its ``with`` is entered, and killed when that is left.
+
+    Args:
+        *command: Arguments for Python.
+        **variables: Environment variables.
+    """
+
+    def __init__(self, *command: str, **variables: str) -> None:
+        self._command = command
+        self._variables = variables
+        self._process: subprocess.Popen[bytes] | None = None
+        handle, name = tempfile.mkstemp(prefix="nowserving-test-")
+        os.close(handle)
+        self._log = Path(name)
+
+    def __enter__(self) -> Self:
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, *self._command],
+                env={**environment(), **self._variables},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self.until_ready()
+        except BaseException:
+            self._kill()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._kill()
+
+    def until_ready(self) -> None:
+        """Wait until it is worth talking to."""
+
+    @property
+    def log(self) -> str:
+        """What it has said, the end of that."""
+        return self._log.read_text(errors="replace")[-_SAID:]
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process."""
+        assert self._process is not None, "it was not started"
+        return self._process
+
+    def check(self) -> None:
+        """Raise if it has ended, with its last words."""
+        assert self.process.poll() is None, self.log
+
+    def stop(self, within: float) -> float:
+        """Send it a SIGTERM, and return how many seconds it took to end."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"not ended within {within} s: {self.log}") from None
+        return time.monotonic() - began
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # its children, too
+        self.process.wait()
+        self._log.unlink()

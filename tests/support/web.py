@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
-import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tests.support.crew import environment, until
+from tests.support.crew import until
+from tests.support.programs import Running
 from tests.support.redis_server import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
-
-    from typing_extensions import Self
+    from pathlib import Path
 
 START_WITHIN = 30.0
 ANSWER_WITHIN = 10.0
-_SAID = 5000  # characters
 
 
-class WebServer:
-    """A server that is started when its ``with`` is entered, and killed when it is left.
+class WebServer(Running):
+    """A server that listens as soon as its ``with`` is entered.
 
     Args:
         *command: Arguments for Python; ``{port}`` in one of them stands for the port.
@@ -40,47 +31,17 @@ class WebServer:
     def __init__(self, *command: str, **variables: str) -> None:
         with socket.create_server((HOST, 0)) as free:
             self.port: int = free.getsockname()[1]
-        self._command = [word.format(port=self.port) for word in command]
-        self._variables = variables
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log = Path(tempfile.mkstemp(prefix="nowserving-test-web-")[1])
+        words = [word.replace("{port}", str(self.port)) for word in command]
+        super().__init__(*words, **variables)
 
-    def __enter__(self) -> Self:
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, *self._command],
-                env={**environment(), **self._variables},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        try:
-            until(self._is_listening, START_WITHIN)
-        except BaseException:
-            self._kill()
-            raise
-        return self
+    def until_ready(self) -> None:
+        """Wait until it listens."""
+        until(self._is_listening, START_WITHIN)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._kill()
-
-    @property
-    def log(self) -> str:
-        """What it has said, its end."""
-        return self._log.read_text(errors="replace")[-_SAID:]
-
-    def stop(self, within: float) -> float:
-        """Send it a SIGTERM, and return how many seconds it took to end."""
-        assert self._process is not None
-        began = time.monotonic()
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(within)
-        return time.monotonic() - began
+    def _is_listening(self) -> bool:
+        self.check()
+        with socket.socket() as probe:
+            return probe.connect_ex((HOST, self.port)) == 0
 
     def get(self, path: str) -> Any:
         """Return the JSON of an answer."""
@@ -98,19 +59,6 @@ class WebServer:
             yield response
         finally:
             connection.close()
-
-    def _is_listening(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, self.log
-        with socket.socket() as probe:
-            return probe.connect_ex((HOST, self.port)) == 0
-
-    def _kill(self) -> None:
-        assert self._process is not None
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._log.unlink()
 
 
 def uvicorn(app: Path, *options: str, **variables: str) -> WebServer:
