@@ -95,8 +95,6 @@ class Lease:
         over: The turn has ended: the ticket means nothing any more.
         stop: The body's cancellation, once we have asked for it.
         home: Its event loop, None for a synchronous holder.
-        turn: The turn, of a thread and of a ticket that is renewed: that ends when nobody has the
-            turn any more.
         statement: In a thread: whose ``with`` statement has entered it, where that is known.
         asked: When the ticket was asked for, monotonic.
     """
@@ -115,7 +113,6 @@ class Lease:
     _told_expiring = False
     _cancellations = 0
     _lost_event: asyncio.Event | None = None
-    turn: weakref.ref[Any] | None = None
     statement: Statement | None = None
     _task: weakref.ref[asyncio.Task[Any]] | None = None
 
@@ -231,13 +228,11 @@ class Lease:
         return self.lost_why is not None or (not self.over and monotonic() >= self.ends_at)
 
     def is_abandoned(self) -> bool:
-        """Return whether nobody is left who would work under this lock or give it back.
+        """Return whether its event loop is closed, so that nobody is left to leave.
 
         The end of the task, or of the thread, that entered it means nothing: its turn may be left
-        elsewhere. So it is not over while somebody has the turn.
+        elsewhere. And a turn that nobody has any more says so itself.
         """
-        if self.turn is not None and self.turn() is None:
-            return True
         return self.home is not None and self.home.is_closed()
 
     def end(self) -> None:

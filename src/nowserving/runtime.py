@@ -31,9 +31,6 @@ logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-_MANY = 64
-"""Leases above which those are looked for that nobody has any more."""
-
 # Threads can't be closed in a forked child and must not be collected there: see ``forked``.
 _inherited: list[object] = []
 
@@ -85,7 +82,6 @@ class Runtime:
     def _start_afresh(self) -> None:
         self.live: dict[LeaseKey, Lease] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._many = _MANY
         self.homes: PerLoop[Watch] = PerLoop()
         self._parts = _Parts([], self.homes)
         self.leaving = Leaving(self.queue, weakref.ref(self))
@@ -184,8 +180,7 @@ class Runtime:
     def make_home(self, loop: asyncio.AbstractEventLoop) -> Watch:
         """Make the watch of a loop that is new here."""
         exiting.arm()
-        self.forget_abandoned()
-        return Watch(loop, self.queue, self.live, self.forget)
+        return Watch(loop, self.queue, self.live, weakref.ref(self))
 
     def tell_expiring(self, lease: Lease) -> None:
         """Call the ``on_expiring`` of a lease's turn, where and how it can hold up nobody else.
@@ -215,14 +210,15 @@ class Runtime:
     # Those whom nobody has any more
 
     def forget_abandoned(self) -> None:
-        """Give back the tickets that nobody is left to use: of dropped turns and closed loops."""
-        for lease in [lease for lease in list(self.live.values()) if lease.is_abandoned()]:
-            self.forget(lease)
+        """Give back the tickets of closed loops: whoever worked or waited there is gone."""
+        for lease in list(self.live.values()):
+            if lease.is_abandoned():
+                self.forget(lease)
 
     def forget(self, lease: Lease) -> None:
-        """Give back a ticket that nobody is left to use."""
+        """Give back a ticket that nobody is left to use; finalisers call it."""
         if not lease.over:
-            lease.over = True
+            lease.end()
             self.discard(lease)
             self.stop_renewing(lease)
             self.leaving.at_once(lease.place, "abandoned", lease.ends_at)
@@ -239,12 +235,6 @@ class Runtime:
         self.live.pop(key, None)
         if lease.over:  # left meanwhile, by another thread
             self.discard(lease)
-
-    def make_room(self) -> None:
-        """Look for the abandoned among many live leases; cheap when it is called at each turn."""
-        if len(self.live) >= self._many:
-            self.forget_abandoned()
-            self._many = max(_MANY, 2 * len(self.live))
 
     # The end
 
@@ -289,8 +279,10 @@ class Runtime:
 
     async def give_back_all(self) -> None:
         """Give every ticket back at the end of the process."""
-        places = [lease.place for lease in list(self.live.values())]
-        leaves = [self.queue.leave(place, "released") for place in places]
+        leases = list(self.live.values())
+        for lease in leases:
+            lease.end()  # whoever leaves later than this has nothing to leave
+        leaves = [self.queue.leave(lease.place, "released") for lease in leases]
         try:
             await asyncio.gather(*leaves, self.leaving.all_pending(), return_exceptions=True)
         finally:

@@ -16,7 +16,6 @@ import logging
 import math
 import sys
 import threading
-import weakref
 from typing import TYPE_CHECKING, Any
 
 from nowserving import rules
@@ -170,10 +169,13 @@ class Turn:
         asked = monotonic()
         lease = self._lease = Lease(runtime, place, request, key, home, task, asked)
         live[key] = lease
+        if home is None:
+            lease.statement = self._statement
         try:
             options = request.options
-            if home is None or options.auto_renew:
-                self._note_who_has_it(lease)
+            if options.auto_renew:
+                # Before the take: a busy loop may read the answer long after the ticket is issued.
+                runtime.heartbeat().add(lease)
             standing = await runtime.queue.take(place, request.admission, options.timeout or None)
             if runtime.closing:
                 runtime.check_open()
@@ -192,14 +194,6 @@ class Turn:
             raise
         return HeldLock(lease)
 
-    def _note_who_has_it(self, lease: Lease) -> None:
-        lease.turn, lease.statement = weakref.ref(self), self._statement
-        if self._request.options.auto_renew:
-            # Before the take: a busy loop may read the answer long after the ticket is issued.
-            self._runtime.heartbeat().add(lease)
-        if lease.home is None:
-            self._runtime.make_room()
-
     def _is_inside(self, outer: Lease, task: asyncio.Task[Any] | None) -> bool:
         """Return whether this turn begins inside the other one, and so would wait for itself."""
         if outer.over:
@@ -207,6 +201,12 @@ class Turn:
         if task is not None:
             return outer.is_of(task)
         return outer.statement is not None and outer.statement.is_with()
+
+    def __del__(self) -> None:
+        # Nobody has it any more who could leave: not a suspended generator, nor a task.
+        lease = self._lease
+        if lease is not None and not lease.over and self._runtime.generation == self._generation:
+            self._runtime.forget(lease)
 
     async def _stand_in_line(self, lease: Lease, standing: Standing, asked: float) -> Standing:
         """Wait until the ticket is served; raise what ends the wait otherwise.

@@ -13,20 +13,28 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nowserving.background import later, spawn
 from nowserving.clock import monotonic
 from nowserving.errors import LockError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from weakref import ReferenceType
 
     from nowserving.lease import Lease, LeaseKey
     from nowserving.queues.base import TicketQueue
 
 _LAST_ANSWER = 0.1
 """Seconds past the end of a lease for which an answer that prolongs it is still waited for."""
+
+
+class Keeper(Protocol):
+    """What the store runs on (``runtime.py``)."""
+
+    def forget_abandoned(self) -> None:
+        """Give back the tickets of closed loops."""
+        ...
 
 
 class Watch:
@@ -36,7 +44,7 @@ class Watch:
         loop: The running loop.
         queue: Where their tickets stand.
         live: All live leases of the store; those that have this watch's mark are its own.
-        forget: Called with each of them that nobody has any more.
+        keeper: What the store runs on. It ends with the store, which the loop may outlive.
 
     Attributes:
         loop: The same loop.
@@ -47,12 +55,12 @@ class Watch:
         loop: asyncio.AbstractEventLoop,
         queue: TicketQueue,
         live: dict[LeaseKey, Lease],
-        forget: Callable[[Lease], None],
+        keeper: ReferenceType[Keeper],
     ) -> None:
         self.loop = loop
         self._queue = queue
         self._live = live
-        self._forget = forget
+        self._keeper = keeper
         # By its mark, a lease does not keep the watch alive, and so the loop.
         self._mark = object()
         self._timer: asyncio.TimerHandle | None = None
@@ -79,7 +87,10 @@ class Watch:
             task.cancel()
 
     def abandon(self) -> None:
-        """Let go of a loop that is closed: its timers and tasks are gone with it."""
+        """The loop is closed, with whoever worked or waited on it: their tickets are given back."""
+        keeper = self._keeper()
+        if keeper is not None:
+            keeper.forget_abandoned()
 
     def _arm(self, moment: float) -> None:
         if self._timer is not None:
@@ -92,10 +103,6 @@ class Watch:
         now = monotonic()
         # A copy: other threads put leases in and take them out.
         leases = [lease for lease in list(self._live.values()) if lease.watch is self._mark]
-        for lease in leases:
-            if lease.is_abandoned():
-                self._forget(lease)
-        leases = [lease for lease in leases if not lease.over]
         due: dict[str, list[Lease]] = {}
         for lease in leases:
             if lease.look_at <= now:

@@ -120,7 +120,7 @@ WAYS: dict[str, Callable[..., AbstractContextManager[HeldLock]]] = {
 
 
 @pytest.mark.parametrize("inner", WAYS)
-@pytest.mark.parametrize("outer", WAYS)
+@pytest.mark.parametrize("outer", ["a helper", "plain"])  # a stack may be closed by anybody
 def test_what_is_really_nested(
     each: LockStore, pool: ThreadPoolExecutor, outer: str, inner: str
 ) -> None:
