@@ -27,7 +27,7 @@ from nowserving.clock import monotonic
 from nowserving.errors import LockError, LockInterrupted, LockLost
 from nowserving.loops import running_loop
 from nowserving.standing import ALIVE, INTERRUPTED, WAITING, State
-from nowserving.stop import Stop, cancellations
+from nowserving.stop import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +97,7 @@ class Lease:
         home: Its event loop, None for a synchronous holder.
         statement: In a thread: whose ``with`` statement has entered it, where that is known.
         asked: When the ticket was asked for, monotonic.
+        context: The context of whoever entered it, for as long as the turn goes on.
     """
 
     # Nearly every turn ends with these as they begin, so they are not written into each lease.
@@ -108,6 +109,7 @@ class Lease:
     lost_why: str | None = None
     stop: Stop | None = None
     watch: object | None = None
+    _answered = _waited_at = -math.inf
     _listening = True
     over = False
     _told_expiring = False
@@ -133,8 +135,9 @@ class Lease:
         self.home = home
         if task is not None:
             self._task = weakref.ref(task)
-        self._context: contextvars.Context | None = contextvars.copy_context()
-        self.asked = self._answered = self._waited_at = asked
+            self._cancellations = getattr(task, "cancelling", _none)()
+        self.context: contextvars.Context | None = contextvars.copy_context()
+        self.asked = asked
         self.ends_at = asked + request.lifetime  # until it is answered, nothing rests on this
 
     @property
@@ -163,7 +166,7 @@ class Lease:
             task = current_task()
             if task is not None:
                 self._task = weakref.ref(task)
-                self._cancellations = cancellations(task)
+                self._cancellations = getattr(task, "cancelling", _none)()
 
     def is_of(self, task: asyncio.Task[Any]) -> bool:
         """Return whether this task entered it: ids of tasks that are gone are given out again."""
@@ -180,8 +183,6 @@ class Lease:
         """
         self.served = standing
         self.held_since = now
-        if self._task is not None:
-            self._cancellations = cancellations(self._task())
         # A holder is looked after by other moments than a waiter; most by one alone.
         plain = self._keeper.pushes and not self.request.options.has_moments
         self.look_at = self.ends_at if plain else 0.0
@@ -235,14 +236,9 @@ class Lease:
         """
         return self.home is not None and self.home.is_closed()
 
-    def end(self) -> None:
-        """The turn is over: nothing of it is kept any more."""
-        self.over = True
-        self._context = None
-
     def in_its_context(self, callback: Callable[..., _T], *args: Any) -> _T:  # noqa: ANN401
         """Call something in the context of the turn: its logs are the turn's, its callback too."""
-        context = self._context
+        context = self.context
         # A copy: the same context can't be entered twice, as two threads or tasks may want to.
         return callback(*args) if context is None else context.copy().run(callback, *args)
 
@@ -491,6 +487,14 @@ class Lease:
             number=number,
             waited=self.waited,
         )
+
+
+def _none() -> int:
+    """How many cancellations of a task are under way, where Python does not count: before 3.11.
+
+    The task itself is asked: a task factory, or a patch of asyncio, may make tasks of its own kind.
+    """
+    return 0
 
 
 def current_task() -> asyncio.Task[Any] | None:

@@ -100,18 +100,15 @@ class Home(Generic[_T]):
 
     Attributes:
         loop: Returns the loop, None when it is gone.
+        thing: Returns what it has, None when that is gone.
     """
 
-    __slots__ = ("_anchor", "loop")
+    __slots__ = ("_anchor", "loop", "thing")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, thing: _T) -> None:
         self.loop = weakref.ref(loop)
+        self.thing = weakref.ref(thing)
         self._anchor = weakref.ref(_Anchor(loop, thing))
-
-    def thing(self) -> _T | None:
-        """Return what the loop has, None when that has ended."""
-        anchor = self._anchor()
-        return None if anchor is None else anchor.thing
 
     def is_closed(self) -> bool:
         """Return whether nothing can run on the loop any more."""
@@ -156,7 +153,8 @@ class PerLoop(Generic[_T]):
         self, loop: asyncio.AbstractEventLoop, make: Callable[[asyncio.AbstractEventLoop], _T]
     ) -> Home[_T]:
         self._forget_closed()
-        home = self._homes[id(loop)] = Home(loop, detached(make, loop))
+        made = detached(make, loop)
+        home = self._homes[id(loop)] = Home(loop, made)
         return home
 
     def _forget_closed(self) -> None:

@@ -15,7 +15,7 @@ from nowserving.errors import StoreClosed
 from nowserving.held import HeldLock
 from nowserving.identity import on_fork
 from nowserving.leaving import Leaving
-from nowserving.loops import PerLoop, running_loop
+from nowserving.loops import Home, PerLoop, running_loop
 from nowserving.options import Options
 from nowserving.portal import CLOSED, Portal, run_inline
 from nowserving.renewal import Heartbeat
@@ -62,7 +62,9 @@ class Runtime:
         generation: Counts the forks above this process; a turn of another generation is not ours.
         live: The leases that have a ticket, waiting or holding, by their keys.
         leaving: Gives tickets back against odds.
-        homes: The event loops in which its turns are, each with its watch.
+        last_home: The event loop in which the last turn was entered, with its watch: mostly the
+            only one.
+        at_once: The queue, if its verbs need no coroutine.
         pushes: Whether the queue loses no notice.
         closing: Whether the store is closed or about to be.
     """
@@ -71,6 +73,7 @@ class Runtime:
 
     def __init__(self, queue: TicketQueue, defaults: Options | None = None) -> None:
         self.queue = queue
+        self.at_once = queue.at_once
         self.pushes = queue.guarantees.pushes
         self.defaults = defaults or Options()
         self.generation = 0
@@ -82,8 +85,9 @@ class Runtime:
     def _start_afresh(self) -> None:
         self.live: dict[LeaseKey, Lease] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self.homes: PerLoop[Watch] = PerLoop()
-        self._parts = _Parts([], self.homes)
+        self.last_home: Home[Watch] | None = None
+        self._homes: PerLoop[Watch] = PerLoop()
+        self._parts = _Parts([], self._homes)
         self.leaving = Leaving(self.queue, weakref.ref(self))
         self._closing = Closing()
         self._end = weakref.finalize(self, self._parts.end)
@@ -152,7 +156,7 @@ class Runtime:
             self._heartbeat.discard(lease)
 
     def watch(self, lease: Lease, now: float) -> None:
-        """Have the running loop's watch look after a lease.
+        """Have somebody look after a lease, mostly the watch of its own event loop.
 
         A synchronous turn of a queue that needs no loop has nobody to watch it, and needs nobody
         unless it has a time limit of its own: then the portal does.
@@ -161,24 +165,27 @@ class Runtime:
             lease: One of the live leases.
             now: The monotonic clock.
         """
-        home = lease.home
-        if home is not None:
-            watch = home.thing()
-            if watch is not None:
-                watch.mind(lease, now)
-        elif running_loop() is not None:
-            self._watch_here(lease, now)
-        elif lease.options.max_hold is not None:
-            portal = self.portal()
-            portal.call(lambda: self._watch_here(lease, now))
-
-    def _watch_here(self, lease: Lease, now: float) -> None:
-        watch = self.homes.of(asyncio.get_running_loop(), self.make_home).thing()
+        if lease.home is None:
+            self._watch_elsewhere(lease, now)
+            return
+        watch = lease.home.thing()
         if watch is not None:
             watch.mind(lease, now)
 
-    def make_home(self, loop: asyncio.AbstractEventLoop) -> Watch:
-        """Make the watch of a loop that is new here."""
+    def _watch_elsewhere(self, lease: Lease, now: float) -> None:
+        if running_loop() is not None:
+            watch = self.home_of(asyncio.get_running_loop()).thing()
+            if watch is not None:
+                watch.mind(lease, now)
+        elif lease.options.max_hold is not None:
+            self.portal().call(lambda: self._watch_elsewhere(lease, now))
+
+    def home_of(self, loop: asyncio.AbstractEventLoop) -> Home[Watch]:
+        """Return what there is of the running loop here, made at first use."""
+        home = self.last_home = self._homes.of(loop, self._make_watch)
+        return home
+
+    def _make_watch(self, loop: asyncio.AbstractEventLoop) -> Watch:
         exiting.arm()
         return Watch(loop, self.queue, self.live, weakref.ref(self))
 
@@ -218,13 +225,15 @@ class Runtime:
     def forget(self, lease: Lease) -> None:
         """Give back a ticket that nobody is left to use; finalisers call it."""
         if not lease.over:
-            lease.end()
-            self.discard(lease)
+            self.end(lease)
             self.stop_renewing(lease)
             self.leaving.at_once(lease.place, "abandoned", lease.ends_at)
 
-    def discard(self, lease: Lease) -> None:
-        """Take a lease out of the live ones; not a later one of the same task or thread."""
+    def end(self, lease: Lease) -> None:
+        """End a lease whose turn is over, and keep nothing of it."""
+        lease.over = True
+        lease.context = None
+        # Not a later turn of the same task or thread: an old one may be left once more.
         if self.live.get(lease.key) is lease:
             del self.live[lease.key]
 
@@ -234,7 +243,7 @@ class Runtime:
         self.live[lease.key] = lease
         self.live.pop(key, None)
         if lease.over:  # left meanwhile, by another thread
-            self.discard(lease)
+            self.end(lease)
 
     # The end
 
@@ -266,7 +275,7 @@ class Runtime:
         _stop(self._take_portals())
 
     def _take_portals(self) -> list[Portal]:
-        self.homes.close()
+        self._homes.close()
         portals = list(self._parts.portals)
         self._parts.portals.clear()
         self.leaving.forget()
@@ -281,7 +290,7 @@ class Runtime:
         """Give every ticket back at the end of the process."""
         leases = list(self.live.values())
         for lease in leases:
-            lease.end()  # whoever leaves later than this has nothing to leave
+            self.end(lease)  # whoever leaves later than this has nothing to leave
         leaves = [self.queue.leave(lease.place, "released") for lease in leases]
         try:
             await asyncio.gather(*leaves, self.leaving.all_pending(), return_exceptions=True)

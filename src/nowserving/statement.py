@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import opcode
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,20 +35,14 @@ def _example() -> Iterator[None]:
 _ENTERS_GENERATOR = type(_example()).__enter__.__code__
 
 
-class Statement(NamedTuple):
-    """The place in somebody's code from which ``__enter__`` was called.
+Statement = tuple["CodeType", int]
+"""From where ``__enter__`` was called: the function, and the instruction in it."""
 
-    Attributes:
-        code: The function.
-        at: The instruction in it.
-    """
 
-    code: CodeType
-    at: int
-
-    def is_with(self) -> bool:
-        """Return whether it is a ``with`` statement."""
-        return self.code.co_code[self.at] in _WITH
+def is_with(statement: Statement) -> bool:
+    """Return whether ``__enter__`` was called by a ``with`` statement, as against directly."""
+    code, at = statement
+    return code.co_code[at] in _WITH
 
 
 def find_statement(frame: FrameType | None) -> Statement | None:
@@ -62,7 +56,7 @@ def find_statement(frame: FrameType | None) -> Statement | None:
     while frame is not None:
         code = frame.f_code
         if not code.co_flags & _SUSPENDED:
-            return Statement(code, frame.f_lasti)
+            return code, frame.f_lasti
         caller = frame.f_back
         if caller is None or caller.f_code is not _ENTERS_GENERATOR:
             return None

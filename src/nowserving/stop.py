@@ -9,15 +9,6 @@ if TYPE_CHECKING:
     from nowserving.errors import LockError
 
 
-def cancellations(task: asyncio.Task[Any] | None) -> int:
-    """Return how many cancellations of a task are under way; 0 before Python 3.11 counted them.
-
-    Asked of the task itself: a task factory, or a patch of asyncio, may make tasks of its own kind.
-    """
-    cancelling = getattr(task, "cancelling", None)
-    return 0 if cancelling is None else int(cancelling())
-
-
 class Stop:
     """Cancels the task of a body; its turn takes that back, as ``asyncio.timeout`` does.
 

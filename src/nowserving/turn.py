@@ -35,7 +35,7 @@ from nowserving.held import HeldLock
 from nowserving.lease import Lease
 from nowserving.refusals import refusal
 from nowserving.standing import NOT_ISSUED, SERVED, State
-from nowserving.statement import Statement, find_statement
+from nowserving.statement import find_statement, is_with
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -69,8 +69,6 @@ class Turn:
     # These are written only where they change.
     _generation = -1
     _lease: Lease | None = None
-    _statement: Statement | None = None
-    """In a thread: whose ``with`` entered it, unless that one may be suspended."""
 
     def __init__(self, runtime: Runtime, conversation_id: str, request: Request) -> None:
         self._runtime = runtime
@@ -85,15 +83,18 @@ class Turn:
             raise ValueError(msg)
         self._runtime.refuse_running_loop()
         entered_before = self._generation != -1
-        if not entered_before:
-            self._statement = find_statement(sys._getframe(1))  # noqa: SLF001 - CPython documents it
+        statement = find_statement(sys._getframe(1))  # noqa: SLF001 - CPython documents it
+        here = (self._conversation_id, threading.get_ident())
         try:
-            return self._runtime.run(self.__aenter__(self._thread_key()))
+            lock = self._runtime.run(self.__aenter__(object() if statement is None else here))
         except BaseException:
             # Also Ctrl-C when the turn was just entered: nobody is going to call __exit__.
             if not entered_before and (self._lease is None or not self._lease.over):
                 self._break_off("abandoned")
             raise
+        if self._lease is not None:
+            self._lease.statement = statement
+        return lock
 
     def __exit__(
         self,
@@ -111,16 +112,11 @@ class Turn:
         except StoreClosed:  # closed under us: aclose() has given the ticket back
             if self._lease is not None:
                 self._lease.stop_listening()
-                self._lease.end()
-                self._runtime.discard(self._lease)
+                self._runtime.end(self._lease)
         except BaseException:
             # Ctrl-C, maybe before the leave was begun. However far it came: it may be repeated.
             self._break_off(outcome)
             raise
-
-    def _thread_key(self) -> Hashable:
-        here = (self._conversation_id, threading.get_ident())
-        return object() if self._statement is None else here
 
     def _break_off(self, outcome: Outcome) -> None:
         """Give back the ticket of a thread that was interrupted on its way in or out.
@@ -140,47 +136,30 @@ class Turn:
         try:
             runtime.leaving.at_once(lease.place, outcome, lease.ends_at)
         finally:
-            lease.end()
-            runtime.discard(lease)
+            runtime.end(lease)
 
     # Taking and waiting
 
     async def __aenter__(self, key: Hashable = None) -> HeldLock:
         # `key` is a synchronous caller's: all this runs for it in a loop that is not its own.
         runtime, request = self._runtime, self._request
-        if runtime.closing:
-            runtime.check_open()
-        if self._generation != -1:
-            msg = "this lock() was entered before; call store.lock() again for another turn"
-            raise RuntimeError(msg)
-        self._generation = runtime.generation
-        home = task = None
-        if key is None:
-            loop = asyncio.get_running_loop()
-            home, task = runtime.homes.of(loop, runtime.make_home), asyncio.current_task(loop)
-            key = object() if task is None else (id(task), self._conversation_id)
-        live = runtime.live
-        if key in live:
-            outer = live[key]
-            if self._is_inside(outer, task):
-                return self._reenter(outer)
-            runtime.rekey(outer)
-        place = runtime.queue.place(self._conversation_id)
-        asked = monotonic()
-        lease = self._lease = Lease(runtime, place, request, key, home, task, asked)
-        live[key] = lease
-        if home is None:
-            lease.statement = self._statement
+        lease = self._begin(key)
+        if self._lease is None:
+            return self._reenter(lease)
+        asked = now = lease.asked
         try:
-            options = request.options
-            if options.auto_renew:
+            if request.options.auto_renew:
                 # Before the take: a busy loop may read the answer long after the ticket is issued.
                 runtime.heartbeat().add(lease)
-            standing = await runtime.queue.take(place, request.admission, options.timeout or None)
-            if runtime.closing:
+            at_once = runtime.at_once
+            if at_once is not None:
+                standing = at_once.take_now(lease.place, request.admission)
+            else:
+                within = request.options.timeout or None  # 0 tries once
+                standing = await runtime.queue.take(lease.place, request.admission, within)
                 runtime.check_open()
+                now = monotonic()
             lease.answered(asked, standing)
-            now = monotonic()
             if standing.state is not SERVED or now >= lease.ends_at:
                 standing = await self._stand_in_line(lease, standing, asked)
                 now = monotonic()
@@ -194,13 +173,40 @@ class Turn:
             raise
         return HeldLock(lease)
 
+    def _begin(self, key: Hashable) -> Lease:
+        """Return a new lease of this turn; or that of another, which this one is inside of."""
+        runtime, name = self._runtime, self._conversation_id
+        if runtime.closing:
+            runtime.check_open()
+        if self._generation != -1:
+            msg = "this lock() was entered before; call store.lock() again for another turn"
+            raise RuntimeError(msg)
+        self._generation = runtime.generation
+        home, task, live = None, None, runtime.live
+        if key is None:
+            loop, home = asyncio.get_running_loop(), runtime.last_home
+            if home is None or home.loop() is not loop:
+                home = runtime.home_of(loop)
+            task = asyncio.current_task(loop)
+            key = object() if task is None else (id(task), name)
+        if key in live:
+            outer = live[key]
+            if self._is_inside(outer, task):
+                return outer
+            runtime.rekey(outer)
+        place = runtime.queue.place(name)
+        lease = Lease(runtime, place, self._request, key, home, task, monotonic())
+        self._lease = live[key] = lease
+        return lease
+
     def _is_inside(self, outer: Lease, task: asyncio.Task[Any] | None) -> bool:
         """Return whether this turn begins inside the other one, and so would wait for itself."""
         if outer.over:
             return False
         if task is not None:
             return outer.is_of(task)
-        return outer.statement is not None and outer.statement.is_with()
+        statement = outer.statement
+        return statement is not None and is_with(statement)
 
     def __del__(self) -> None:
         # Nobody has it any more who could leave: not a suspended generator, nor a task.
@@ -309,8 +315,7 @@ class Turn:
                 grace = _MOMENT
             await runtime.leaving.wait(place, "abandoned", end, grace)
         finally:
-            lease.end()
-            runtime.discard(lease)
+            runtime.end(lease)
 
     def _look_away(self, lease: Lease) -> None:
         """Neither watch the ticket nor renew it any more."""
@@ -355,14 +360,17 @@ class Turn:
             self._break_off(outcome)
             return
         try:
-            departure = await runtime.queue.leave(lease.place, outcome, _GRACE)
+            at_once = runtime.at_once
+            if at_once is not None:
+                departure = at_once.leave_now(lease.place, outcome)
+            else:
+                departure = await runtime.queue.leave(lease.place, outcome, _GRACE)
             if not departure.left:
                 lease.lose(lease.how_it_went())
         except BaseException as failure:  # noqa: BLE001 - it is raised again, or told
             self._leave_later(lease, outcome, failure)
         finally:
-            lease.end()
-            runtime.discard(lease)
+            runtime.end(lease)
         if stop is not None or lease.lost_why is not None:
             self._tell_how_it_ended(lease, error, ours=ours)
 

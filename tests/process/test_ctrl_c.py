@@ -143,15 +143,16 @@ def test_in_memory_in_the_middle_of_a_leave() -> None:
     with InMemoryLockStore() as store:
         turn = store.lock("c")
         turn.__enter__()
-        queue, here = store._runtime.queue, threading.current_thread()
-        leave = queue.leave
+        queue: Any = store._runtime.queue
+        here = threading.current_thread()
+        leave = queue.at_once.leave_now
 
-        def struck(place: Place, outcome: Outcome, *rest: Any) -> Coroutine[Any, Any, Departure]:
+        def struck(place: Place, outcome: Outcome) -> Departure:
             if threading.current_thread() is here:
                 raise Signalled
-            return leave(place, outcome, *rest)
+            return leave(place, outcome)
 
-        with mock.patch.object(queue, "leave", struck), pytest.raises(Signalled):
+        with mock.patch.object(queue, "leave_now", struck), pytest.raises(Signalled):
             turn.__exit__(None, None, None)
         assert_nothing_is_left(store)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from nowserving.lock import TicketLock
     from nowserving.place import Place
+    from nowserving.queues.base import AtOnce
     from nowserving.standing import Glance, Outcome
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,11 @@ class MemoryQueue:
         self._put_off: deque[tuple[Place, Outcome]] = deque()
         self._outbox: deque[tuple[MemoryTicket, Standing]] = deque()
 
+    @property
+    def at_once(self) -> AtOnce | None:
+        """This queue: its verbs need no coroutine."""
+        return self
+
     def place(self, conversation_id: str, owner: str | None = None) -> Place:
         """Return a fresh, unissued place."""
         return MemoryTicket(conversation_id, self._owners, owner)
@@ -87,6 +93,10 @@ class MemoryQueue:
         within: float | None = None,  # noqa: ARG002
     ) -> Standing:
         """Join the line, or claim an issued ticket."""
+        return self.take_now(place, admission)
+
+    def take_now(self, place: Place, admission: Admission) -> Standing:
+        """Do the same without a coroutine."""
         if not isinstance(place, MemoryTicket):
             msg = f"{place!r} was not made by this queue's place()"
             raise TypeError(msg)
@@ -152,6 +162,10 @@ class MemoryQueue:
 
         A take is answered before it can be cancelled, so no tombstone is needed here.
         """
+        return self.leave_now(place, outcome)
+
+    def leave_now(self, place: Place, outcome: Outcome) -> Departure:
+        """Do the same without a coroutine."""
         mutex = self._mutex
         if mutex.locked() and steps.is_inside_another():
             # Put in before it is tried: whoever holds the mutex looks here once it is free.
@@ -159,28 +173,23 @@ class MemoryQueue:
             self._after_step()
             return Departure(left=True, someone_waiting=True)
         with mutex:
-            departure = self._leave(place, outcome)
+            record = self._records.get(place.conversation_id)
+            if record is None:
+                return _NOBODY_LEFT
+            now, tickets, lifetime = monotonic(), record.tickets, 0.0
+            ticket = record.find(place, now)
+            if ticket is not None:
+                lifetime = ticket.admission.lifetime
+                record.drop(ticket, outcome, now)
+            if tickets:
+                record.settle(now)
+            else:
+                record.serving = record.next
+            waiting = bool(tickets)
+            if waiting or record.mail or not record.in_idle_list:
+                self._close_step(place.conversation_id, record, now, lifetime)
         if self._outbox or self._put_off:
             self._after_step()
-        return departure
-
-    def _leave(self, place: Place, outcome: Outcome) -> Departure:
-        record = self._records.get(place.conversation_id)
-        if record is None:
-            return _NOBODY_LEFT
-        now = monotonic()
-        ticket = record.find(place, now)
-        lifetime = 0.0
-        if ticket is not None:
-            lifetime = ticket.admission.lifetime
-            record.drop(ticket, outcome, now)
-        if record.tickets:
-            record.settle(now)
-        else:
-            record.serving = record.next
-        waiting = bool(record.tickets)
-        if waiting or record.mail or not record.in_idle_list:
-            self._close_step(place.conversation_id, record, now, lifetime)
         if waiting or ticket is None:
             return Departure(left=ticket is not None, someone_waiting=waiting)
         return _LEFT_ALONE
@@ -191,15 +200,13 @@ class MemoryQueue:
         Outside the mutex: whoever answers a bell may call the queue again. If somebody is in a
         step, he will see to the rest.
         """
-        while True:
-            while self._outbox:
-                with suppress(IndexError):  # another thread was quicker
-                    ticket, standing = self._outbox.popleft()
-                    ticket.ring(standing)
-            if not self._put_off or self._mutex.locked():
-                return
-            with self._mutex, suppress(IndexError):
-                self._leave(*self._put_off.popleft())
+        while self._outbox:
+            with suppress(IndexError):  # another thread was quicker
+                ticket, standing = self._outbox.popleft()
+                ticket.ring(standing)
+        while self._put_off and not self._mutex.locked():
+            with suppress(IndexError):
+                self.leave_now(*self._put_off.popleft())
 
     def _refuse_finaliser(self, conversation_id: str) -> None:
         """Raise if this thread is in a step itself, and so must not wait for its end."""
@@ -365,8 +372,8 @@ class MemoryQueue:
 
 steps.register(
     [
-        MemoryQueue.take,
-        MemoryQueue.leave,
+        MemoryQueue.take_now,
+        MemoryQueue.leave_now,
         MemoryQueue._stand,  # noqa: SLF001 - its own class
         MemoryQueue.line,
         MemoryQueue.save,

@@ -63,6 +63,7 @@ class RedisQueue:
         replicas: How often ``min_replicas`` was not reached; None when nobody asked for it.
     """
 
+    at_once = None
     guarantees = Guarantees(
         cross_process=True,
         cross_host=True,
