@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from nowserving.background import later
 from nowserving.loops import running_loop
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Bell:
             with suppress(RuntimeError):  # that loop is closed: its waiter is gone with it
                 loop.call_soon_threadsafe(wake)
 
-        timer = loop.call_later(timeout, wake)
+        timer = later(loop, timeout, wake)  # cancelled, it stays in the loop with its context
         self.answer(wake_from_anywhere)
         try:
             await woken
