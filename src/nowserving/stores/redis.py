@@ -187,7 +187,8 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
 
     def _make_queue(self) -> TicketQueue:
         try:
-            from nowserving.queues.redis import RedisQueue, connect  # noqa: PLC0415 - an extra
+            from nowserving.queues.redis import connect  # noqa: PLC0415 - an extra
+            from nowserving.queues.redis.queue import RedisQueue  # noqa: PLC0415
         except ImportError as error:
             raise ConfigurationError(
                 f"The Redis lock store needs the extra: pip install 'nowserving[redis]' ({error})"
