@@ -19,7 +19,7 @@ from nowserving.errors import (
 )
 from nowserving.held import HeldLock
 from nowserving.lock import NO_TICKET_ISSUED, Ticket, TicketLock
-from nowserving.options import OnLost, Options, Overrides
+from nowserving.options import Defaults, OnLost, Options, Overrides
 from nowserving.standing import IssuedTicket, WhenBusy
 from nowserving.store import LOCK_LIFETIME, LockStore
 from nowserving.stores.memory import InMemoryLockStore
@@ -40,6 +40,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionException",
     "CorruptLock",
+    "Defaults",
     "DuplicateMessage",
     "EndpointConfig",
     "HeldLock",
