@@ -18,7 +18,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
-from nowserving import rules
+from nowserving import misuse, rules
 from nowserving.clock import monotonic
 from nowserving.errors import (
     CorruptLock,
@@ -31,6 +31,7 @@ from nowserving.errors import (
 )
 from nowserving.held import HeldLock
 from nowserving.lease import Lease, LeaseKey
+from nowserving.libraries import running_asyncio_loop
 from nowserving.refusals import refusal
 from nowserving.standing import SERVED, State
 
@@ -67,6 +68,14 @@ class Turn:
         self._runtime = runtime
         self._conversation_id = conversation_id
         self._request = request
+
+    if not TYPE_CHECKING:  # a type checker has to see that these are not there
+
+        def __getattr__(self, name: str) -> object:
+            raise misuse.no_attribute(self, name)
+
+        def __await__(self) -> object:
+            raise misuse.no_awaitable()
 
     # Ways in and out
 
@@ -134,7 +143,7 @@ class Turn:
         loop = None
         key: LeaseKey = (thread, name)
         if thread is None:
-            loop = asyncio.get_running_loop()
+            loop = running_asyncio_loop()
             key = (asyncio.current_task(loop), name)
         if key in runtime.live:
             return self._reenter(runtime.live[key])
@@ -226,6 +235,7 @@ class Turn:
             standing,
             message_id=self._request.options.message_id,
             waited=waited,
+            lifetime=None if self._request.options.auto_renew else self._request.lifetime,
         )
 
     async def _abandon(self, lease: Lease, error: BaseException) -> None:

@@ -267,7 +267,7 @@ def test_a_bad_url_in_a_section_is_refused_without_its_secret(kind: str, url: st
 )
 @pytest.mark.parametrize("cls", [RedisLockStore, InMemoryLockStore, AsTheReference, InMemory])
 def test_a_mistyped_option_is_told_when_the_store_is_made(
-    cls: type[LockStore], key: str, value: object
+    cls: type[LockStore], key: str, value: Any
 ) -> None:
     with pytest.raises(ConfigurationError, match=key) as error:
         make(cls, **{key: value})
