@@ -38,11 +38,15 @@ def test_beside_rasa(check: str) -> None:
 
 
 class TestInMemory(StoreConformance):
+    takes_empty_names = True
+
     def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
         return InMemoryLockStore(**defaults)
 
 
 class TestRedis(StoreConformance):
+    takes_empty_names = True
+
     @pytest.fixture(autouse=True)
     def _over(self, redis_server: RedisServer) -> None:
         self._server = redis_server

@@ -104,7 +104,7 @@ def test_figures_stay_inside_their_cards_at_every_width(turn: MakeTurn) -> None:
     slow = turn(1, 100 * MILLISECOND, 3_000 * MILLISECOND)
     html = render(result(turn(0, 0, MILLISECOND), slow))
     # A card is as narrow as its page, and a line may break between any two figures.
-    assert "minmax(min(100%, 13.5rem), 1fr)" in html
+    assert "minmax(min(100%, 14rem), 1fr)" in html
     (rule,) = re.findall(r"\.card dd \{(.*?)\}", html, re.DOTALL)
     assert "nowrap" not in rule
     values = re.findall(r"<dd>(.*?)</dd>", html)

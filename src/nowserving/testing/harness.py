@@ -43,6 +43,9 @@ LOOK = 0.05
 class StoreHarness:
     """The base of all themes; a store's test class says how a store is made."""
 
+    takes_empty_names = False
+    """Whether an empty name is a conversation like any other; Rasa wants that of its stores."""
+
     _names: list[str]
 
     def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
