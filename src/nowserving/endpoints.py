@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nowserving import readers
 from nowserving.errors import ConfigurationError
 from nowserving.urls import StoreUrl, scheme_of
 
@@ -105,7 +106,7 @@ def read_section(
         raise ConfigurationError(
             "The lock store's endpoint has both `url` and `host`; they mean the same, keep `host`."
         )
-    return {**keys, "host": url}, None
+    return {**keys, "host": _read("url", url, readers.host, "The lock store")}, None
 
 
 def _read_url(url: str, schemes: Collection[str]) -> StoreUrl:
@@ -140,9 +141,8 @@ def read_settings(
     unknown = sorted(set(given) - set(known))
     if unknown:
         names = ", ".join(map(repr, unknown)) if names_are_safe else "a parameter of its URL"
-        raise ConfigurationError(
-            f"{where} does not know {names}; known are {', '.join(sorted(known))}."
-        )
+        texts = sorted(name for name, reader in known.items() if reader is not readers.thing)
+        raise ConfigurationError(f"{where} does not know {names}; known are {', '.join(texts)}.")
     return {name: _read(name, value, known[name], where) for name, value in given.items()}
 
 

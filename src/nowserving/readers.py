@@ -135,7 +135,7 @@ def host(name: str, value: object) -> str:
     if _NAME.fullmatch(read):
         return read
     if "://" in read:
-        what = "holds a URL; it is a host's name. A URL is for LockStore.create(), or `url`"
+        what = "holds a URL; it is a host's name. A URL is for LockStore.create(), or for `url`"
     elif re.search(r"\s", read) or not read:
         what = "is empty or has a blank in it; it must be a host's name"
     elif _WITH_PORT.fullmatch(read):

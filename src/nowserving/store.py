@@ -36,8 +36,6 @@ LOCK_LIFETIME = options.LOCK_LIFETIME
 _LIFETIME, _WAIT_TIME = usual(LOCK_LIFETIME), usual(WAIT_TIME)
 """The reference's defaults in signatures, where they mean: as it is set on the store."""
 
-_OF_ONE_MESSAGE = frozenset({"ticket", "message_id"})
-
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 
@@ -73,8 +71,9 @@ class LockStore:
         LockStore._schemes.update(dict.fromkeys(schemes, cls))
 
     def __init__(self, **defaults: Unpack[Defaults]) -> None:
-        for name in _OF_ONE_MESSAGE & defaults.keys():
-            raise TypeError(f"{name} belongs to one message: give it to lock(), not to the store")
+        for name in ("ticket", "message_id"):
+            if defaults.get(name) is not None:
+                raise TypeError(f"{name} belongs to one message: give it to lock(), not to a store")
         self._defaults = Options().but(**defaults)
         self._made = Runtime(self._make_queue(), self._defaults)
         asks_for_more = (

@@ -248,6 +248,12 @@ def test_a_bad_url_in_a_section_is_refused_without_its_secret(kind: str, url: st
         assert SECRET not in text
 
 
+@pytest.mark.parametrize("url", ["redis.internal:6379", "redis.internal/1", "a b"])
+def test_a_url_that_is_neither_a_host_nor_a_url_is_named(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"The lock store: url "):
+        make(RedisLockStore, url=url)
+
+
 # What can be known at the start is said at the start
 
 
