@@ -50,12 +50,10 @@ class StoreUrl:
         self._variant = self.scheme.partition("+")[2]
         authority, path, query = _parts(rest)
         if "@" in path or "@" in query:
-            self._refuse(
-                f"there is an @ behind a raw / or ?, as if they were in its login; {_ENCODE}"
-            )
+            raise self._refusal(f"a raw / or ? comes before an @, as if in its login; {_ENCODE}")
         login, _, hosts = authority.rpartition("@")
         if any(sign in login for sign in "@[]"):
-            self._refuse(f"there is a raw @, [ or ] in its login; {_ENCODE}")
+            raise self._refusal(f"there is a raw @, [ or ] in its login; {_ENCODE}")
         username, _, password = login.partition(":")
         self.settings: dict[str, Any] = {
             "username": self._decoded(username),
@@ -70,29 +68,28 @@ class StoreUrl:
         for name, equals, value in pairs:
             self._take(self._decoded(name), equals, self._decoded(value))
 
-    def _refuse(self, what: str) -> None:
-        raise ConfigurationError(f"The URL {self.scheme}://… can't be used: {what}")
+    def _refusal(self, what: str) -> ConfigurationError:
+        return ConfigurationError(f"The URL {self.scheme}://… can't be used: {what}")
 
     def _check_characters(self, rest: str) -> None:
         if any(sign.isspace() or not sign.isprintable() for sign in rest):
-            self._refuse(
+            raise self._refusal(
                 "there is a blank, a line break or a control character in it, maybe at its end; "
                 f"if that is meant, {_ENCODE}"
             )
         if "://" in rest:
-            self._refuse(f"there is a second :// in it, and a host is a name alone; {_ENCODE}")
+            raise self._refusal(f"there is a second :// in it; a host is a name alone; {_ENCODE}")
         if "#" in rest:
-            self._refuse(f"there is a raw # in it; {_ENCODE}")
+            raise self._refusal(f"there is a raw # in it; {_ENCODE}")
         if _HALF_ENCODED.search(rest):
-            self._refuse(f"there is a raw % in it (written %25); {_ENCODE}")
+            raise self._refusal(f"there is a raw % in it (written %25); {_ENCODE}")
 
     def _decoded(self, text: str) -> str:
         try:
             return unquote(text, errors="strict")
         except UnicodeDecodeError:
             pass
-        self._refuse("what is percent-encoded in it is not UTF-8")
-        return ""
+        raise self._refusal("what is percent-encoded in it is not UTF-8")  # with nothing chained
 
     def _hosts(self, text: str) -> dict[str, Any]:
         if self._variant == "unix" or self.scheme == "unix":
@@ -110,15 +107,16 @@ class StoreUrl:
             return readers.address("its host", usual)
         except ValueError as error:
             what = str(error)
-        self._refuse(what)
-        return "", None
+        raise self._refusal(what)
 
     def _path(self, hosts: str, path: str) -> dict[str, str]:
         if self._variant == "unix" or self.scheme == "unix":
             if hosts:
-                self._refuse(f"a socket's path begins with a third slash, {self.scheme}:///run/…")
+                raise self._refusal(
+                    f"a socket's path begins with a third slash, {self.scheme}:///run/…"
+                )
             if not path.strip("/"):
-                self._refuse("it names no socket")
+                raise self._refusal("it names no socket")
             return {"unix_socket": path}
         if self._variant == "sentinel":
             service, _, db = path.strip("/").partition("/")
@@ -128,9 +126,9 @@ class StoreUrl:
     def _take(self, name: str, equals: str, value: str) -> None:
         named = "one of its parameters" if self.tells_secrets else repr(name)
         if not equals:
-            self._refuse(f"{named} has no value; in a value, & is written %26")
+            raise self._refusal(f"{named} has no value; in a value, & is written %26")
         if name in self.settings:
-            self._refuse(f"it says {named} twice")
+            raise self._refusal(f"it says {named} twice")
         self.settings[name] = value
 
 
