@@ -85,4 +85,4 @@ class Issuing:
 
     def _give_back(self, place: Place) -> None:
         lease_end = monotonic() + self._lifetime
-        self._runtime.leave_without_waiting(place, "abandoned", lease_end)
+        self._runtime.leaving.at_once(place, "abandoned", lease_end)

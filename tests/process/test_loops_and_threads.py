@@ -183,9 +183,9 @@ async def test_a_loop_that_closes_while_the_store_does(server: RedisServer) -> N
         async with store.lock("c"):
             pass
 
-    def close_first(callback: Callable[[], object]) -> object:
+    def close_first(callback: Callable[..., object], *args: object) -> object:
         loop.close()
-        return type(loop).call_soon_threadsafe(loop, callback)
+        return type(loop).call_soon_threadsafe(loop, callback, *args)
 
     await asyncio.to_thread(loop.run_until_complete, use())
     with pytest.MonkeyPatch.context() as patch:
@@ -271,10 +271,9 @@ def test_turns_of_a_closed_loop_are_not_renewed_for_ever(shared: LockStore) -> N
     gc.collect()
 
 
-def test_a_waiter_in_a_thread_that_is_gone_is_no_obstacle(shared: LockStore) -> None:
+def test_a_turn_that_nobody_has_any_more_is_no_obstacle(shared: LockStore) -> None:
     lifetime = 0.6
-    turn = shared.lock("c", lifetime, auto_renew=True)
-    thread = threading.Thread(target=turn.__enter__)
+    thread = threading.Thread(target=shared.lock("c", lifetime, auto_renew=True).__enter__)
     thread.start()
     thread.join()
     began = time.monotonic()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import asyncio
+import asyncio
+import math
+from typing import Any
 
 
 class Call:
@@ -18,11 +17,13 @@ class Call:
         future: Gets the reply or the error.
         deadline: When it fails, on the loop's clock.
         doubt: When a connection that has not answered it by then is given up, once.
+        until: How long its caller waits for it, on the loop's clock; infinite for as long as it
+            takes.
         sent: Whether it was ever written to a connection.
         repeated: Whether an earlier attempt may have arrived, its reply lost.
     """
 
-    __slots__ = ("again", "args", "deadline", "doubt", "future", "key", "repeated", "sent")
+    __slots__ = ("again", "args", "deadline", "doubt", "future", "key", "repeated", "sent", "until")
 
     def __init__(  # noqa: PLR0913 - a call's facts, handed over once
         self,
@@ -32,6 +33,7 @@ class Call:
         future: asyncio.Future[Any],
         now: float,
         timeout: float,
+        within: float | None = None,
     ) -> None:
         self.key = key
         self.args = args
@@ -39,6 +41,7 @@ class Call:
         self.future = future
         self.deadline = now + timeout
         self.doubt = now + timeout / 2
+        self.until = math.inf if within is None else now + within
         self.sent = False
         self.repeated = False
 
@@ -51,6 +54,11 @@ class Call:
         """End with an error, unless the caller has gone already."""
         if not self.future.done():
             self.future.set_exception(error)
+
+    def give_up(self) -> None:
+        """Its caller waits no longer. What was sent goes on, what was not is dropped in time."""
+        if not self.future.done():
+            self.future.set_exception(asyncio.TimeoutError())
 
     def drop(self) -> None:
         """End without having been sent: its caller has gone."""

@@ -55,7 +55,7 @@ class ClusterSession:
         self._closed = False
         self.look_again()
 
-    def call(
+    def call(  # noqa: PLR0913 - what to say, and how it travels
         self,
         key: bytes,
         args: tuple[Any, ...],
@@ -63,6 +63,7 @@ class ClusterSession:
         *,
         lazy: bool = False,
         timeout: float | None = None,
+        within: float | None = None,
     ) -> Call:
         """Send a verb to the node of its record; as :meth:`Session.call`.
 
@@ -70,14 +71,15 @@ class ClusterSession:
         """
         if not key:
             return self._session(self._nodes.map.candidates()[0]).call(
-                key, args, again, lazy=lazy, timeout=timeout
+                key, args, again, lazy=lazy, timeout=timeout, within=within
             )
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(self._session(self._nodes.map.owner(key)))
         timeout = self._terms.timeout if timeout is None else timeout
         loop = self._loop
-        call = LaneCall(key, args, again or args, loop.create_future(), loop.time(), timeout)
+        future, now = loop.create_future(), loop.time()
+        call = LaneCall(key, args, again or args, future, now, timeout, within)
         call.lane, call.leave = lane, self._leave
         lane.size += 1
         lane.session.push(call, lazy=lazy)

@@ -29,7 +29,7 @@ class Pair:
     def __init__(self, server: Server, terms: Terms) -> None:
         self._sessions = (Session(server, terms), Session(server, terms))
 
-    def call(
+    def call(  # noqa: PLR0913 - what to say, and how it travels
         self,
         key: bytes,
         args: tuple[Any, ...],
@@ -37,10 +37,11 @@ class Pair:
         *,
         lazy: bool = False,
         timeout: float | None = None,
+        within: float | None = None,
     ) -> Call:
         """Send a verb by its conversation's session, a plain command by the first."""
         session = self._sessions[hash(key) & 1 if key else 0]
-        return session.call(key, args, again, lazy=lazy, timeout=timeout)
+        return session.call(key, args, again, lazy=lazy, timeout=timeout, within=within)
 
     async def shards(self) -> list[Session]:
         """Return the session that reaches every record: either does."""

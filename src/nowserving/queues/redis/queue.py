@@ -6,11 +6,14 @@ import asyncio
 import hashlib
 import itertools
 import time
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nowserving.background import soon
 from nowserving.errors import LockError, StoreClosed
 from nowserving.identity import nonce, on_fork
+from nowserving.loops import PerLoop
 from nowserving.options import LONGEST
 from nowserving.queues.base import Guarantees
 from nowserving.queues.redis import memory
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from nowserving.standing import Admission, Glance, Line, Outcome, Standing
 
 _NONE = "-"
+_CLOSED = "The lock store is closed."
 _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
 
 # What a forked child inherited and must not touch: closing a transport here would take the
@@ -59,6 +63,7 @@ class RedisQueue:
         replicas: How often ``min_replicas`` was not reached; None when nobody asked for it.
     """
 
+    at_once = None
     guarantees = Guarantees(
         cross_process=True,
         cross_host=True,
@@ -83,9 +88,11 @@ class RedisQueue:
         self._late = _us(timeout * 2)
         self._memory_judged = False
         self._closed = False
-        self._links: dict[asyncio.AbstractEventLoop, Link] = {}
+        self._links: PerLoop[Link] = PerLoop()
         self._nonce = nonce()
         self._link_counter = itertools.count()
+        self._dropped = weakref.finalize(self, self._links.close)
+        self._dropped.atexit = False
         on_fork(self)
 
     def _header(self) -> tuple[Any, ...]:
@@ -112,7 +119,7 @@ class RedisQueue:
         self,
         place: Place,
         admission: Admission,
-        within: float | None = None,  # noqa: ARG002
+        within: float | None = None,
     ) -> Standing:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
         flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
@@ -134,7 +141,8 @@ class RedisQueue:
             policy = _POLICIES[admission.when_busy]
             args = ("take", place.owner, lifetime, flags, policy, limit, message, "0")
             again = (*args[:-1], "1")
-        call = self._link().session.call(self.key(place.conversation_id), args, again)
+        key = self.key(place.conversation_id)
+        call = self._link().session.call(key, args, again, within=within)
         if isinstance(place, RedisPlace):
             place.take = call
         reply = await call.future
@@ -144,10 +152,12 @@ class RedisQueue:
             place.overdue = True
         return standing
 
-    async def stand(self, place: Place, within: float | None = None) -> Standing:  # noqa: ARG002
+    async def stand(self, place: Place, within: float | None = None) -> Standing:
         """Tell where a ticket stands (``stand.lua``); looks made together travel together."""
         link = self._link()
-        call = link.session.call(*self._stand(place, 0), lazy=True)
+        call = link.session.call(*self._stand(place, 0), lazy=True, within=within)
+        if isinstance(place, RedisPlace):
+            place.stand = call
         standing = self._read(await call.future)
         if standing.state is State.SERVED:
             self._note_served(place, standing)
@@ -188,7 +198,7 @@ class RedisQueue:
         self,
         place: Place,
         outcome: Outcome,
-        within: float | None = None,  # noqa: ARG002
+        within: float | None = None,
     ) -> Departure:
         """Give the ticket back (``leave.lua``)."""
         place.doubt()
@@ -197,7 +207,7 @@ class RedisQueue:
             if take is None or (take.future.done() and not take.sent):
                 return Departure(left=False, someone_waiting=False)
         args = ("leave", place.number, place.owner, outcome)
-        call = self._link().session.call(self.key(place.conversation_id), args)
+        call = self._link().session.call(self.key(place.conversation_id), args, within=within)
         departure = parse_departure(await call.future)
         if call.repeated:  # the first attempt may be what removed it
             return departure._replace(left=True)
@@ -256,47 +266,35 @@ class RedisQueue:
         """Close every loop's connections; those of other loops on their own threads."""
         self._closed = True
         here = asyncio.get_running_loop()
-        for loop in list(self._links):
-            link = self._links.pop(loop, None)
-            if link is None:  # its loop was closed, and another thread has seen to it
-                continue
-            if loop is here:
+        for link in self._links:
+            if link.loop is here:
                 await link.aclose()
-                continue
-            try:
-                loop.call_soon_threadsafe(link.close)
-            except RuntimeError:  # that loop is closed, maybe since a moment ago
-                link.abandon()
+        self._links.close()
 
     def forked(self) -> None:
         """Forget the parent's connections without closing them."""
-        _inherited.append(self._links)
-        self._links = {}
+        self._dropped.detach()
+        _inherited.append((self._links, list(self._links)))
+        self._links = PerLoop()
+        self._dropped = weakref.finalize(self, self._links.close)
+        self._dropped.atexit = False
         self._nonce = nonce()
 
     def _link(self) -> Link:
-        loop = asyncio.get_running_loop()
-        link = self._links.get(loop)
-        if link is not None:
-            return link
-        if self._closed:
-            msg = "The lock store is closed."
-            raise StoreClosed(msg)
-        self._drop_closed_loops()
-        name = f"{self._nonce}~{next(self._link_counter)}"
-        link = self._links[loop] = Link(self._topology, self._terms, self._channel_prefix, name)
-        if not self._memory_judged:
-            self._memory_judged = True
-            loop.call_soon(self._judge_memory, link)  # behind the call that is about to be made
+        link = self._links.of(asyncio.get_running_loop(), self._make_link).thing()
+        if link is None:  # closed in this very moment
+            raise StoreClosed(_CLOSED)
         return link
 
-    def _drop_closed_loops(self) -> None:
-        # Other threads do the same, at the same time. A copy is made in one step under the GIL,
-        # where a loop over the dict itself would meet their changes.
-        for loop in list(self._links):
-            link = self._links.pop(loop, None) if loop.is_closed() else None
-            if link is not None:
-                link.abandon()
+    def _make_link(self, loop: asyncio.AbstractEventLoop) -> Link:
+        if self._closed:
+            raise StoreClosed(_CLOSED)
+        name = f"{self._nonce}~{next(self._link_counter)}"
+        link = Link(loop, self._links, self._topology, self._terms, self._channel_prefix, name)
+        if not self._memory_judged:
+            self._memory_judged = True
+            soon(loop, self._judge_memory, link)  # behind the call that is about to be made
+        return link
 
     def _judge_memory(self, link: Link) -> None:
         answer = link.session.call(b"", memory.QUESTION).future

@@ -11,8 +11,8 @@ of, so nobody overtakes within a conversation when the group is sent again.
 
 What can go wrong with a call, and what happens then:
 
-* Its caller is cancelled: the flight goes on, only the result is dropped. What was not sent yet
-  is not sent any more.
+* Its caller is cancelled, or waits no longer (``within``): the flight goes on, only the result is
+  dropped. What was not sent yet is not sent any more.
 * The connection breaks with the call in flight: nobody knows whether it arrived. It is sent again
   over the next connection in the form for repetition; every verb finds what it did before.
 * Redis does not answer: after half of the time the connection is taken for dead and another one
@@ -29,6 +29,7 @@ What can go wrong with a call, and what happens then:
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,9 @@ MAX_BATCH = 500
 
 _LOOKS_WAIT = 0.002
 """Seconds for which a look waits for others."""
+
+_REST = 0.005
+"""Seconds between two looks at the deadlines, since each goes through all calls."""
 
 _GRACE = 1.0
 """Seconds for which a server that was never there is looked for."""
@@ -101,10 +105,11 @@ class Session:
         self._crowd = 0  # calls of the last flight
         self._looking: asyncio.TimerHandle | None = None
         self._watchdog: asyncio.TimerHandle | None = None
+        self._wakes_at = math.inf
         self._last_error: BaseException | None = None
         self._closed = False
 
-    def call(
+    def call(  # noqa: PLR0913 - what to say, and how it travels
         self,
         key: bytes,
         args: tuple[Any, ...],
@@ -112,6 +117,7 @@ class Session:
         *,
         lazy: bool = False,
         timeout: float | None = None,
+        within: float | None = None,
     ) -> Call:
         """Send a verb; await the ``future`` of what is returned.
 
@@ -122,10 +128,13 @@ class Session:
             lazy: It is a look, which lets everything else go first, and waits a moment for
                 others, so that the looks of many, whose timers fire together, share a round trip.
             timeout: Seconds until it fails; the session's own by default.
+            within: Seconds that its caller waits: then its ``future`` fails with
+                ``asyncio.TimeoutError``, and the call goes on without it. No timer is set for it,
+                and the connection is not blamed.
         """
         loop = self._loop
         timeout = self._terms.timeout if timeout is None else timeout
-        call = Call(key, args, again or args, loop.create_future(), loop.time(), timeout)
+        call = Call(key, args, again or args, loop.create_future(), loop.time(), timeout, within)
         self.push(call, lazy=lazy)
         return call
 
@@ -147,8 +156,8 @@ class Session:
             self._send([call], wire)  # nothing is before it: the usual case, without a detour
         if wire is None:
             self._uplink.dial()
-        if self._watchdog is None or call.doubt < self._watchdog.when():
-            self._watch(call.doubt)
+        if call.doubt < self._wakes_at or call.until < self._wakes_at:
+            self._watch(min(call.doubt, call.until))
 
     async def shards(self) -> list[Session]:
         """Return the sessions that together reach every record."""
@@ -343,10 +352,11 @@ class Session:
         # timeout at the most, looks, and goes to sleep when nothing is under way.
         if self._watchdog is not None:
             self._watchdog.cancel()
+        self._wakes_at = moment
         self._watchdog = self._loop.call_at(moment, self._check_deadlines)
 
     def _check_deadlines(self) -> None:
-        self._watchdog = None
+        self._watchdog, self._wakes_at = None, math.inf
         now = self._loop.time()
         wire = self._uplink.wire
         flying = [call for group in self._flight for call in group]
@@ -359,9 +369,15 @@ class Session:
             self._outage.begin(self._last_error or asyncio.TimeoutError("no answer in time"))
             for call in late:
                 call.fail(self._unavailable("did not answer in time"))
-        moments = [call.doubt if call.doubt > now else call.deadline for call in self._under_way()]
+        moments = []
+        for call in self._under_way():
+            moments.append(call.doubt if call.doubt > now else call.deadline)
+            if call.until > now:
+                moments.append(call.until)
+            else:
+                call.give_up()
         if moments:
-            self._watch(min(moments))
+            self._watch(max(min(moments), now + _REST))
 
     def _under_way(self) -> list[Call]:
         return [*(call for group in self._flight for call in group), *self._refused, *self._backlog]

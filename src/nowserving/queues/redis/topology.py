@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Speaker(Protocol):
     """What verbs need of a session, whatever the topology."""
 
-    def call(
+    def call(  # noqa: PLR0913 - what to say, and how it travels
         self,
         key: bytes,
         args: tuple[Any, ...],
@@ -35,6 +35,7 @@ class Speaker(Protocol):
         *,
         lazy: bool = False,
         timeout: float | None = None,
+        within: float | None = None,
     ) -> Call:
         """Send a verb."""
         ...
