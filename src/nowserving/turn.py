@@ -18,7 +18,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from nowserving import rules
+from nowserving import misuse, rules
 from nowserving.clock import monotonic
 from nowserving.errors import (
     CorruptLock,
@@ -33,6 +33,7 @@ from nowserving.errors import (
 )
 from nowserving.held import HeldLock
 from nowserving.lease import Lease
+from nowserving.libraries import running_asyncio_loop
 from nowserving.refusals import refusal
 from nowserving.standing import NOT_ISSUED, SERVED, State
 from nowserving.statement import find_statement, is_with
@@ -74,6 +75,14 @@ class Turn:
         self._runtime = runtime
         self._conversation_id = conversation_id
         self._request = request
+
+    if not TYPE_CHECKING:  # a type checker has to see that these are not there
+
+        def __getattr__(self, name: str) -> object:
+            raise misuse.no_attribute(self, name)
+
+        def __await__(self) -> object:
+            raise misuse.no_awaitable()
 
     # Ways in and out
 
@@ -184,7 +193,7 @@ class Turn:
         self._generation = runtime.generation
         home, task, live = None, None, runtime.live
         if key is None:
-            loop, home = asyncio.get_running_loop(), runtime.last_home
+            loop, home = running_asyncio_loop(), runtime.last_home
             if home is None or home.loop() is not loop:
                 home = runtime.home_of(loop)
             task = asyncio.current_task(loop)
@@ -277,6 +286,7 @@ class Turn:
             standing,
             message_id=self._request.options.message_id,
             waited=waited,
+            lifetime=None if self._request.options.auto_renew else self._request.lifetime,
         )
 
     def _unanswered(self, lease: Lease) -> LockTimeout:

@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from nowserving import LockStore, StoreUnavailable
-from nowserving.queues.redis import RedisQueue
+from nowserving.queues.redis.queue import RedisQueue
 from nowserving.queues.redis.wire import Wire
 from nowserving.standing import Admission, State
 

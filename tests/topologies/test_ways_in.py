@@ -208,6 +208,17 @@ async def test_a_server_that_nobody_vouches_for_is_refused(
         assert time.monotonic() - began < 4.0
 
 
+async def test_a_server_that_nobody_vouches_for_is_trusted_only_if_that_is_wanted(
+    tls_server: tuple[RedisServer, int], client_certificate: tuple[Path, Path]
+) -> None:
+    certificate, key = client_certificate
+    url = f"rediss://localhost:{tls_server[1]}/1?ssl_certfile={certificate}&ssl_keyfile={key}"
+    await take_turns(LockStore.create(f"{url}&ssl_cert_reqs=none"))
+    async with LockStore.create(f"{url}&ssl_cert_reqs=optional") as store:
+        with pytest.raises(StoreUnavailable, match=r"(?i)certificate"):
+            await enter(store, "c", 1.0)
+
+
 async def test_a_certificate_for_another_host_is_refused_unless_that_is_switched_off(
     tls_server: tuple[RedisServer, int],
     certificates: Certificates,

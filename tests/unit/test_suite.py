@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from nowserving import LockStore
-    from nowserving.options import Overrides
+    from nowserving.options import Defaults
     from nowserving.testing.steps import How
 
 
 class _Memory(StoreConformance):
-    def make_store(self, **defaults: Unpack[Overrides]) -> LockStore:
+    def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
         return InMemoryLockStore(**defaults)
 
 
@@ -39,7 +39,7 @@ class _Forgetful(InMemoryLockStore):
 
 
 class _Broken(StoreConformance):
-    def make_store(self, **defaults: Unpack[Overrides]) -> LockStore:
+    def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
         return _Forgetful(**defaults)
 
 
