@@ -150,7 +150,8 @@ def test_in_memory_in_the_middle_of_a_leave() -> None:
         def struck(place: Place, outcome: Outcome) -> Departure:
             if threading.current_thread() is here:
                 raise Signalled
-            return leave(place, outcome)
+            departure: Departure = leave(place, outcome)
+            return departure
 
         with mock.patch.object(queue, "leave_now", struck), pytest.raises(Signalled):
             turn.__exit__(None, None, None)

@@ -19,6 +19,8 @@ from nowserving import LockStore, LockTimeout, StoreClosed, StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from typing_extensions import Self
+
     from nowserving import HeldLock
     from tests.support.proxy import Proxy
     from tests.support.redis_server import RedisServer
@@ -29,7 +31,7 @@ ROOM = 0.4  # seconds, on a noisy machine; what was wrong took a second and more
 class Clock:
     """How long something took."""
 
-    def __enter__(self) -> Clock:
+    def __enter__(self) -> Self:
         self._began = time.monotonic()
         return self
 
