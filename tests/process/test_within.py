@@ -45,7 +45,7 @@ async def given_up(verb: Awaitable[Any], within: float) -> bool:
 async def test_a_caller_that_waits_no_longer_costs_nobody_anything(
     server: RedisServer, queue: RedisQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
-    taken, patient, hasty = (queue.place("c") for _ in range(3))
+    taken, patient, hasty = (queue.place(name) for name in ("c", "c", "d"))
     await queue.take(taken, ADMISSION)
     with mock.patch.object(Wire, "abort", autospec=True, side_effect=Wire.abort) as abort:
         await asyncio.to_thread(server.pause)

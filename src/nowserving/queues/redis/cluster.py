@@ -17,8 +17,12 @@ import logging
 import random
 from typing import TYPE_CHECKING, Any
 
+from nowserving.background import spawn
+from nowserving.queues.redis.abandonment import abandon_task
+from nowserving.queues.redis.diagnosis import diagnose
 from nowserving.queues.redis.dial import hang_up
 from nowserving.queues.redis.node import Lane, LaneCall, NodeSession
+from nowserving.queues.redis.patience import patiently
 from nowserving.queues.redis.slots import read_redirect
 
 if TYPE_CHECKING:
@@ -105,6 +109,9 @@ class ClusterSession:
     def abandon(self) -> None:
         """Let go of the connections of a closed loop."""
         self._closed = True
+        if self._looking is not None:
+            abandon_task(self._looking)
+            self._looking = None
         for session in self._sessions.values():
             session.abandon()
 
@@ -179,7 +186,7 @@ class ClusterSession:
     def look_again(self) -> None:
         """Read the map again, in the background."""
         if self._looking is None and not self._closed:
-            self._looking = self._loop.create_task(self._look())
+            self._looking = spawn(self._loop, self._look())
             self._looking.add_done_callback(self._looked)
 
     async def _look(self) -> None:
@@ -193,9 +200,10 @@ class ClusterSession:
 
     async def _read_map(self, node: Node) -> bool:
         try:
-            reply = await asyncio.wait_for(self._ask(node), self._terms.timeout / 5)
+            limit = self._terms.timeout / 5
+            reply = await patiently(self._ask(node), limit, lambda _: None)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next node may answer
-            logger.debug("No map from %s: %r", node, error)
+            logger.debug("No map from %s: %s", node, diagnose(error))
             return False
         return self._nodes.map.replace(reply, node)
 

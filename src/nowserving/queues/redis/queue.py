@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import time
 import weakref
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -298,7 +299,8 @@ class RedisQueue:
 
     def _judge_memory(self, link: Link) -> None:
         answer = link.session.call(b"", memory.QUESTION).future
-        answer.add_done_callback(partial(memory.judge, self._topology.where))
+        judge = partial(memory.judge, self._topology.where)
+        answer.add_done_callback(judge, context=Context())
 
     async def _call(self, conversation_id: str, *args: Any) -> Any:  # noqa: ANN401
         return await self._link().session.call(self.key(conversation_id), args).future

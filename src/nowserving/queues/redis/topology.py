@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving.queues.redis.cluster import ClusterSession
+from nowserving.queues.redis.diagnosis import Unreachable
 from nowserving.queues.redis.dial import Server
 from nowserving.queues.redis.nodes import Nodes
 from nowserving.queues.redis.outage import Outage
@@ -117,7 +118,11 @@ class Watched:
 
     async def _connect(self) -> Any:  # noqa: ANN401 - redis-py's connection
         host, port = await self._sentinels.primary()
-        return await self._dialler.connect(host=host, port=port)
+        try:
+            return await self._dialler.connect(host=host, port=port)
+        except Unreachable as failure:
+            named = failure.of(f"the primary at {host}:{port}")
+        raise named
 
     def session(self, terms: Terms) -> Speaker:
         """Return a session for the running loop."""
