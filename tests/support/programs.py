@@ -53,7 +53,7 @@ class Ended:
     def quietly(self) -> Ended:
         """Check that it ended well and said nothing on stderr."""
         assert self.status == 0, self.err
-        assert self.err == ""
+        assert not self.err, self.err
         return self
 
 
