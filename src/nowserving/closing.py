@@ -33,8 +33,8 @@ class Closed(Protocol):
         """Give back the tickets that nobody is left to use."""
         ...
 
-    def end(self, lease: Lease) -> None:
-        """End a lease, and take it out of the live ones."""
+    def discard(self, lease: Lease) -> None:
+        """Take a lease out of the live ones."""
         ...
 
 
@@ -92,7 +92,7 @@ async def _turn_out(store: Closed, lease: Lease) -> None:
     except LockError:
         return  # it does not answer: the ticket is gone when it expires
     finally:
-        store.end(lease)
+        store.discard(lease)  # it is not over: its turn is yet to be told
 
 
 async def _until(deadline: float, done: Callable[[], bool]) -> None:

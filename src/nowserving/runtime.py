@@ -237,6 +237,11 @@ class Runtime:
         if self.live.get(lease.key) is lease:
             del self.live[lease.key]
 
+    def discard(self, lease: Lease) -> None:
+        """Take a lease out of the live ones, whose turn goes on."""
+        if self.live.get(lease.key) is lease:
+            del self.live[lease.key]
+
     def rekey(self, lease: Lease) -> None:
         """Leave the key to another turn of the same thread, or of a task with the same id."""
         key, lease.key = lease.key, object()
