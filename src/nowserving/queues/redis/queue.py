@@ -51,6 +51,30 @@ _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
 _inherited: list[object] = []
 
 
+class _Header:
+    """What every call of the script begins with (``dispatch.lua``).
+
+    Apart from the queue: connections have it, and live as long as their loop. A store that is
+    dropped must not live on in them.
+
+    Args:
+        channel_prefix: What inbox channels begin with.
+        timeout: Seconds within which a call is answered or fails.
+
+    Attributes:
+        highest_token: The highest fencing token that was seen.
+    """
+
+    def __init__(self, channel_prefix: str, timeout: float) -> None:
+        self.highest_token = 0
+        self._channel_prefix = channel_prefix
+        # An attempt of a take is written within one timeout, and delivered within another.
+        self._late = _us(timeout * 2)
+
+    def __call__(self) -> tuple[Any, ...]:
+        return (self.highest_token, self._channel_prefix, self._late)
+
+
 class RedisQueue:
     """Lines in one Redis.
 
@@ -81,12 +105,10 @@ class RedisQueue:
         self.timeout = timeout
         self.replicas = Replicas(min_replicas, timeout) if min_replicas else None
         self._topology = topology
-        self._terms = Terms(load_script(), self._header, timeout, self.replicas)
         self._channel_prefix = f"{key_prefix}inbox:"
+        self._header = _Header(self._channel_prefix, timeout)
+        self._terms = Terms(load_script(), self._header, timeout, self.replicas)
         self._key_prefix = key_prefix.encode()
-        self._highest_token = 0
-        # An attempt of a take is written within one timeout, and delivered within another.
-        self._late = _us(timeout * 2)
         self._memory_judged = False
         self._closed = False
         self._links: PerLoop[Link] = PerLoop()
@@ -95,9 +117,6 @@ class RedisQueue:
         self._dropped = weakref.finalize(self, self._links.close)
         self._dropped.atexit = False
         on_fork(self)
-
-    def _header(self) -> tuple[Any, ...]:
-        return (self._highest_token, self._channel_prefix, self._late)
 
     def key(self, conversation_id: str) -> bytes:
         """Return the key of a conversation's record; the braces keep it in one cluster slot."""
@@ -174,7 +193,7 @@ class RedisQueue:
         return glance
 
     def _note_served(self, place: Place, standing: Standing) -> None:
-        self._highest_token = max(self._highest_token, standing.token)
+        self._header.highest_token = max(self._header.highest_token, standing.token)
         if isinstance(place, RedisPlace) and place.overdue:
             self._link().inbox.doubt(place)
 
@@ -307,8 +326,8 @@ class RedisQueue:
 
     def _read(self, reply: str) -> Standing:
         standing = parse_standing(reply)
-        if standing.state is SERVED and standing.token > self._highest_token:
-            self._highest_token = standing.token
+        if standing.state is SERVED and standing.token > self._header.highest_token:
+            self._header.highest_token = standing.token
         return standing
 
     def _read_or_error(self, answer: str | BaseException) -> Standing | LockError:
