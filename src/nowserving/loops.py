@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _A_DAY = 86_400.0
 
+_RESTING = 1
+"""Event loops that don't run and keep their connections all the same, since they may go on."""
+
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
     """Return the event loop that runs in this thread, None where none does.
@@ -57,6 +60,13 @@ class Local(Protocol):
 
     def close(self) -> None:
         """End it; on its own loop."""
+        ...
+
+    def hang_up(self) -> None:
+        """Have its connections ended by the other side; from any thread.
+
+        Its loop does not run, and maybe never will again. If it does, they are made anew.
+        """
         ...
 
     def abandon(self) -> None:
@@ -153,6 +163,10 @@ class PerLoop(Generic[_T]):
         self, loop: asyncio.AbstractEventLoop, make: Callable[[asyncio.AbstractEventLoop], _T]
     ) -> Home[_T]:
         self._forget_closed()
+        # A loop a job, and none of them closed: the collector takes its time to find them.
+        resting = [thing for thing in self if not thing.loop.is_running()]
+        for thing in resting[:-_RESTING]:
+            thing.hang_up()
         made = detached(make, loop)
         home = self._homes[id(loop)] = Home(loop, made)
         return home

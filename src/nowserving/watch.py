@@ -86,6 +86,9 @@ class Watch:
         for task in self._tasks:
             task.cancel()
 
+    def hang_up(self) -> None:
+        """There are no connections here."""
+
     def abandon(self) -> None:
         """The loop is closed, with whoever worked or waited on it: their tickets are given back."""
         keeper = self._keeper()

@@ -279,3 +279,39 @@ def test_a_turn_that_nobody_has_any_more_is_no_obstacle(shared: LockStore) -> No
     began = time.monotonic()
     with shared.lock("c"):
         assert time.monotonic() - began < lifetime + 1.0
+
+
+def test_a_loop_that_rested_while_others_came_goes_on(
+    server: RedisServer, shared: LockStore
+) -> None:
+    """Of many loops that don't run most have lost their connections; nobody notices."""
+    loops = [asyncio.new_event_loop() for _ in range(5)]
+    entered: list[int] = []
+
+    async def wait() -> None:
+        async with shared.lock("c", 30, 10):
+            entered.append(1)
+
+    async def begin() -> asyncio.Task[None]:
+        task = asyncio.create_task(wait())
+        while (lock := await asyncio.to_thread(shared.get_lock, "c")) is None or not lock.tickets[
+            1:
+        ]:
+            await asyncio.sleep(0.01)
+        return task
+
+    async def turn(name: str) -> None:
+        async with shared.lock(name):
+            pass
+
+    with LockStore.create(server.url()) as other:
+        with other.lock("c"):
+            waiting = loops[0].run_until_complete(begin())
+            for _ in range(2):
+                for loop in loops[1:]:
+                    loop.run_until_complete(turn("d"))
+        loops[0].run_until_complete(asyncio.wait_for(waiting, 5.0))
+    assert entered
+    for loop in loops:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()

@@ -106,6 +106,11 @@ class ClusterSession:
         for session in list(self._sessions.values()):
             session.close()
 
+    def hang_up(self) -> None:
+        """Have Redis end the connections of a loop that does not run."""
+        for session in list(self._sessions.values()):
+            session.hang_up()
+
     def abandon(self) -> None:
         """Let go of the connections of a closed loop."""
         self._closed = True

@@ -83,6 +83,10 @@ class Inbox:
         self._calm()
         self._uplink.close()
 
+    def hang_up(self) -> None:
+        """Have Redis end the connection of a loop that does not run."""
+        self._uplink.hang_up()
+
     def abandon(self) -> None:
         """Let go of a subscription whose loop is closed."""
         self._closed = True

@@ -88,6 +88,11 @@ class Link:
         self.heartbeat.close()
         self.inbox.close()
 
+    def hang_up(self) -> None:
+        """Have Redis end the connections of a loop that does not run."""
+        for part in (self.session, self.heartbeat, self.inbox):
+            part.hang_up()
+
     def abandon(self) -> None:
         """Let go of what a loop left that was closed without notice."""
         for part in (self.session, self.heartbeat, self.inbox):

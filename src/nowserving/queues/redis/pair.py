@@ -52,6 +52,11 @@ class Pair:
         for session in self._sessions:
             session.close()
 
+    def hang_up(self) -> None:
+        """Have Redis end the connections of a loop that does not run."""
+        for session in self._sessions:
+            session.hang_up()
+
     def abandon(self) -> None:
         """Let go of the connections of a closed loop."""
         for session in self._sessions:

@@ -180,6 +180,10 @@ class Session:
         self._watchdog.stop()
         self._uplink.close()
 
+    def hang_up(self) -> None:
+        """Have Redis end the connection of a loop that does not run."""
+        self._uplink.hang_up()
+
     def abandon(self) -> None:
         """Let go of a connection whose loop is closed."""
         self._closed = True

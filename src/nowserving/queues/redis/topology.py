@@ -49,6 +49,10 @@ class Speaker(Protocol):
         """Close the connections."""
         ...
 
+    def hang_up(self) -> None:
+        """Have Redis end the connections of a loop that does not run."""
+        ...
+
     def abandon(self) -> None:
         """Let go of the connections of a closed loop."""
         ...

@@ -81,6 +81,12 @@ class Uplink:
             self.wire.close()
             self.wire = None
 
+    def hang_up(self) -> None:
+        """Have the server end the connection, on a loop that does not run; from any thread."""
+        wire = self.wire
+        if wire is not None:
+            wire.hang_up()
+
     def abandon_socket(self) -> None:
         """Close the socket of a loop that is closed itself, also of one that is half made."""
         self._closed = True

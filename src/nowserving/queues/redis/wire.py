@@ -9,6 +9,7 @@ that read it, without the tasks, timers and locks that a general client has to h
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from contextlib import suppress
@@ -122,6 +123,14 @@ class Wire(asyncio.Protocol):
             if transport.get_write_buffer_size():  # else for ever, if Redis reads no more
                 later(asyncio.get_running_loop(), _LAST_WORDS, transport.abort)
         self._let_go()
+
+    def hang_up(self) -> None:
+        """End the conversation below the transport, which finds that out when its loop goes on."""
+        transport = self._transport
+        used = None if transport is None else transport.get_extra_info("socket")
+        if used is not None:
+            with suppress(OSError), socket.socket(fileno=os.dup(used.fileno())) as copy:
+                copy.shutdown(socket.SHUT_RDWR)
 
     def abandon(self) -> None:
         """Close the socket of a loop that is closed: it can't do that itself any more."""
