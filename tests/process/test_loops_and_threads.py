@@ -294,10 +294,8 @@ def test_a_loop_that_rested_while_others_came_goes_on(
 
     async def begin() -> asyncio.Task[None]:
         task = asyncio.create_task(wait())
-        while (lock := await asyncio.to_thread(shared.get_lock, "c")) is None or not lock.tickets[
-            1:
-        ]:
-            await asyncio.sleep(0.01)
+        async with other.lock("e"):  # a round trip, behind which the take has arrived as well
+            await asyncio.sleep(0.1)
         return task
 
     async def turn(name: str) -> None:
