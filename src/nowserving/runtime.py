@@ -293,14 +293,12 @@ class Runtime:
 
     async def give_back_all(self) -> None:
         """Give every ticket back at the end of the process."""
-        leases = list(self.live.values())
+        # The last in line first: none of ours is served on the way, and wakes up for nothing.
+        leases = sorted(self.live.values(), key=lambda lease: -lease.place.number)
         for lease in leases:
             self.end(lease)  # whoever leaves later than this has nothing to leave
         leaves = [self.queue.leave(lease.place, "released") for lease in leases]
-        try:
-            await asyncio.gather(*leaves, self.leaving.all_pending(), return_exceptions=True)
-        finally:
-            await self.queue.close()
+        await asyncio.gather(*leaves, self.leaving.all_pending(), return_exceptions=True)
 
 
 def _stop(portals: list[Portal]) -> None:

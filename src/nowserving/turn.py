@@ -256,7 +256,7 @@ class Turn:
             # that looking is cheaper than trusting; it is time to look; or the last look before
             # the wait is given up.
             asked = monotonic()
-            left = max(deadline - asked, 0.0) if asked < deadline < math.inf else None
+            left = None if timeout is None else max(deadline - asked, _MOMENT)
             standing = await queue.stand(lease.place, left)
             look_at = self._plan_look(lease, standing, asked)
 
