@@ -3,9 +3,12 @@
 A thread that asks for the lock of a conversation inside its own ``with store.lock(...)`` would wait
 for itself, and is told so. But a turn may also be entered in one thread and left in another, as web
 frameworks do with a dependency that yields: then the thread that has entered it serves strangers
-meanwhile, who must wait like everybody. Only one way of entering is proof that whatever runs in the
-thread from now on runs inside: a ``with`` statement in the frame of a plain function. It can't be
-left but by the end of its block. A generator's frame can: it is suspended at each ``yield``.
+meanwhile, who must wait like everybody. Two things are proof that what runs now runs inside:
+
+* The turn was entered by a ``with`` statement in the frame of a plain function. That can't be left
+  but by the end of its block. A generator's frame can: it is suspended at each ``yield``.
+* Somebody further up on the stack has the turn, or its lock, in a local variable: whoever entered
+  it by hand or by an ``ExitStack``, or was handed the lock to work under.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import opcode
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
 
 _SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
@@ -62,3 +65,17 @@ def find_statement(frame: FrameType | None) -> Statement | None:
             return None
         frame = caller.f_back
     return None
+
+
+def somebody_has(frame: FrameType | None, is_it: Callable[[object], bool]) -> bool:
+    """Return whether something is in a local variable of a frame or of those that called it.
+
+    Args:
+        frame: Where to begin.
+        is_it: Whether a value is what is looked for.
+    """
+    while frame is not None:
+        if any(is_it(value) for value in frame.f_locals.values()):
+            return True
+        frame = frame.f_back
+    return False

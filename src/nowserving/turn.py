@@ -16,7 +16,7 @@ import logging
 import math
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nowserving import misuse, rules
 from nowserving.clock import monotonic
@@ -36,11 +36,11 @@ from nowserving.lease import Lease
 from nowserving.libraries import running_asyncio_loop
 from nowserving.refusals import refusal
 from nowserving.standing import NOT_ISSUED, SERVED, State
-from nowserving.statement import find_statement, is_with
+from nowserving.statement import find_statement, is_with, somebody_has
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from nowserving.options import Request
     from nowserving.runtime import Runtime
@@ -92,10 +92,15 @@ class Turn:
             raise ValueError(msg)
         self._runtime.refuse_running_loop()
         entered_before = self._generation != -1
-        statement = find_statement(sys._getframe(1))  # noqa: SLF001 - CPython documents it
+        caller = sys._getframe(1)  # noqa: SLF001 - CPython documents it
         here = (self._conversation_id, threading.get_ident())
+        outer = self._runtime.live.get(here)
+        if outer is not None and not entered_before and _is_inside(outer, caller):
+            self._generation = self._runtime.generation
+            return self._reenter(outer)
+        statement = find_statement(caller)
         try:
-            lock = self._runtime.run(self.__aenter__(object() if statement is None else here))
+            lock = self._runtime.run(self.__aenter__(here))
         except BaseException:
             # Also Ctrl-C when the turn was just entered: nobody is going to call __exit__.
             if not entered_before and (self._lease is None or not self._lease.over):
@@ -200,22 +205,13 @@ class Turn:
             key = object() if task is None else (id(task), name)
         if key in live:
             outer = live[key]
-            if self._is_inside(outer, task):
+            if task is not None and outer.is_of(task) and not outer.over:
                 return outer
-            runtime.rekey(outer)
+            runtime.rekey(outer)  # of a task that is gone; or of this thread, to be left elsewhere
         place = runtime.queue.place(name)
         lease = Lease(runtime, place, self._request, key, home, task, monotonic())
         self._lease = live[key] = lease
         return lease
-
-    def _is_inside(self, outer: Lease, task: asyncio.Task[Any] | None) -> bool:
-        """Return whether this turn begins inside the other one, and so would wait for itself."""
-        if outer.over:
-            return False
-        if task is not None:
-            return outer.is_of(task)
-        statement = outer.statement
-        return statement is not None and is_with(statement)
 
     def __del__(self) -> None:
         # Nobody has it any more who could leave: not a suspended generator, nor a task.
@@ -407,3 +403,16 @@ class Turn:
             self._conversation_id,
             str(failure) or f"no answer within {_GRACE:g} s",
         )
+
+
+def _is_inside(outer: Lease, caller: FrameType | None) -> bool:
+    """Return whether whatever runs in this thread runs inside another turn that it has entered."""
+    if outer.over:
+        return False
+    if outer.statement is not None and is_with(outer.statement):
+        return True
+
+    def is_it(value: object) -> bool:
+        return isinstance(value, (Turn, HeldLock)) and value._lease is outer  # noqa: SLF001
+
+    return somebody_has(caller, is_it)

@@ -89,6 +89,11 @@ class ClusterSession:
         lane.session.push(call, lazy=lazy)
         return call
 
+    def hurry(self) -> None:
+        """Send now what waits for others."""
+        for session in list(self._sessions.values()):
+            session.hurry()
+
     async def shards(self) -> list[Session]:
         """Return the sessions with all primaries."""
         if not self._nodes.map.primaries:

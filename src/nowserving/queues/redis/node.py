@@ -104,8 +104,9 @@ class NodeSession(Session):
     def _may_follow(self, call: Call, now: float) -> bool:
         return call.key not in self._busy() and super()._may_follow(call, now)
 
-    def _next_batch(self) -> list[Call]:
-        return self._backlog.next_batch(MAX_BATCH, looks=self._looks_out is None, busy=self._busy())
+    def _next_batch(self, *, looks: bool = True) -> list[Call]:
+        looks = looks and self._looks_out is None
+        return self._backlog.next_batch(MAX_BATCH, looks=looks, busy=self._busy())
 
     def _busy(self) -> set[bytes]:
         # Of one record only one group is out at a time: a redirect moves all its calls at once.

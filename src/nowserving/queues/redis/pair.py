@@ -43,6 +43,11 @@ class Pair:
         session = self._sessions[hash(key) & 1 if key else 0]
         return session.call(key, args, again, lazy=lazy, timeout=timeout, within=within)
 
+    def hurry(self) -> None:
+        """Send now what waits for others."""
+        for session in self._sessions:
+            session.hurry()
+
     async def shards(self) -> list[Session]:
         """Return the session that reaches every record: either does."""
         return [self._sessions[0]]

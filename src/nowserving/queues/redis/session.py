@@ -165,6 +165,17 @@ class Session:
         if call.doubt < watchdog.wakes_at or call.until < watchdog.wakes_at:
             watchdog.mind(call)
 
+    def hurry(self) -> None:
+        """Send now what waits for others: the process may be about to end.
+
+        In a cluster this is up to each node's session, where one record has one group out.
+        """
+        wire = self._uplink.wire
+        if wire is not None and self._proven and self._held is None:
+            batch = self._next_batch(looks=False)
+            if batch:
+                self._send(batch, wire)
+
     async def shards(self) -> list[Session]:
         """Return the sessions that together reach every record."""
         return [self]
@@ -224,8 +235,8 @@ class Session:
     def _may_follow(self, call: Call, now: float) -> bool:  # noqa: ARG002 - a node's asks it
         return self._proven and self._haste.take(now)
 
-    def _next_batch(self) -> list[Call]:
-        return self._backlog.next_batch(MAX_BATCH, looks=self._looks_out is None)
+    def _next_batch(self, *, looks: bool = True) -> list[Call]:
+        return self._backlog.next_batch(MAX_BATCH, looks=looks and self._looks_out is None)
 
     def _send(self, batch: list[Call], wire: Wire) -> None:
         self._haste.crowd = len(batch)

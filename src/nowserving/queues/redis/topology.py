@@ -41,6 +41,10 @@ class Speaker(Protocol):
         """Send a verb."""
         ...
 
+    def hurry(self) -> None:
+        """Send now what waits for others to share a round trip with."""
+        ...
+
     async def shards(self) -> list[Session]:
         """Return the sessions that together reach every record."""
         ...
