@@ -73,21 +73,20 @@ async def test_a_timeout_bounds_the_take_too(silent: RedisServer) -> None:
 
 async def test_a_timeout_bounds_the_last_look_too(silent: RedisServer) -> None:
     """A waiter whose lease is over looks once more, and is not answered."""
-    async with LockStore.create(silent.url(socket_timeout=6)) as store:
-        async with store.lock("c"):
+    async with LockStore.create(silent.url(socket_timeout=6)) as store, store.lock("c"):
 
-            async def wait() -> None:
-                async with store.lock("c", 1.0, timeout=1.5):
-                    pytest.fail("the body ran")
+        async def wait() -> None:
+            async with store.lock("c", 1.0, timeout=1.5):
+                pytest.fail("the body ran")
 
-            with Clock() as clock:
-                waiter = asyncio.create_task(wait())
-                await asyncio.sleep(0.3)
-                silent.pause()
-                with pytest.raises(LockTimeout):
-                    await waiter
-            assert clock.took < 1.5 + ROOM
-            silent.resume()
+        with Clock() as clock:
+            waiter = asyncio.create_task(wait())
+            await asyncio.sleep(0.3)
+            silent.pause()
+            with pytest.raises(LockTimeout):
+                await waiter
+        assert clock.took < 1.5 + ROOM
+        silent.resume()
 
 
 def test_a_timeout_bounds_a_threads_take(silent: RedisServer) -> None:
@@ -223,7 +222,7 @@ async def test_no_turn_begins_while_the_one_before_is_not_lost(
 
             def next_began() -> bool:
                 line = other.get_lock("c")
-                return line is None or len(line.tickets) == 1 and line.tickets[0].number > 1
+                return line is None or (len(line.tickets) == 1 and line.tickets[0].number > 1)
 
             waiter = asyncio.create_task(outlive(blocked))
             await holder

@@ -288,7 +288,7 @@ def test_what_is_no_asyncio_client_is_refused() -> None:
 async def test_a_password_of_one_letter_is_cut_out_of_no_word(acl_server: RedisServer) -> None:
     wrong = {"username": "locker", "password": "p"}
     async with RedisLockStore(HOST, acl_server.port, **wrong) as store:  # type: ignore[arg-type]
-        with pytest.raises(StoreUnavailable, match="(?i)password") as told:
+        with pytest.raises(StoreUnavailable, match=r"(?i)password") as told:
             await enter(store, "c", 1.0)
     assert "***" not in "".join(everything_told(told.value))
 
