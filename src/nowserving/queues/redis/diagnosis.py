@@ -69,6 +69,10 @@ class Login(NamedTuple):
 
 NO_TLS = "it does not speak TLS at this port: leave use_ssl out (redis:// instead of rediss://)"
 ONLY_TLS = "it speaks TLS at this port: set use_ssl (rediss:// instead of redis://)"
+PROTECTED = (
+    "it is in protected mode, which takes no connection from another host (DENIED): "
+    "give it a password, or a `bind` address"
+)
 
 _UNTOLD = Login(0, None, tls=False)
 
@@ -132,8 +136,7 @@ def _answered(error: exceptions.RedisError, login: Login) -> Unreachable | None:
         "SELECT is not allowed in cluster mode": f"it is a node of a cluster, which has no "
         f"database {login.db}: set deployment_mode: cluster (redis+cluster://)",
         "unknown command": f"it does not know {_command(text)}: is it the right port?",
-        "DENIED Redis is running in protected mode": "it is in protected mode and takes no "
-        "connection from another host (DENIED): give it a password, or a `bind` address",
+        "DENIED ": PROTECTED,
     }
     for begin, words in hopeless.items():
         if text.startswith(begin):

@@ -14,9 +14,16 @@ from redis.asyncio import connection
 
 from nowserving.background import spawn
 from nowserving.queues.redis.credentials import Guarded
-from nowserving.queues.redis.diagnosis import NO_TLS, ONLY_TLS, Login, Unreachable, diagnose
+from nowserving.queues.redis.diagnosis import (
+    NO_TLS,
+    ONLY_TLS,
+    PROTECTED,
+    Login,
+    Unreachable,
+    diagnose,
+)
 from nowserving.queues.redis.outage import Outage
-from nowserving.queues.redis.speech import speaks_redis, speaks_tls
+from nowserving.queues.redis.speech import is_protected, speaks_redis, speaks_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -108,9 +115,8 @@ class Dialler:
         else:
             self._reached.add(_name(address))
             return fresh
-        may_ask = failure.unexplained and not self._tls and self._may_ask(address)
-        if may_ask and await speaks_tls(address["host"], address["port"]):
-            failure = Unreachable(ONLY_TLS, hopeless=True)
+        if failure.unexplained and not self._tls and self._may_ask(address):
+            failure = await _explained(failure, address["host"], address["port"])
         raise failure  # here, where no other error is a context of it
 
     def _may_ask(self, address: Mapping[str, Any]) -> bool:
@@ -167,6 +173,14 @@ class Dialler:
 
 def _name(address: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(address.values())
+
+
+async def _explained(failure: Unreachable, host: str, port: int) -> Unreachable:
+    if await speaks_tls(host, port):
+        return Unreachable(ONLY_TLS, hopeless=True)
+    if await is_protected(host, port):
+        return Unreachable(PROTECTED, hopeless=True)
+    return failure
 
 
 def hang_up(used: Any) -> None:  # noqa: ANN401 - redis-py's connection

@@ -1,7 +1,8 @@
-"""Whether a port speaks TLS or plain Redis, for those who were told the wrong one.
+"""What a port speaks, for those who were told the wrong one.
 
 A Redis that is sent TLS on its plain port waits for the rest of what it takes for a command. One
 that is sent a plain command on its TLS port hangs up. Neither says why, so we ask in the other way.
+In protected mode it does say why, but redis-py may take that for the answer to something else.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _WITHIN = 0.5
 
 _TLS_RECORDS = (b"\x16\x03", b"\x15\x03")  # a handshake or an alert, of any version since SSL 3
 _REDIS_REPLIES = (b"+", b"-")
+_DENIED = b"-DENIED"
 
 
 async def speaks_tls(host: str, port: int) -> bool:
@@ -31,6 +33,11 @@ async def speaks_tls(host: str, port: int) -> bool:
 async def speaks_redis(host: str, port: int) -> bool:
     """Return whether a port answers a plain command as a Redis does."""
     return await _answers(host, port, b"PING\r\n", lambda got: got[:1] in _REDIS_REPLIES)
+
+
+async def is_protected(host: str, port: int) -> bool:
+    """Return whether a port refuses whoever comes from another host."""
+    return await _answers(host, port, b"PING\r\n", lambda got: got == _DENIED)
 
 
 async def _answers(host: str, port: int, words: bytes, known: Callable[[bytes], bool]) -> bool:
@@ -44,7 +51,7 @@ async def _ask(host: str, port: int, words: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(words)
-        return await reader.readexactly(2)
+        return await reader.readexactly(len(_DENIED))
     finally:
         writer.transport.abort()
 
