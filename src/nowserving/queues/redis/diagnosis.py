@@ -12,12 +12,17 @@ import errno
 import re
 import socket
 import ssl
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import hiredis
 from redis import exceptions
 
 from nowserving.queues.redis.credentials import CredentialsUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nowserving.queues.redis.call import Call
 
 
 class Unreachable(Exception):  # noqa: N818 - the project's vocabulary
@@ -74,6 +79,7 @@ PROTECTED = (
     "give it a password, or a `bind` address"
 )
 
+_SHORTEST_SECRET = 8
 _UNTOLD = Login(0, None, tls=False)
 
 _ABSENT = {errno.ECONNREFUSED, errno.ENOENT}
@@ -227,6 +233,20 @@ def told(error: BaseException) -> str:
     return str(error) or _kind(error)
 
 
-def reply_error(text: str) -> hiredis.ReplyError:
-    """Return what a server answered as an error, without the arguments that it may quote."""
-    return hiredis.ReplyError(text.partition(", with args beginning with")[0])
+def reply_error(text: str, calls: Iterable[Call] = ()) -> hiredis.ReplyError:
+    """Return what a server answered as an error; see :func:`unquoted`."""
+    return hiredis.ReplyError(unquoted(text, calls))
+
+
+def unquoted(text: str, calls: Iterable[Call]) -> str:
+    """Return what a server answered to calls, without their arguments.
+
+    A ticket's secret may be one of them. Redis itself quotes them only behind a certain phrase;
+    whoever does it elsewhere is not repeated at all.
+    """
+    text = text.partition(", with args beginning with")[0]
+    arguments = (word for call in calls for word in call.args if isinstance(word, str))
+    if any(len(word) >= _SHORTEST_SECRET and word in text for word in arguments):
+        code = re.match("[A-Z]+(?= )", text)
+        return f"{code.group() if code else 'an error'}, with words of the command in it"
+    return text

@@ -50,7 +50,7 @@ from nowserving.background import later
 from nowserving.errors import StoreClosed
 from nowserving.queues.redis.backlog import Backlog
 from nowserving.queues.redis.call import Call
-from nowserving.queues.redis.diagnosis import reply_error
+from nowserving.queues.redis.diagnosis import reply_error, unquoted
 from nowserving.queues.redis.haste import Haste
 from nowserving.queues.redis.passing import passes
 from nowserving.queues.redis.replicas import HeldBack
@@ -60,7 +60,7 @@ from nowserving.queues.redis.uplink import Uplink
 from nowserving.queues.redis.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from nowserving.queues.redis.diagnosis import Unreachable
     from nowserving.queues.redis.dial import Server
@@ -297,7 +297,8 @@ class Session:
             elif passes(result[1:]):
                 self._send_again([call], result[1:], pause=True)
             else:
-                call.fail(error_of(result[1:], call.key.decode("utf-8", "backslashreplace")))
+                key = call.key.decode("utf-8", "backslashreplace")
+                call.fail(error_of(unquoted(result[1:], [call]), key))
         self._loaded = True
         trouble = self._trouble
         if (trouble.error is not None or trouble.outage.since is not None) and not self._refused:
@@ -311,11 +312,11 @@ class Session:
         elif passes(text):
             self._send_again(group, text, pause=True)
         else:
-            error = reply_error(text)
+            error = reply_error(text, group)
             for call in group:
                 call.fail(self._trouble.refused(error))
 
-    def _send_again(self, group: Iterable[Call], text: str, *, pause: bool) -> None:
+    def _send_again(self, group: list[Call], text: str, *, pause: bool) -> None:
         """Send calls again when all that is out has landed.
 
         Args:
@@ -326,10 +327,11 @@ class Session:
         """
         self._proven = False
         self._refused.extend(group)
+        error = reply_error(text, group)
         if pause:
-            self._trouble.begin_with_a_pause(reply_error(text))
+            self._trouble.begin_with_a_pause(error)
         else:
-            self._trouble.note(reply_error(text))
+            self._trouble.note(error)
 
     def _landed(self) -> None:
         """All that was out has landed over a connection that is not proven."""
