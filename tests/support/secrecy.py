@@ -35,9 +35,15 @@ def seen(
         texts.append(caplog.handler.format(record))
         texts.append(repr(record.args))
     for error in errors:
-        for each in _all_of(error):
-            texts += [str(each), repr(each), repr(each.args)]
-        texts += traceback.format_exception(error)
+        texts += everything_told(error)
+    return texts
+
+
+def everything_told(error: BaseException) -> list[str]:
+    """Return all texts of an error and of whatever is chained to it."""
+    texts = traceback.format_exception(error)
+    for each in _all_of(error):
+        texts += [str(each), repr(each), repr(each.args)]
     return texts
 
 

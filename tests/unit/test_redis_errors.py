@@ -21,7 +21,7 @@ SECRET = "YUdqii1EooK9"  # noqa: S105 - a ticket's
         "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
         "CLUSTERDOWN The cluster is down",
         "TRYAGAIN Multiple keys request during rehashing of slot",
-        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+        "UNBLOCKED force unblock from blocking operation, instance state changed",
         "ERR max number of clients reached",
         "ERR max number of clients + cluster connections reached",
         "READONLY You can't write against a read only replica. script: a1, on @user_script:5.",
