@@ -19,7 +19,8 @@ from nowserving.errors import (
 )
 from nowserving.held import HeldLock
 from nowserving.lock import NO_TICKET_ISSUED, Ticket, TicketLock
-from nowserving.standing import IssuedTicket
+from nowserving.options import Defaults, OnLost, Options, Overrides
+from nowserving.standing import IssuedTicket, WhenBusy
 from nowserving.store import LOCK_LIFETIME, LockStore
 from nowserving.stores.memory import InMemoryLockStore
 from nowserving.stores.redis import (
@@ -27,6 +28,9 @@ from nowserving.stores.redis import (
     DEFAULT_SOCKET_TIMEOUT_IN_SECONDS,
     RedisLockStore,
 )
+from nowserving.turn import Turn
+
+__version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX",
@@ -36,6 +40,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionException",
     "CorruptLock",
+    "Defaults",
     "DuplicateMessage",
     "EndpointConfig",
     "HeldLock",
@@ -49,10 +54,15 @@ __all__ = [
     "LockStore",
     "LockSuperseded",
     "LockTimeout",
+    "OnLost",
+    "Options",
+    "Overrides",
     "RasaException",
     "RedisLockStore",
     "StoreClosed",
     "StoreUnavailable",
     "Ticket",
     "TicketLock",
+    "Turn",
+    "WhenBusy",
 ]

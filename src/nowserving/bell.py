@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from nowserving.background import later
+from nowserving.loops import running_loop
+
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from nowserving.standing import Standing
@@ -73,19 +76,26 @@ class Bell:
         Returns:
             The news that came with the ring; None when it brought none or time is over.
         """
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        loop = running_loop()
+        if loop is None:
             self._block(timeout)
         else:
             await self._sleep(loop, timeout)
         return self.take_news()
 
     def _block(self, timeout: float) -> None:
-        event = threading.Event()
-        self.answer(event.set)
+        # A lock that is released, and no Event: its `set` holds a lock of its own for a moment, in
+        # which a finaliser of the same thread could come to ring this very bell.
+        rung = threading.Lock()
+        rung.acquire()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # rung twice
+                rung.release()
+
+        self.answer(wake)
         try:
-            event.wait(timeout)
+            rung.acquire(timeout=min(timeout, threading.TIMEOUT_MAX))
         finally:
             self.answer(None)
 
@@ -104,18 +114,10 @@ class Bell:
             with suppress(RuntimeError):  # that loop is closed: its waiter is gone with it
                 loop.call_soon_threadsafe(wake)
 
-        timer = loop.call_later(timeout, wake)
+        timer = later(loop, timeout, wake)  # cancelled, it stays in the loop with its context
         self.answer(wake_from_anywhere)
         try:
             await woken
         finally:
             timer.cancel()
             self.answer(None)
-
-
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that runs in this thread, None where none does."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

@@ -1,24 +1,36 @@
-"""Configurations: Rasa's ``EndpointConfig`` and store URLs, read into checked settings."""
+"""Configurations: Rasa's ``EndpointConfig``, and how a section of settings is read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+import re
+from typing import TYPE_CHECKING, Any, Protocol
 
+from nowserving import readers
 from nowserving.errors import ConfigurationError
-from nowserving.options import LONGEST
+from nowserving.urls import StoreUrl, scheme_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Collection, Mapping
 
-_TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
+    from nowserving.readers import Reader
+
+_VARIABLE = re.compile(r"\$\{\w+\}")
+_EMPTY = (None, "")
+
+
+class Endpoint(Protocol):
+    """What an endpoint configuration must have: Rasa's has it, and so has ours."""
+
+    type: str | None
+    url: str | None
+    kwargs: dict[str, Any]
 
 
 class EndpointConfig:
     """What an ``endpoints.yml`` section says (``rasa.utils.endpoints.EndpointConfig``).
 
     Args:
-        url: The server's host or address.
+        url: The server's host, or a store's URL with all that it says.
         params: Request parameters (unused by lock stores).
         headers: Request headers (unused by lock stores).
         basic_auth: Credentials (unused by lock stores).
@@ -49,118 +61,70 @@ class EndpointConfig:
         self.type = kwargs.pop("type", None)
         self.kwargs = kwargs
 
+    def __repr__(self) -> str:
+        # Only names: any value may be a secret.
+        return f"EndpointConfig(type={self.type!r}, with {', '.join(self.kwargs) or 'no keys'})"
 
-class StoreUrl:
-    """A store's URL, taken apart.
+
+def is_endpoint(given: object) -> bool:
+    """Return whether something has all that an endpoint configuration must have."""
+    return all(hasattr(given, name) for name in ("type", "url", "kwargs"))
+
+
+def read_section(
+    endpoint: Endpoint, schemes: Collection[str]
+) -> tuple[dict[str, Any], StoreUrl | None]:
+    """Take an endpoint configuration apart.
+
+    A key without a value, or with an empty text, is not said: an environment variable that is
+    set to nothing gives such a one.
 
     Args:
-        url: For example ``redis://user:password@host:6379/1?key_prefix=bot``.
+        endpoint: The configuration.
+        schemes: What a URL may begin with.
 
-    Attributes:
-        scheme: What comes before ``://``.
-        settings: All the rest, by the name of the setting, as text; ``endpoints`` is a list, and
-            there when several hosts are named or the scheme is one that has several.
+    Returns:
+        Its own keys, and what its ``url`` says if that is a URL.
 
     Raises:
-        ConfigurationError: If it has no scheme, a bad port, or a parameter twice.
+        ConfigurationError: If it says ``url`` and ``host``, has a URL that can't be read, or a
+            variable that was not put in.
     """
-
-    def __init__(self, url: str) -> None:
-        self.scheme, separator, rest = url.partition("://")
-        self.scheme = self.scheme.lower()
-        if not self.scheme or not separator:
+    keys = {name: value for name, value in endpoint.kwargs.items() if value not in _EMPTY}
+    url: object = endpoint.url
+    for name, value in [*keys.items(), ("url", url)]:
+        if isinstance(value, str) and _VARIABLE.search(value):
             raise ConfigurationError(
-                f"{_safe(url)!r} is not a store's URL; write for example memory:// or "
-                "redis://localhost:6379/1"
+                f"The lock store's `{name}` holds a variable that was not replaced by its value: "
+                "Rasa does that only where ${...} stands without quotes."
             )
-        parts = urlsplit(f"//{rest}")
-        login, _, hosts = parts.netloc.rpartition("@")
-        username, _, password = login.partition(":")
-        path = unquote(parts.path)
-        self.settings: dict[str, Any] = {
-            name: value
-            for name, value in {
-                "username": unquote(username),
-                "password": unquote(password),
-                **self._hosts(hosts, url),
-                **(_PATHS[self.scheme](path) if self.scheme in _PATHS else _database(path)),
-            }.items()
-            if value
-        }
-        for name, value in parse_qsl(parts.query, keep_blank_values=True):
-            if name in self.settings:
-                raise ConfigurationError(f"{_safe(url)!r} says {name!r} twice")
-            self.settings[name] = value
-
-    def _hosts(self, text: str, url: str) -> dict[str, Any]:
-        endpoints = [each for each in text.split(",") if each]
-        try:
-            found = [address("host", each, 0) for each in endpoints]
-        except ValueError:
-            raise ConfigurationError(f"{_safe(url)!r} has a port that is not a number") from None
-        if len(found) > 1 or (found and self.scheme in _SEVERAL_HOSTS):
-            return {"endpoints": endpoints}
-        host, port = found[0] if found else ("", 0)
-        return {"host": host, "port": port}
+    if url in _EMPTY:
+        return keys, None
+    if isinstance(url, str) and "://" in url:
+        return keys, _read_url(url, schemes)
+    if "host" in keys:
+        raise ConfigurationError(
+            "The lock store's endpoint has both `url` and `host`; they mean the same, keep `host`."
+        )
+    return {**keys, "host": _read("url", url, readers.host, "The lock store")}, None
 
 
-def _database(path: str) -> dict[str, str]:
-    return {"db": path.strip("/")}
-
-
-def _service_and_database(path: str) -> dict[str, str]:
-    service, _, db = path.strip("/").partition("/")
-    return {"sentinel_service": service, "db": db}
-
-
-def _socket(path: str) -> dict[str, str]:
-    return {"unix_socket": path}
-
-
-_PATHS = {
-    "redis+sentinel": _service_and_database,
-    "rediss+sentinel": _service_and_database,
-    "redis+unix": _socket,
-    "unix": _socket,
-}
-"""What the path of a URL says, where it is not the number or name of a database."""
-
-_SEVERAL_HOSTS = frozenset({"redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"})
-
-
-def address(name: str, text: object, usual_port: int) -> tuple[str, int]:
-    """Read ``host``, ``host:port`` or ``[IPv6 address]:port``.
-
-    Args:
-        name: The setting's name, for messages.
-        text: The address.
-        usual_port: The port if it names none.
-
-    Raises:
-        ConfigurationError: If it is no address.
-    """
-    # A host without a port must not be taken for a port: "::1" is one address.
-    parts = urlsplit(f"//{text}")
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if not isinstance(text, str) or not host or parts.path or "@" in text:
-        raise ConfigurationError(f"{name}: {text!r} must be written host:port")
-    return host, usual_port if port is None else port
-
-
-def _safe(url: str) -> str:
-    """Return a URL without what may be a password in it."""
-    head, at, tail = url.rpartition("@")
-    if not at:
-        return url.partition("?")[0]
-    scheme, separator, _ = head.partition("://")
-    return (scheme + separator if separator else "") + "…@" + tail.partition("?")[0]
+def _read_url(url: str, schemes: Collection[str]) -> StoreUrl:
+    scheme = scheme_of(url)
+    if scheme not in schemes:
+        raise ConfigurationError(
+            f"This lock store does not go by {scheme}://; known are "
+            f"{', '.join(f'{known}://' for known in sorted(schemes))}."
+        )
+    return StoreUrl(url)
 
 
 def read_settings(
-    given: Mapping[str, object], known: Mapping[str, Callable[[str, object], Any]], where: str
+    given: Mapping[str, object],
+    known: Mapping[str, Reader],
+    where: str,
+    *,
+    names_are_safe: bool = True,
 ) -> dict[str, Any]:
     """Check settings by name and turn text into what each one is.
 
@@ -168,6 +132,7 @@ def read_settings(
         given: The settings as they came.
         known: How to read each setting.
         where: What the settings are of, for messages.
+        names_are_safe: Whether an unknown name may be shown.
 
     Raises:
         ConfigurationError: For an unknown name (the known ones are listed) or a value that
@@ -175,67 +140,15 @@ def read_settings(
     """
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise ConfigurationError(
-            f"{where} does not know {', '.join(map(repr, unknown))}; "
-            f"known are {', '.join(sorted(known))}."
-        )
-    settings = {}
-    for name, value in given.items():
-        if value is None:
-            continue
-        try:
-            settings[name] = known[name](name, value)
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(f"{where}: {error}") from None
-    return settings
+        names = ", ".join(map(repr, unknown)) if names_are_safe else "a parameter of its URL"
+        texts = sorted(name for name, reader in known.items() if reader is not readers.thing)
+        raise ConfigurationError(f"{where} does not know {names}; known are {', '.join(texts)}.")
+    return {name: _read(name, value, known[name], where) for name, value in given.items()}
 
 
-def text(name: str, value: object) -> str:
-    """Read a string; a number stands for its digits, as YAML reads an unquoted password."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is of type {type(value).__name__}; it must be a text")
-    return value
-
-
-def addresses(name: str, value: object) -> list[str]:
-    """Read addresses: a list of them, or one text with commas."""
-    found = value.split(",") if isinstance(value, str) else value
-    if not isinstance(found, (list, tuple)) or not found:
-        raise TypeError(f"{name} must be a list of host:port")
-    for each in found:
-        address(name, each.strip() if isinstance(each, str) else each, 0)
-    return [each.strip() for each in found]
-
-
-def whole(name: str, value: object) -> int:
-    """Read a whole number, also from text."""
-    if isinstance(value, str) and value.strip().isdecimal():
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{name}={value!r} must be a whole number of at least 0")
-    return value
-
-
-def number(name: str, value: object) -> float:
-    """Read a number of seconds above 0 and up to ``LONGEST``, also from text."""
+def _read(name: str, value: object, reader: Reader, where: str) -> Any:  # noqa: ANN401 - any
     try:
-        read = float(value) if isinstance(value, (str, int, float)) else None
-    except (ValueError, OverflowError):
-        read = None
-    if isinstance(value, bool) or read is None or not 0 < read <= LONGEST:
-        raise ValueError(
-            f"{name}={value!r} must be a number of seconds, more than 0 and at most {LONGEST}, "
-            "which are ten years; leave it out for the default"
-        )
-    return read
-
-
-def flag(name: str, value: object) -> bool:
-    """Read a yes or no, also from text."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
-        return value.lower() in _TRUE
-    raise ValueError(f"{name}={value!r} must be true or false")
+        return reader(name, value)
+    except (TypeError, ValueError) as error:
+        what = str(error)
+    raise ConfigurationError(f"{where}: {what}")  # with nothing chained that could say more

@@ -1,43 +1,25 @@
-"""From a configuration to a store: which class, and with what settings."""
+"""From a configuration to a store: which class, made as Rasa makes one."""
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+import inspect
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from nowserving.endpoints import StoreUrl
+from nowserving.endpoints import EndpointConfig, is_endpoint
 from nowserving.errors import ConfigurationError
+from nowserving.urls import scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from typing_extensions import Self
+    from nowserving.endpoints import Endpoint
 
-
-class Endpoint(Protocol):
-    """What an endpoint configuration must have: Rasa's has it, and so has ours."""
-
-    type: str | None
-    url: str | None
-    kwargs: dict[str, Any]
-
-
-class Configurable(Protocol):
-    """A class that can be made from settings."""
-
-    @classmethod
-    def from_settings(cls, given: dict[str, Any]) -> Self:
-        """Make one of it from the settings of a URL or an endpoint."""
-        ...
-
-
-_Store = TypeVar("_Store", bound=Configurable)
-
-_ENDPOINT = ("type", "url", "kwargs")
+_Store = TypeVar("_Store")
 
 
 def from_url(url: str, schemes: Mapping[str, type[_Store]]) -> _Store:
-    """Make the store that a URL names.
+    """Make the store that a URL names: of an endpoint configuration that says nothing else.
 
     Args:
         url: The URL.
@@ -46,67 +28,63 @@ def from_url(url: str, schemes: Mapping[str, type[_Store]]) -> _Store:
     Raises:
         ConfigurationError: For an unknown scheme, parameter or value.
     """
-    parsed = StoreUrl(url)
-    cls = schemes.get(parsed.scheme)
+    scheme = scheme_of(url)
+    cls = schemes.get(scheme)
     if cls is None:
         raise ConfigurationError(
-            f"No lock store goes by {parsed.scheme}://; known are "
+            f"No lock store goes by {scheme}://; known are "
             f"{', '.join(f'{scheme}://' for scheme in sorted(schemes))}."
         )
-    return _make(cls, {"scheme": parsed.scheme, **parsed.settings})
+    return _make(cls, EndpointConfig(url=url))
 
 
-def from_endpoint(endpoint: Endpoint | None, kinds: Mapping[str, type[_Store]]) -> _Store:
+def from_endpoint(
+    endpoint: Endpoint | None,
+    kinds: Mapping[str, type[_Store]],
+    schemes: Mapping[str, type[_Store]],
+) -> _Store:
     """Make the store that an endpoint configuration names by its type.
 
     Args:
-        endpoint: The configuration; None or one without a type means in memory.
+        endpoint: The configuration; one without a type means what its URL says, else in memory,
+            and so does None.
         kinds: The stores by type.
+        schemes: The stores by URL scheme.
 
     Raises:
-        ConfigurationError: For a type that is neither known nor the path of a class.
+        ConfigurationError: For a type that is neither known nor the path of a class, or one that
+            can't be made of an endpoint configuration.
     """
-    if endpoint is not None and not all(hasattr(endpoint, name) for name in _ENDPOINT):
-        raise ConfigurationError(
-            f"A lock store can't be made of {endpoint!r}; give a LockStore, a URL, an endpoint "
-            "configuration, or None for an in-memory store."
-        )
-    if endpoint is None or endpoint.type is None:
+    if endpoint is None:
         return kinds["in_memory"]()
-    cls = kinds.get(endpoint.type)
-    if cls is not None:
-        return _make(cls, settings_of(endpoint))
-    custom: _Store = _load(endpoint.type, kinds)(endpoint_config=endpoint)
-    return custom
+    if not is_endpoint(endpoint):
+        raise ConfigurationError(
+            f"A lock store can't be made of a {type(endpoint).__name__}; give a LockStore, a URL, "
+            "an endpoint configuration, or None for an in-memory store."
+        )
+    cls: type[_Store]
+    if endpoint.type is not None:
+        cls = kinds.get(endpoint.type) or _load(endpoint.type, kinds)
+    else:
+        scheme = scheme_of(endpoint.url) if endpoint.url and "://" in endpoint.url else ""
+        cls = schemes.get(scheme, kinds["in_memory"])
+    return _make(cls, endpoint)
 
 
-def settings_of(endpoint: Endpoint) -> dict[str, Any]:
-    """Return an endpoint's settings by name; ``url`` is the older name of ``host``.
-
-    Raises:
-        ConfigurationError: If it has both.
-    """
-    settings = dict(endpoint.kwargs)
-    if endpoint.url is not None:
-        if settings.get("host") is not None:
-            raise ConfigurationError(
-                "The lock store's endpoint has both `url` and `host`; they mean the same, "
-                "keep `host`."
-            )
-        settings["host"] = endpoint.url
-    return settings
-
-
-def _make(cls: type[_Store], settings: dict[str, Any]) -> _Store:
+def _make(cls: type[_Store], endpoint: Endpoint) -> _Store:
+    make: Any = cls
     try:
-        return cls.from_settings(settings)
-    except ConfigurationError:
-        raise
-    except (TypeError, ValueError) as error:  # a value that only lock() knows to be wrong
-        raise ConfigurationError(f"The configuration of {cls.__name__}: {error}") from error
+        inspect.signature(make).bind(endpoint_config=endpoint)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"A lock store is made as {cls.__qualname__}(endpoint_config=...), as Rasa does it, "
+            f"and this class can't be: {error}"
+        ) from None
+    made: _Store = make(endpoint_config=endpoint)
+    return made
 
 
-def _load(path: str, kinds: Mapping[str, type[Configurable]]) -> Any:  # noqa: ANN401 - a user's class
+def _load(path: str, kinds: Mapping[str, type[_Store]]) -> Any:  # noqa: ANN401 - a user's class
     module_name, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module_name), name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nowserving.lock import Ticket, TicketLock
 
@@ -33,6 +33,10 @@ class Holding(Protocol):
         """Seconds between asking and being served."""
         ...
 
+    def meet(self) -> None:
+        """Find out who works under the lock, if whoever entered it was another."""
+        ...
+
     def expires(self) -> float:
         """Return the Unix time at which the ticket expires."""
         ...
@@ -56,21 +60,29 @@ class HeldLock(TicketLock):
     def __init__(self, lease: Holding) -> None:
         self._lease = lease
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of two attributes, one each
-        # Made when somebody asks: most handlers never do, and every turn would pay for it.
-        if name == "conversation_id":
-            self.conversation_id = self._lease.place.conversation_id
-            return self.conversation_id
-        if name == "tickets":
-            self.tickets = deque((Ticket(self._lease.place.number, self._lease.expires()),))
-            return self.tickets
-        msg = f"{type(self).__name__!r} object has no attribute {name!r}"
-        raise AttributeError(msg)
+    @property
+    def _used(self) -> Holding:
+        # Whoever asks anything of the lock works under it.
+        self._lease.meet()
+        return self._lease
+
+    if not TYPE_CHECKING:  # a type checker that sees it takes every name for one that is there
+
+        def __getattr__(self, name: str) -> object:
+            # Made when somebody asks: most handlers never do, and every turn would pay for it.
+            if name == "conversation_id":
+                self.conversation_id = self._lease.place.conversation_id
+                return self.conversation_id
+            if name == "tickets":
+                self.tickets = deque((Ticket(self._lease.place.number, self._lease.expires()),))
+                return self.tickets
+            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(msg)
 
     @property
     def ticket(self) -> int:
         """The number of the ticket that is served."""
-        return self._lease.place.number
+        return self._used.place.number
 
     @property
     def fencing_token(self) -> int:
@@ -79,7 +91,7 @@ class HeldLock(TicketLock):
         A resource that stores the highest token it has seen and refuses smaller ones is safe
         from a holder that was paused past its lease.
         """
-        return self._lease.token
+        return self._used.token
 
     @property
     def predecessor(self) -> str:
@@ -88,12 +100,12 @@ class HeldLock(TicketLock):
         ``"done"``, ``"failed"`` (its body raised), ``"expired"``, ``"interrupted"``,
         ``"released"`` (by an operator), or ``"none"`` when the store remembers none.
         """
-        return self._lease.predecessor
+        return self._used.predecessor
 
     @property
     def waited(self) -> float:
         """Seconds between asking for the lock and getting it."""
-        return self._lease.waited
+        return self._used.waited
 
     @property
     def lost(self) -> bool:
@@ -102,7 +114,7 @@ class HeldLock(TicketLock):
         True as soon as the lease that the store last confirmed is over: from then on nothing
         but another look could tell, and the safe answer is "lost".
         """
-        return self._lease.is_lost()
+        return self._used.is_lost()
 
     @property
     def lost_event(self) -> asyncio.Event:
@@ -110,4 +122,4 @@ class HeldLock(TicketLock):
 
         It belongs to the holder's event loop; a synchronous holder asks :attr:`lost` instead.
         """
-        return self._lease.lost_event()
+        return self._used.lost_event()

@@ -11,6 +11,8 @@ from nowserving.refusals import REFUSALS, refusal
 from nowserving.standing import Admission, IssuedTicket
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nowserving.place import Place
     from nowserving.runtime import Runtime
     from nowserving.standing import WhenBusy
@@ -23,14 +25,22 @@ class Issuing:
         runtime: What the store runs on.
         conversation_id: The conversation.
         lock_lifetime: Seconds within which it must be redeemed.
+        check: Checks the name of a conversation, and returns it.
     """
 
     _place: Place | None = None
 
-    def __init__(self, runtime: Runtime, conversation_id: str, lock_lifetime: float) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        conversation_id: str,
+        lock_lifetime: float,
+        check: Callable[[object], str],
+    ) -> None:
         self._runtime = runtime
         self._conversation_id = conversation_id
         self._lifetime = lock_lifetime
+        self._check = check
 
     async def take(
         self,
@@ -44,7 +54,7 @@ class Issuing:
         runtime.check_open()
         given = {"message_id": message_id, "max_waiting": max_waiting, "when_busy": when_busy}
         chosen = runtime.defaults.but(**{k: v for k, v in given.items() if v is not None})
-        name = options.conversation(self._conversation_id)
+        name = self._check(self._conversation_id)
         admission = Admission(
             lifetime=options.seconds("lock_lifetime", self._lifetime),
             claimed=False,
@@ -75,4 +85,4 @@ class Issuing:
 
     def _give_back(self, place: Place) -> None:
         lease_end = monotonic() + self._lifetime
-        self._runtime.leave_without_waiting(place, "abandoned", lease_end)
+        self._runtime.leaving.at_once(place, "abandoned", lease_end)

@@ -2,37 +2,51 @@
 
 The heartbeat (``renewal.py``) makes it longer, the watch (``watch.py``) looks after it while its
 turn is held, the bell brings news of it; the turn (``turn.py``) begins and ends it.
+
+The law of a lease: it never ends later than *the moment its question was sent plus what the answer
+said is left*. Every answer goes through :meth:`Lease.answered`, whatever was asked: a take, a
+redeeming, a look, a renewal. A push answers no question, and the moment at which it was sent is not
+known. It goes through :meth:`Lease.pushed`, and counts from the last question whose answer said
+that the ticket still waited: the turn that it announces began after that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import math
-import threading
 import time
+import weakref
+from collections.abc import Hashable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from nowserving import rules
-from nowserving.bell import running_loop
 from nowserving.clock import monotonic
 from nowserving.errors import LockError, LockInterrupted, LockLost
-from nowserving.standing import ALIVE, INTERRUPTED, State
-from nowserving.stop import CANCELLING, Stop
+from nowserving.loops import running_loop
+from nowserving.standing import ALIVE, INTERRUPTED, WAITING, State
+from nowserving.stop import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from weakref import ReferenceType
 
+    from nowserving.leaving import Leaving
+    from nowserving.loops import Home
     from nowserving.options import Options, Request
     from nowserving.place import Place
-    from nowserving.standing import Glance, Outcome, Standing
+    from nowserving.standing import Glance, Standing
+    from nowserving.statement import Statement
 
 logger = logging.getLogger(__name__)
 
-LeaseKey = tuple["asyncio.Task[Any] | threading.Thread | None", str]
-"""Whose lease it is: the task or the thread that holds it, and the conversation."""
+_T = TypeVar("_T")
+
+LeaseKey = Hashable
+"""Whose lease it is. A task that holds it, or a thread on whose stack it stands, finds it again by
+``(id of the task, conversation)`` or ``(conversation, id of the thread)``, and is told that it
+would wait for itself. A lease whose turn may be left by somebody else is its own key."""
 
 EXPIRED = "its ticket expired"
 RELEASED = "its ticket was released by someone else"
@@ -43,13 +57,11 @@ class Keeper(Protocol):
 
     Attributes:
         pushes: Whether the queue loses no notice.
+        leaving: Gives tickets back.
     """
 
     pushes: bool
-
-    def leave_in_background(self, place: Place, outcome: Outcome, lease_end: float) -> None:
-        """Give a ticket back without waiting for it."""
-        ...
+    leaving: Leaving
 
     def tell_expiring(self, lease: Lease) -> None:
         """Call the ``on_expiring`` of a lease's turn."""
@@ -59,26 +71,33 @@ class Keeper(Protocol):
 class Lease:
     """One ticket of this process.
 
+    It refers neither to its turn nor to its task and loop but by weak references: what decides
+    that nobody has a turn any more must not be kept alive by those who look after it.
+
     Args:
         keeper: What its store runs on.
         place: The ticket, as its owner holds it.
         request: What was asked for.
-        key: Whose it is: the task or thread, and the conversation.
-        loop: The event loop of that task, None for a synchronous holder.
+        key: Whose it is, see ``LeaseKey``.
+        home: The event loop in which it is entered, None for a synchronous holder.
+        task: The task that enters it; None where there is none.
         asked: When the ticket is asked for, monotonic.
 
     Attributes:
         ends_at: Until when the ticket surely lives, on the monotonic clock.
         look_at: When the watch has to mind it next, monotonic.
         looking: Whether the watch is asking for it right now.
-        blocked_until: While it waits: when the ticket that is served ends, which nobody pushes.
+        blocked_until: While it waits: when the line may move on without a push to it.
         served: What the store said when it was served, None until then.
         held_since: When that was, monotonic.
         lost_why: Why it was lost, None while it was not.
-        watch: Who looks after it now, if anybody does.
+        watch: The mark of the watch that looks after it now, if one does.
         over: The turn has ended: the ticket means nothing any more.
         stop: The body's cancellation, once we have asked for it.
-        turn: The turn, of a ticket that is renewed: when nobody has it any more, nobody can leave.
+        home: Its event loop, None for a synchronous holder.
+        statement: In a thread: whose ``with`` statement has entered it, where that is known.
+        asked: When the ticket was asked for, monotonic.
+        context: The context of whoever entered it, for as long as the turn goes on.
     """
 
     # Nearly every turn ends with these as they begin, so they are not written into each lease.
@@ -90,29 +109,36 @@ class Lease:
     lost_why: str | None = None
     stop: Stop | None = None
     watch: object | None = None
-    turn: ReferenceType[object] | None = None
+    _answered = _waited_at = -math.inf
     _listening = True
     over = False
     _told_expiring = False
     _cancellations = 0
     _lost_event: asyncio.Event | None = None
+    statement: Statement | None = None
+    _task: weakref.ref[asyncio.Task[Any]] | None = None
 
     def __init__(  # noqa: PLR0913 - a turn's facts, handed over once
         self,
         keeper: Keeper,
         place: Place,
         request: Request,
-        key: LeaseKey,
-        loop: asyncio.AbstractEventLoop | None,
+        key: Hashable,
+        home: Home[Any] | None,
+        task: asyncio.Task[Any] | None,
         asked: float,
     ) -> None:
         self._keeper = keeper
         self.place = place
         self.request = request
         self.key = key
-        self.loop = loop
-        self._began = self._asked = self._told = asked
-        self.ends_at = asked + request.lifetime
+        self.home = home
+        if task is not None:
+            self._task = weakref.ref(task)
+            self._cancellations = getattr(task, "cancelling", _none)()
+        self.context: contextvars.Context | None = contextvars.copy_context()
+        self.asked = asked
+        self.ends_at = asked + request.lifetime  # until it is answered, nothing rests on this
 
     @property
     def lifetime(self) -> float:
@@ -126,9 +152,25 @@ class Lease:
 
     @property
     def task(self) -> asyncio.Task[Any] | None:
-        """The task whose body holds it; None for a synchronous holder."""
-        owner = self.key[0]
-        return None if isinstance(owner, threading.Thread) else owner
+        """The task whose body holds it; None for a synchronous holder, and while it is unknown."""
+        task = None if self._task is None else self._task()
+        return None if task is None or task.done() else task
+
+    def meet(self) -> None:
+        """Find out who works under this lock, if the task that entered it has ended.
+
+        Up to Python 3.11, ``asyncio.wait_for(lock.__aenter__(), ...)`` enters in a task of its own.
+        Whoever uses the lock after that is the body.
+        """
+        if self.home is not None and not self.over and self.task is None:
+            task = current_task()
+            if task is not None:
+                self._task = weakref.ref(task)
+                self._cancellations = getattr(task, "cancelling", _none)()
+
+    def is_of(self, task: asyncio.Task[Any]) -> bool:
+        """Return whether this task entered it: ids of tasks that are gone are given out again."""
+        return self._task is not None and self._task() is task
 
     # Its life
 
@@ -141,8 +183,6 @@ class Lease:
         """
         self.served = standing
         self.held_since = now
-        if CANCELLING is not None and self.loop is not None and self.task is not None:
-            self._cancellations = CANCELLING(self.task)
         # A holder is looked after by other moments than a waiter; most by one alone.
         plain = self._keeper.pushes and not self.request.options.has_moments
         self.look_at = self.ends_at if plain else 0.0
@@ -163,7 +203,7 @@ class Lease:
     @property
     def waited(self) -> float:
         """Seconds between asking and being served."""
-        return self.held_since - self._began
+        return self.held_since - self.asked
 
     def stop_listening(self) -> None:
         """The body has ended: news of the ticket can't change that any more."""
@@ -189,15 +229,18 @@ class Lease:
         return self.lost_why is not None or (not self.over and monotonic() >= self.ends_at)
 
     def is_abandoned(self) -> bool:
-        """Return whether nobody is left who would work under this lock or give it back."""
-        owner = self.key[0]
-        if isinstance(owner, threading.Thread):
-            return not owner.is_alive()
-        if owner is None or (self.loop is not None and self.loop.is_closed()):
-            return owner is not None
-        # The end of the task is not enough: up to Python 3.11 asyncio.wait_for() enters a lock in
-        # a task of its own, and the turn goes on after it.
-        return owner.done() and self.turn is not None and self.turn() is None
+        """Return whether its event loop is closed, so that nobody is left to leave.
+
+        The end of the task, or of the thread, that entered it means nothing: its turn may be left
+        elsewhere. And a turn that nobody has any more says so itself.
+        """
+        return self.home is not None and self.home.is_closed()
+
+    def in_its_context(self, callback: Callable[..., _T], *args: Any) -> _T:  # noqa: ANN401
+        """Call something in the context of the turn: its logs are the turn's, its callback too."""
+        context = self.context
+        # A copy: the same context can't be entered twice, as two threads or tasks may want to.
+        return callback(*args) if context is None else context.copy().run(callback, *args)
 
     def needs_renewal(self, now: float, margin: float) -> bool:
         """Return whether the heartbeat at ``now`` should renew this ticket.
@@ -213,7 +256,7 @@ class Lease:
 
     # Time
 
-    def confirm(self, asked: float, expires_in: float) -> None:
+    def answered(self, asked: float, standing: Standing) -> None:
         """Note what the store said of the lease; the answer to the latest question counts.
 
         Renewals are answered in another thread. If the two cross here, the lease counts as
@@ -221,11 +264,29 @@ class Lease:
 
         Args:
             asked: When the question was sent, monotonic.
-            expires_in: Seconds the ticket lived on, at least, when it was answered.
+            standing: The answer, of a ticket that is in line.
         """
-        if asked >= self._told:
-            self._told = asked
-            self.ends_at = asked + expires_in
+        if asked >= self._answered:
+            self._answered = asked
+            self.ends_at = asked + standing.expires_in
+        if standing.state is WAITING and asked > self._waited_at:
+            self._waited_at = asked
+
+    def pushed(self, news: Standing) -> bool:
+        """Take news that was pushed while it waits.
+
+        Without renewal a turn that begins gives its ticket a whole lifetime. This one began after
+        the last question that was answered with "it waits", so the ticket lives one lifetime from
+        that question at least. A renewed one gets nothing anew.
+
+        Returns:
+            Whether it may be acted on without another look.
+        """
+        if news.state is not State.SERVED:
+            return True
+        if not self.options.auto_renew:
+            self.ends_at = max(self.ends_at, self._waited_at + self.lifetime)
+        return rules.is_ample(self.ends_at - monotonic(), self.lifetime)
 
     def plan_look(self, now: float) -> float:
         """Set and return when the watch has to mind this lease next, if that moment has passed."""
@@ -257,7 +318,7 @@ class Lease:
             return
         options = self.options
         if options.max_hold is not None and now >= self.held_since + options.max_hold:
-            self._keeper.leave_in_background(self.place, "expired", self.ends_at)
+            self._keeper.leaving.in_background(self.place, "expired", self.ends_at)
             self.lose(f"it was held longer than max_hold={options.max_hold:g} s")
         elif options.auto_renew and not self._told_expiring and now >= self._expiring_at():
             self._told_expiring = True
@@ -279,22 +340,21 @@ class Lease:
             self.lose(self.how_it_went())
             return
         if asked is not None:
-            self.confirm(asked, standing.expires_in)
-        if standing.state is State.INTERRUPTED:
+            self.answered(asked, standing)
+        if standing.state is INTERRUPTED and self.stop is None:
             if self.task is None:
-                self.lose("a newer message interrupts it")
+                self.lose(f"a newer message interrupts it{self._why_not_cancelled()}")
             else:
                 self._cancel_body(LockInterrupted)
 
     def wait_on(self, standing: Standing, asked: float) -> None:
-        """It waits: remember what the store said of that.
+        """It waits, or has waited: remember what the store said of that.
 
         Args:
             standing: The answer.
             asked: When the question was sent, monotonic.
         """
-        self._asked = asked
-        self.confirm(asked, standing.expires_in)
+        self.answered(asked, standing)
         self.blocked_until = asked + standing.blocked_for
 
     def seen(self, glance: Glance, asked: float) -> None:
@@ -309,25 +369,14 @@ class Lease:
             if news is not None:
                 self.hear(news, asked)
             return
-        self._asked = asked
         self.blocked_until = asked + glance.blocked_for
         if news is None:
+            self._waited_at = max(self._waited_at, asked)
             self.log_the_wait(self.place.number - glance.serving, self.look_at - monotonic())
             return
         if news.state in ALIVE:
-            self.confirm(asked, news.expires_in)
+            self.answered(asked, news)
         self.place.ring(news)
-
-    def trust_push(self, news: Standing) -> bool:
-        """Take news that was pushed while it waits.
-
-        Returns:
-            Whether it may be acted on without another look.
-        """
-        full_lease = self._asked + self.lifetime
-        renewed = self.options.auto_renew
-        self.ends_at = rules.lease_after_push(news, self.ends_at, full_lease, renewed=renewed)
-        return rules.is_ample(news, self.ends_at - monotonic(), self.lifetime)
 
     def log_the_wait(self, ahead: int, delay: float) -> None:
         """Write the reference's one DEBUG record a look.
@@ -338,7 +387,8 @@ class Lease:
         """
         if not logger.isEnabledFor(logging.DEBUG):
             return
-        logger.debug(
+        self.in_its_context(
+            logger.debug,
             "Conversation %r: ticket %d has %d item(s) ahead of it, looking again in %.3g s",
             self.place.conversation_id,
             self.place.number,
@@ -360,12 +410,12 @@ class Lease:
 
     def _on_its_loop(self, callback: Callable[[], None]) -> None:
         """Call something on the holder's loop: whoever brings news may be on any thread."""
-        loop = self.loop
+        loop = None if self.home is None else self.home.loop()
         if loop is None or running_loop() is loop:
             callback()
             return
         with suppress(RuntimeError):  # a closed loop: nobody holds it any more
-            loop.call_soon_threadsafe(callback)
+            loop.call_soon_threadsafe(callback, context=contextvars.Context())
 
     def _hear_bell(self) -> None:
         news = self.place.take_news()
@@ -387,7 +437,10 @@ class Lease:
         if self.over or self.lost_why is not None:
             return
         self.lost_why = why
-        logger.warning(
+        if self.options.on_lost == "cancel" and self.task is None:
+            why += self._why_not_cancelled()
+        self.in_its_context(
+            logger.warning,
             "The lock of conversation %r (ticket %d) was lost after being held for %.3g s: %s. "
             "Another message may be handled beside this one; renew long turns (auto_renew=True), "
             "give them a longer lock_lifetime, or check lock.fencing_token where you write.",
@@ -404,10 +457,19 @@ class Lease:
         if self.options.on_lost == "cancel":
             self._cancel_body(LockLost)
 
+    def _why_not_cancelled(self) -> str:
+        if self.home is None:
+            return ""
+        return (
+            ", and its body can't be cancelled: the task that entered it has ended (up to Python "
+            "3.11 asyncio.wait_for() makes one of its own; use lock(timeout=...)), or there was "
+            "none"
+        )
+
     def _cancel_body(self, kind: type[LockError]) -> None:
         task = self.task
         stoppable = self._listening and self.served is not None and self.stop is None
-        if stoppable and task is not None and not task.done():
+        if stoppable and task is not None:
             self.stop = Stop(task, kind, self._cancellations)
 
     def stopped(self) -> LockError:
@@ -425,3 +487,19 @@ class Lease:
             number=number,
             waited=self.waited,
         )
+
+
+def _none() -> int:
+    """How many cancellations of a task are under way, where Python does not count: before 3.11.
+
+    The task itself is asked: a task factory, or a patch of asyncio, may make tasks of its own kind.
+    """
+    return 0
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    """Return the task that runs here; None outside of tasks, and where no loop runs."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None

@@ -27,6 +27,40 @@ _DEFAULT_LIFETIME = 60.0
 _MOST_REQUESTS = 16
 
 
+def seconds(name: str, value: Any, *, zero: bool = False) -> float:  # noqa: ANN401 - checked
+    """Check a duration in seconds.
+
+    Raises:
+        TypeError: If it is not a number.
+        ValueError: If it is not positive (``zero`` allows 0) or more than ``LONGEST``.
+    """
+    kind = type(value)
+    if (kind is float or kind is int) and 0 < value <= LONGEST:
+        return value  # type: ignore[no-any-return]  # nearly always
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        msg = f"{name}={value!r} is a {type(value).__name__}; it must be a number of seconds"
+        raise TypeError(msg)
+    if not 0 <= value <= LONGEST or (value == 0 and not zero):
+        msg = (
+            f"{name}={value!r} must be {'at least 0' if zero else 'more than 0'} and at most "
+            f"{LONGEST} seconds, which are ten years{_instead(name, value)}"
+        )
+        raise ValueError(msg)
+    return float(value)
+
+
+def _instead(name: str, value: float) -> str:
+    """Return what to do, for whoever wants no limit or counts in another unit."""
+    if not value > LONGEST:
+        return ""
+    without = {
+        "lock_lifetime": "for as long as the work lasts, give a short one and auto_renew=True",
+        "timeout": "for no limit, give None",
+        "max_hold": "for no limit, give None",
+    }
+    return "; " + without.get(name, "is it in another unit?")
+
+
 def lifetime_from_environment() -> float:
     """Return the default lifetime in seconds: ``TICKET_LOCK_LIFETIME``, else 60.
 
@@ -47,6 +81,13 @@ def lifetime_from_environment() -> float:
         raise ConfigurationError(msg) from None
 
 
+LOCK_LIFETIME = lifetime_from_environment()
+"""Seconds a ticket lives by default: ``TICKET_LOCK_LIFETIME`` from the environment, else 60."""
+
+WAIT_TIME: float = 1
+"""Seconds between two looks by default."""
+
+
 class Overrides(TypedDict, total=False):
     """The keyword-only arguments of ``lock()``; each is described in :class:`Options`."""
 
@@ -62,11 +103,26 @@ class Overrides(TypedDict, total=False):
     reentrant: bool
 
 
+class Defaults(Overrides, total=False):
+    """What may be set once on a store, for every turn that does not say otherwise.
+
+    All of ``lock()`` but ``ticket`` and ``message_id``, which are a single message's.
+    """
+
+    lock_lifetime: float
+    wait_time_in_seconds: float
+
+
 @dataclass(frozen=True)
 class Options:
-    """How a turn behaves, beyond the reference's three arguments.
+    """How a turn behaves: the arguments of ``lock()``, and what they are if nobody says them.
+
+    Durations are in seconds, at most ten years (``LONGEST``).
 
     Attributes:
+        lock_lifetime: Seconds the ticket lives: while it waits, and anew once it is served; more
+            than 0.
+        wait_time_in_seconds: The longest time between two looks; 0 for all the time.
         auto_renew: Renew the ticket every third of its lifetime while it waits and while it
             holds, from a thread of our own. Without it the lifetime is a limit.
         timeout: Seconds to wait at most, the body not included; 0 tries once; None waits on.
@@ -82,6 +138,8 @@ class Options:
         reentrant: Allow the task that holds the lock to take it again.
     """
 
+    lock_lifetime: float = LOCK_LIFETIME
+    wait_time_in_seconds: float = WAIT_TIME
     auto_renew: bool = False
     timeout: float | None = None
     max_hold: float | None = None
@@ -103,6 +161,10 @@ class Options:
         """Note what every turn would work out anew."""
         moments = self.auto_renew or self.max_hold is not None
         object.__setattr__(self, "has_moments", moments)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # What is asked for often stays behind: the other process finds out by itself.
+        return (_remade, ({name: getattr(self, name) for name in _CHECKS},))
 
     def request(self, lifetime: float, wait_time: float) -> Request:
         """Return what a turn with these options asks for; the same object for the same seconds.
@@ -143,6 +205,10 @@ class Options:
         return replace(self, **overrides)
 
 
+def _remade(chosen: dict[str, Any]) -> Options:
+    return Options(**chosen)
+
+
 class Request(NamedTuple):
     """What is asked for with one ``lock()``; most turns of a store ask for the same.
 
@@ -167,49 +233,28 @@ def conversation(conversation_id: object) -> str:
         ValueError: If it is empty.
     """
     if not isinstance(conversation_id, str):
-        msg = (
-            f"conversation_id={conversation_id!r} is a {type(conversation_id).__name__}; "
-            "it must be a non-empty str"
+        raise TypeError(
+            f"conversation_id={conversation_id!r} is {_a(conversation_id)}; "
+            f"{_as_text(conversation_id)}"
         )
-        raise TypeError(msg)
     if not conversation_id:
         msg = "conversation_id is empty; every conversation needs a name of its own"
         raise ValueError(msg)
     return conversation_id
 
 
-def seconds(name: str, value: Any, *, zero: bool = False) -> float:  # noqa: ANN401 - checked
-    """Check a duration in seconds.
-
-    Raises:
-        TypeError: If it is not a number.
-        ValueError: If it is not positive (``zero`` allows 0) or more than ``LONGEST``.
-    """
-    kind = type(value)
-    if (kind is float or kind is int) and 0 < value <= LONGEST:
-        return value  # type: ignore[no-any-return]  # nearly always
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        msg = f"{name}={value!r} is a {type(value).__name__}; it must be a number of seconds"
-        raise TypeError(msg)
-    if not 0 <= value <= LONGEST or (value == 0 and not zero):
-        msg = (
-            f"{name}={value!r} must be {'at least 0' if zero else 'more than 0'} and at most "
-            f"{LONGEST} seconds, which are ten years{_instead(name, value)}"
-        )
-        raise ValueError(msg)
-    return float(value)
+def _a(value: object) -> str:
+    """Return "an int", "a float"."""
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-def _instead(name: str, value: float) -> str:
-    """Return what to do, for whoever wants no limit or counts in another unit."""
-    if not value > LONGEST:
-        return ""
-    without = {
-        "lock_lifetime": "for as long as the work lasts, give a short one and auto_renew=True",
-        "timeout": "for no limit, give None",
-        "max_hold": "for no limit, give None",
-    }
-    return "; " + without.get(name, "is it in another unit?")
+def _as_text(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"pass str({value!r})"
+    if isinstance(value, bytes):
+        return "pass its .decode()"
+    return "it must be a non-empty str"
 
 
 def _optional_seconds(name: str, value: object) -> float | None:
@@ -268,7 +313,13 @@ def _message(name: str, value: object) -> str | None:
     return value
 
 
+def _wait_time(name: str, value: object) -> float:
+    return seconds(name, value, zero=True)
+
+
 _CHECKS: dict[str, Callable[[str, Any], object]] = {
+    "lock_lifetime": seconds,
+    "wait_time_in_seconds": _wait_time,
     "auto_renew": _flag,
     "timeout": _timeout,
     "max_hold": _optional_seconds,
@@ -280,4 +331,7 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "message_id": _message,
     "reentrant": _flag,
 }
+NAMES = frozenset(_CHECKS)
+"""The arguments of ``lock()`` beside the conversation."""
+
 assert set(_CHECKS) == {option.name for option in fields(Options) if option.init}  # noqa: S101 - one list, not two

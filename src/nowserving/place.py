@@ -29,5 +29,9 @@ class Place(Bell):
         """Forget that it was known to wait: the next look asks about it by name."""
         self.mark = ""
 
+    def turn_out(self) -> None:
+        """Wake its owner, whatever it waits for: the store is being closed; from any thread."""
+        self.ring()
+
     def __repr__(self) -> str:
         return f"Place({self.conversation_id!r}, number={self.number}, owner={self.owner!r})"

@@ -19,14 +19,18 @@ REFUSALS: dict[State, type[LockError]] = {
 }
 """The error that each final standing means to whoever asked for the lock."""
 
+_NEARLY = 0.99
+"""Of a lifetime: a store counts it from a moment a little before the caller does."""
 
-def refusal(
+
+def refusal(  # noqa: PLR0913 - what is known of a ticket
     kind: type[LockError],
     conversation_id: str,
     standing: Standing,
     *,
     message_id: str | None = None,
     waited: float = 0.0,
+    lifetime: float | None = None,
 ) -> LockError:
     """Make the error with which a ticket leaves the line.
 
@@ -36,10 +40,12 @@ def refusal(
         standing: What the store said last.
         message_id: The message it was for.
         waited: Seconds it waited.
+        lifetime: Seconds it had to live; None if it was renewed.
     """
     error = kind(
         f"Could not acquire lock for conversation_id '{conversation_id}'"
-        f"{_because(kind, standing, message_id, waited)}.",
+        f"{_because(kind, standing, message_id, waited)}."
+        f"{_remedy(kind, waited, lifetime)}",
         conversation_id=conversation_id,
         number=None if standing.number == NOT_ISSUED else standing.number,
         position=standing.ahead or None,
@@ -65,5 +71,17 @@ def _because(
         return f": message {message_id!r} is {standing.detail} already"
     if kind is LockSuperseded:
         return ": a newer message took its place"
-    # The reference's own sentence for a ticket that expired or is gone: no more than it says.
-    return ""
+    return ""  # the reference's own sentence for a ticket that expired or is gone
+
+
+def _remedy(kind: type[LockError], waited: float, lifetime: float | None) -> str:
+    """Return what is said behind the reference's sentence of a ticket that outlived its lifetime.
+
+    Whose ticket is gone sooner lost it to somebody else, and there is nothing to advise.
+    """
+    if kind is not LockError or lifetime is None or waited < lifetime * _NEARLY:
+        return ""
+    return (
+        f" It waited for {waited:.3g} s, and its ticket lived for {lifetime:.3g} s. Renew tickets "
+        "while they wait (auto_renew=True), or give them a longer lock_lifetime."
+    )

@@ -2,8 +2,8 @@
 
 It beats in the portal's thread, so a handler that blocks its event loop keeps its lock. It never
 brings back a ticket that is gone: the store refuses, and an ended lease is not even asked for.
-It stops for a turn whose task is done, whose thread has ended or whose loop is closed: nobody is
-left who would work under that lock or give it back.
+It stops for a turn that nobody has any more, and for one whose loop is closed: nobody is left who
+would work under that lock or give it back.
 
 A ticket is renewed from before its take on, by its owner until the number is known: on a loop that
 is blocked the answer to a take may lie unread for lifetimes.
@@ -12,9 +12,10 @@ is blocked the answer to a take may lie unread for lifetimes.
 from __future__ import annotations
 
 import logging
-import threading
+import math
 from typing import TYPE_CHECKING
 
+from nowserving.background import later, spawn
 from nowserving.clock import monotonic
 from nowserving.errors import LockError
 from nowserving.standing import ALIVE, NOT_ISSUED, State
@@ -36,6 +37,9 @@ BEATS = 3
 class Heartbeat:
     """Renews the tickets it is given until they are taken back.
 
+    Leases are put in and taken out by any thread, also by finalisers in the middle of a step of
+    this very class: each is one step under the GIL, and there is no lock to be met held.
+
     Args:
         queue: Where the tickets stand.
         portal: In whose thread to beat.
@@ -44,63 +48,62 @@ class Heartbeat:
     def __init__(self, queue: TicketQueue, portal: Portal) -> None:
         self._queue = queue
         self._portal = portal
-        self._leases: set[Lease] = set()
-        self._mutex = threading.Lock()
-        self._next_beat: float | None = None
+        self._leases: dict[Lease, None] = {}
+        self._next_beat = math.inf  # written in the portal's thread only
+        self._beating = False
         self._timer: asyncio.TimerHandle | None = None
-        self._beat_task: asyncio.Task[None] | None = None
 
     def add(self, lease: Lease) -> None:
         """Renew this turn's ticket from now on; from any thread."""
-        first = monotonic() + lease.lifetime / BEATS
-        with self._mutex:
-            self._leases.add(lease)
-            sooner = self._next_beat is None or first < self._next_beat
-            if sooner:
-                self._next_beat = first
-        if sooner:  # else the next beat comes early enough: no call to another thread
-            self._portal.call(self._arm)
+        # Put in before it is compared, while the beat notes that none is planned before it looks
+        # who is in: whatever the interleaving, one of the two sees the other.
+        self._leases[lease] = None
+        if monotonic() + lease.lifetime / BEATS < self._next_beat:
+            self._portal.call(self._plan)
 
     def discard(self, lease: Lease) -> None:
         """Stop renewing; from any thread."""
-        with self._mutex:
-            self._leases.discard(lease)
+        self._leases.pop(lease, None)
 
-    def _arm(self) -> None:
-        with self._mutex:
-            moment = self._next_beat
+    def _plan(self, at_the_latest: float = math.inf) -> None:
+        """Plan the next beat, unless one is under way, which does so at its end."""
+        if self._beating:
+            return
+        planned, self._next_beat = min(self._next_beat, at_the_latest), math.inf
+        shortest = min((lease.lifetime for lease in list(self._leases)), default=math.inf)
+        self._next_beat = min(planned, monotonic() + shortest / BEATS)
         if self._timer is not None:
             self._timer.cancel()
-        if moment is not None and self._beat_task is None:
-            delay = max(moment - monotonic(), 0.0)
-            self._timer = self._portal.loop.call_later(delay, self._start_beat)
+            self._timer = None
+        if self._next_beat < math.inf:
+            delay = max(self._next_beat - monotonic(), 0.0)
+            self._timer = later(self._portal.loop, delay, self._start_beat)
 
     def _start_beat(self) -> None:
-        self._timer = None
-        self._beat_task = self._portal.loop.create_task(self._beat())
-        self._beat_task.add_done_callback(self._beaten)
+        self._timer, self._beating = None, True
+        spawn(self._portal.loop, self._beat()).add_done_callback(self._beaten)
 
     def _beaten(self, task: asyncio.Task[None]) -> None:
-        self._beat_task = None
         if not task.cancelled() and task.exception() is not None:
             logger.error("The heartbeat failed; it goes on", exc_info=task.exception())
-        if not task.cancelled():
-            self._arm()
+            self._beating = False
+            self._plan()
 
     async def _beat(self) -> None:
-        now = monotonic()
-        with self._mutex:
-            leases = [lease for lease in self._leases if not lease.is_abandoned()]
-            self._leases.intersection_update(leases)
-            shortest = min((lease.lifetime for lease in leases), default=None)
-            self._next_beat = None if shortest is None else now + shortest / BEATS
-        if shortest is None:
-            return
+        now, self._next_beat = monotonic(), math.inf
+        for lease in list(self._leases):
+            if lease.over or lease.is_abandoned():
+                self.discard(lease)
+        leases = list(self._leases)
+        shortest = min((lease.lifetime for lease in leases), default=math.inf)
         # Tickets of a longer lifetime join only the beats they need.
-        due = [lease for lease in leases if lease.needs_renewal(now, margin=shortest / BEATS / 2)]
+        margin = shortest / BEATS / 2
+        due = [lease for lease in leases if lease.needs_renewal(now, margin=margin)]
+        following = now + shortest / BEATS
         if due and not await self._renew(due):
-            with self._mutex:  # soon again: the lease still lasts
-                self._next_beat = monotonic() + shortest / BEATS / 4
+            following = monotonic() + shortest / BEATS / 4  # soon again: the lease still lasts
+        self._beating = False
+        self._plan(following)
 
     async def _renew(self, leases: list[Lease]) -> bool:
         asked = monotonic()
@@ -119,7 +122,7 @@ class Heartbeat:
         if standing.number == NOT_ISSUED:
             return  # its take is still on the way
         if standing.state in ALIVE:
-            lease.confirm(asked, standing.expires_in)
+            lease.answered(asked, standing)
         else:
             self.discard(lease)
         known = State.SERVED if lease.is_holding() else State.WAITING

@@ -97,35 +97,14 @@ def next_look(now: float, every: float) -> float:
     return (math.floor(now / every) + 1) * every
 
 
-def lease_after_push(
-    standing: Standing, lease_end: float, full_lease: float, *, renewed: bool
-) -> float:
-    """Return until when a ticket surely lives, after a notice that was pushed.
-
-    The notice may have been on its way for any time, so what it says of the expiry is not to be
-    trusted. But the turn that it announces began after our last look, so without renewal the
-    ticket lives one lifetime from that look at least.
-
-    Args:
-        standing: The news.
-        lease_end: The lease so far.
-        full_lease: One lifetime after the last question was sent.
-        renewed: Whether the ticket is renewed by a heartbeat: being served gives it no new life.
-    """
-    if standing.state is State.SERVED and not renewed:
-        return max(lease_end, full_lease)
-    return lease_end
-
-
-def is_ample(standing: Standing, left: float, lifetime: float) -> bool:
-    """Return whether news that was pushed may be acted on without another look.
+def is_ample(left: float, lifetime: float) -> bool:
+    """Return whether a turn may begin on what was pushed, without another look.
 
     A turn that began in the last moments of a confirmed lease would soon count as lost, although
     the store has given it a whole lifetime.
 
     Args:
-        standing: The news.
         left: Seconds until the confirmed lease ends.
         lifetime: Seconds of a full lease.
     """
-    return standing.state is not State.SERVED or left > lifetime / 2
+    return left > lifetime / 2

@@ -6,40 +6,53 @@ import asyncio
 import inspect
 import logging
 import threading
-import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+import weakref
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from nowserving.bell import running_loop
-from nowserving.clock import monotonic
-from nowserving.errors import CorruptLock, LockError, StoreClosed
+from nowserving import exiting
+from nowserving.closing import Closing
+from nowserving.errors import StoreClosed
 from nowserving.held import HeldLock
 from nowserving.identity import on_fork
+from nowserving.leaving import Leaving
+from nowserving.loops import Home, PerLoop, running_loop
 from nowserving.options import Options
 from nowserving.portal import CLOSED, Portal, run_inline
 from nowserving.renewal import Heartbeat
 from nowserving.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Coroutine
 
     from nowserving.lease import Lease, LeaseKey
-    from nowserving.place import Place
     from nowserving.queues.base import TicketQueue
-    from nowserving.standing import Outcome
 
 logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-_FIRST_DELAY, _LONGEST_DELAY = 0.05, 2.0
-
 # Threads can't be closed in a forked child and must not be collected there: see ``forked``.
 _inherited: list[object] = []
 
 
+class _Parts(NamedTuple):
+    """What has to be ended when a store is dropped; none of it refers to the runtime."""
+
+    portals: list[Portal]
+    homes: PerLoop[Watch]
+
+    def end(self) -> None:
+        """End the threads and the timers; waits for nothing: a finaliser calls it."""
+        self.homes.close()
+        for portal in self.portals:
+            portal.stop_soon()
+
+
 class Runtime:
     """Everything of a store that is not its public face.
+
+    It ends with the last who has it: the store, or a turn of it. Nothing that runs for it, on a
+    loop or in a thread, refers to it but by the leases of turns that go on.
 
     Args:
         queue: Where the lines are.
@@ -48,34 +61,44 @@ class Runtime:
     Attributes:
         generation: Counts the forks above this process; a turn of another generation is not ours.
         live: The leases that have a ticket, waiting or holding, by their keys.
+        leaving: Gives tickets back against odds.
+        last_home: The event loop in which the last turn was entered, with its watch: mostly the
+            only one.
+        at_once: The queue, if its verbs need no coroutine.
         pushes: Whether the queue loses no notice.
         closing: Whether the store is closed or about to be.
     """
 
+    _heartbeat: Heartbeat | None = None
+
     def __init__(self, queue: TicketQueue, defaults: Options | None = None) -> None:
         self.queue = queue
+        self.at_once = queue.at_once
         self.pushes = queue.guarantees.pushes
         self.defaults = defaults or Options()
         self.generation = 0
         self.closing = False
         self._start_afresh()
         on_fork(self)
+        exiting.at_exit(self)
 
     def _start_afresh(self) -> None:
         self.live: dict[LeaseKey, Lease] = {}
-        self._mutex = threading.Lock()
-        self._emptying = threading.Lock()
-        self._empty_done = False
-        self._portal: Portal | None = None
-        self._heartbeat: Heartbeat | None = None
-        self._watches: dict[asyncio.AbstractEventLoop, Watch] = {}
-        self._leaves: set[Any] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.last_home: Home[Watch] | None = None
+        self._homes: PerLoop[Watch] = PerLoop()
+        self._parts = _Parts([], self._homes)
+        self.leaving = Leaving(self.queue, weakref.ref(self))
+        self._closing = Closing()
+        self._end = weakref.finalize(self, self._parts.end)
+        self._end.atexit = False
 
     def forked(self) -> None:
         """In a forked child: drop the parent's leases, threads and connections; touch none."""
         self.generation += 1
-        _inherited.append((self._portal, self._heartbeat, self._watches, self.live, self._leaves))
+        self._end.detach()
+        heartbeat = vars(self).pop("_heartbeat", None)
+        _inherited.append((self._parts, heartbeat, self.live, self.leaving))
         self._start_afresh()
 
     # Running
@@ -87,12 +110,9 @@ class Runtime:
 
     def refuse_running_loop(self) -> None:
         """Raise when a plain ``with`` would block a running event loop."""
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        msg = "`with store.lock(...)` would block the running event loop; use `async with`"
-        raise RuntimeError(msg)
+        if running_loop() is not None:
+            msg = "`with store.lock(...)` would block the running event loop; use `async with`"
+            raise RuntimeError(msg)
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine for a synchronous caller."""
@@ -106,22 +126,29 @@ class Runtime:
         return portal.run(coroutine)
 
     def portal(self) -> Portal:
-        """Return the private loop thread, started at first use; not by a closed store."""
-        portal = self._portal  # read once: a close in another thread forgets it
-        if portal is None:
-            with self._mutex:
-                self.check_open()
-                portal = self._portal = self._portal or Portal()
-        return portal
+        """Return the private loop thread; not of a closed store."""
+        portals = self._parts.portals
+        if not portals:
+            self.check_open()
+            exiting.arm()
+            # A lock here could be held by the very step in which a finaliser comes this way. Two
+            # threads may each put one in: everybody takes the first, and the other never starts.
+            portals.append(Portal())
+        return portals[0]
+
+    def is_on_its_thread(self) -> bool:
+        """Return whether this is the private loop thread, which can't wait for itself."""
+        return any(portal.is_current() for portal in self._parts.portals)
+
+    def has_portal(self) -> bool:
+        """Return whether there is a private loop thread already."""
+        return bool(self._parts.portals)
 
     def heartbeat(self) -> Heartbeat:
         """Return this process's heartbeat, made at first use."""
-        if self._heartbeat is None:
-            portal = self.portal()
-            with self._mutex:
-                if self._heartbeat is None:
-                    self._heartbeat = Heartbeat(self.queue, portal)
-        return self._heartbeat
+        if self._heartbeat is None:  # in one step: the first that is put in is everybody's
+            vars(self).setdefault("_heartbeat", Heartbeat(self.queue, self.portal()))
+        return self._heartbeat  # type: ignore[return-value]  # it has just been put in
 
     def stop_renewing(self, lease: Lease) -> None:
         """Take a lease from the heartbeat, if there is one."""
@@ -129,7 +156,7 @@ class Runtime:
             self._heartbeat.discard(lease)
 
     def watch(self, lease: Lease, now: float) -> None:
-        """Have the running loop's watch look after a lease.
+        """Have somebody look after a lease, mostly the watch of its own event loop.
 
         A synchronous turn of a queue that needs no loop has nobody to watch it, and needs nobody
         unless it has a time limit of its own: then the portal does.
@@ -138,100 +165,90 @@ class Runtime:
             lease: One of the live leases.
             now: The monotonic clock.
         """
-        loop = lease.loop or running_loop()
-        if loop is not None:
-            (self._watches.get(loop) or self._new_watch(loop)).mind(lease, now)
+        if lease.home is None:
+            self._watch_elsewhere(lease, now)
+            return
+        watch = lease.home.thing()
+        if watch is not None:
+            watch.mind(lease, now)
+
+    def _watch_elsewhere(self, lease: Lease, now: float) -> None:
+        if running_loop() is not None:
+            watch = self.home_of(asyncio.get_running_loop()).thing()
+            if watch is not None:
+                watch.mind(lease, now)
         elif lease.options.max_hold is not None:
-            self.portal().run(self._watch_here(lease, now))
+            self.portal().call(lambda: self._watch_elsewhere(lease, now))
 
-    async def _watch_here(self, lease: Lease, now: float) -> None:
-        loop = asyncio.get_running_loop()
-        (self._watches.get(loop) or self._new_watch(loop)).mind(lease, now)
+    def home_of(self, loop: asyncio.AbstractEventLoop) -> Home[Watch]:
+        """Return what there is of the running loop here, made at first use."""
+        home = self.last_home = self._homes.of(loop, self._make_watch)
+        return home
 
-    def _new_watch(self, loop: asyncio.AbstractEventLoop) -> Watch:
-        # Other threads do the same for loops of their own, at the same time. A copy is made in one
-        # step under the GIL, where a loop over the dict itself would meet their changes.
-        for other in list(self._watches):
-            if other.is_closed() and self._watches.pop(other, None) is not None:
-                self.forget_abandoned()
-        watch = self._watches[loop] = Watch(self.queue, self.live)
-        return watch
+    def _make_watch(self, loop: asyncio.AbstractEventLoop) -> Watch:
+        exiting.arm()
+        return Watch(loop, self.queue, self.live, weakref.ref(self))
 
     def tell_expiring(self, lease: Lease) -> None:
-        """Call the ``on_expiring`` of a lease's turn in a task of the running loop."""
-        task = asyncio.get_running_loop().create_task(_tell_expiring(lease))
-        self._tasks.add(task)
-        task.add_done_callback(self._called_back)
+        """Call the ``on_expiring`` of a lease's turn, where and how it can hold up nobody else.
+
+        On the holder's own loop, in a task; for a synchronous holder in a thread, since what it
+        does may block, and the portal's thread renews all the others.
+        """
+        if lease.home is not None:
+            loop = asyncio.get_running_loop()
+            task = lease.in_its_context(loop.create_task, _tell_expiring(lease))
+            self._tasks.add(task)
+            task.add_done_callback(self._called_back)
+        else:
+            call = threading.Thread(
+                target=lease.in_its_context,
+                args=(_tell_expiring_in_thread, lease),
+                name="nowserving-on-expiring",
+                daemon=True,
+            )
+            call.start()
 
     def _called_back(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.error("An on_expiring callback failed", exc_info=task.exception())
 
-    # Leaving against odds
+    # Those whom nobody has any more
 
-    async def give_back(
-        self, place: Place, outcome: Outcome, lease_end: float, grace: float
-    ) -> None:
-        """Leave on behalf of a turn that is being cancelled or has failed.
+    def forget_abandoned(self) -> None:
+        """Give back the tickets of closed loops: whoever worked or waited there is gone."""
+        for lease in list(self.live.values()):
+            if lease.is_abandoned():
+                self.forget(lease)
 
-        The caller stays ``grace`` seconds at most to see it done: long enough that the ticket is
-        gone when the task is, also while ``asyncio.run`` shuts its loop down, and short enough
-        that a store that does not answer can't hold up a cancellation. What is not done by then,
-        or not at all because the caller is cancelled once more, goes on in the background.
-        """
-        if not self.queue.guarantees.suspends:
-            self.leave_without_waiting(place, outcome, lease_end)
-            return
-        leave = asyncio.get_running_loop().create_task(self._try_leave(place, outcome))
-        try:
-            await asyncio.wait({leave}, timeout=grace)
-        finally:
-            if not leave.done() or leave.cancelled() or not leave.result():
-                leave.cancel()
-                self.leave_in_background(place, outcome, lease_end)
+    def forget(self, lease: Lease) -> None:
+        """Give back a ticket that nobody is left to use; finalisers call it."""
+        if not lease.over:
+            self.end(lease)
+            self.stop_renewing(lease)
+            self.leaving.at_once(lease.place, "abandoned", lease.ends_at)
 
-    async def _try_leave(self, place: Place, outcome: Outcome) -> bool:
-        try:
-            await self.queue.leave(place, outcome)
-        except (StoreClosed, CorruptLock):
-            return True  # nothing of ours is left there, or nothing can be done about it
-        except LockError as error:
-            logger.debug("A leave failed, it will be repeated: %s", error)
-            return False
-        return True
+    def end(self, lease: Lease) -> None:
+        """End a lease whose turn is over, and keep nothing of it."""
+        lease.over = True
+        lease.context = None
+        # Not a later turn of the same task or thread: an old one may be left once more.
+        if self.live.get(lease.key) is lease:
+            del self.live[lease.key]
 
-    def leave_without_waiting(self, place: Place, outcome: Outcome, lease_end: float) -> None:
-        """Leave for a coroutine that is being closed and so may not wait for anything."""
-        left = False
-        try:
-            if not self.queue.guarantees.suspends:
-                left = run_inline(self._try_leave(place, outcome))
-        finally:  # also when Ctrl-C struck in the leave itself: it may be repeated
-            if not left:
-                self.leave_in_background(place, outcome, lease_end)
+    def discard(self, lease: Lease) -> None:
+        """Take a lease out of the live ones, whose turn goes on."""
+        if self.live.get(lease.key) is lease:
+            del self.live[lease.key]
 
-    def leave_in_background(self, place: Place, outcome: Outcome, lease_end: float) -> None:
-        """Leave from the portal's thread, again and again until it is done or the lease is over."""
-        try:
-            future = self.portal().submit(self._leave_until_done(place, outcome, lease_end))
-        except StoreClosed:
-            return  # the end has given every ticket back
-        self._leaves.add(future)
-        future.add_done_callback(self._leaves.discard)
-
-    async def _leave_until_done(self, place: Place, outcome: Outcome, lease_end: float) -> None:
-        delay = _FIRST_DELAY
-        while not await self._try_leave(place, outcome):
-            if monotonic() + delay >= lease_end:
-                logger.warning(
-                    "Ticket %d of conversation %r could not be given back before it expired",
-                    place.number,
-                    place.conversation_id,
-                )
-                return
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, _LONGEST_DELAY)
+    def rekey(self, lease: Lease) -> None:
+        """Leave the key to another turn of the same thread, or of a task with the same id."""
+        key, lease.key = lease.key, object()
+        self.live[lease.key] = lease
+        self.live.pop(key, None)
+        if lease.over:  # left meanwhile, by another thread
+            self.end(lease)
 
     # The end
 
@@ -241,71 +258,52 @@ class Runtime:
         Then they are lost and their tickets given back, and connections and thread end.
         Idempotent. Tickets that were issued to be redeemed later stay.
         """
-        await self._empty(drain)
+        await self._closing.empty(self, drain)
         await self.queue.close()
-        portal, self._portal = self._portal, None
-        if portal is not None:
-            await asyncio.get_running_loop().run_in_executor(None, portal.stop)
+        portals = self._take_portals()
+        if portals:
+            await asyncio.get_running_loop().run_in_executor(None, _stop, portals)
 
     def close(self, drain: float) -> None:
         """Do the same for a synchronous caller, from the portal's thread."""
-        if self._portal is None and (self.closing or not self.live):
+        if not self.has_portal() and (self.closing or not self.live):
             was_used = self.queue.guarantees.suspends and not self.closing
             if not was_used:
                 self.closing = True  # nothing was started, or it has ended: nothing to end
                 return
-        with suppress(StoreClosed):  # another thread has closed it meanwhile
+        try:
             portal = self.portal()
-            portal.run(self._empty(drain))
+            portal.run(self._closing.empty(self, drain))
             portal.run(self.queue.close())
-            self._portal = None
-            portal.stop()
+        except StoreClosed:
+            return  # another thread has closed it meanwhile
+        _stop(self._take_portals())
 
-    async def _empty(self, drain: float) -> None:
+    def _take_portals(self) -> list[Portal]:
+        self._homes.close()
+        portals = list(self._parts.portals)
+        self._parts.portals.clear()
+        self.leaving.forget()
+        return portals
+
+    def has_tickets(self) -> bool:
+        """Close at the end of the process, and return whether there is anything to give back."""
         self.closing = True
-        while not self._empty_done:
-            # One call at a time, from whatever loop; the others may not hang up before it is done.
-            # If it is cancelled in the middle, the next one begins anew.
-            if not self._emptying.acquire(blocking=False):
-                await asyncio.sleep(0.005)
-                continue
-            try:
-                await self._turn_all_out(drain)
-                self._empty_done = True
-            finally:
-                self._emptying.release()
+        return bool(self.live or self.leaving)
 
-    async def _turn_all_out(self, drain: float) -> None:
-        self.forget_abandoned()
-        for lease in self._waiters():
-            lease.place.ring()
-        await self._until(drain, lambda: not self.live)
-        await self._until(1.0, lambda: not self._waiters())
-        await asyncio.gather(*(self._turn_out(lease) for lease in list(self.live.values())))
-        await self._until(1.0, lambda: not self._leaves)
+    async def give_back_all(self) -> None:
+        """Give every ticket back at the end of the process."""
+        # The last in line first: none of ours is served on the way, and wakes up for nothing.
+        leases = sorted(self.live.values(), key=lambda lease: -lease.place.number)
+        for lease in leases:
+            self.end(lease)  # whoever leaves later than this has nothing to leave
+        leaves = [self.queue.leave(lease.place, "released") for lease in leases]
+        await asyncio.gather(*leaves, self.leaving.all_pending(), return_exceptions=True)
 
-    def forget_abandoned(self) -> None:
-        """Give back the tickets that nobody is left to use: of closed loops, ended threads."""
-        for lease in [lease for lease in list(self.live.values()) if lease.is_abandoned()]:
-            if self.live.pop(lease.key, None) is not None:  # else another thread has seen it too
-                self.leave_without_waiting(lease.place, "abandoned", lease.ends_at)
 
-    def _waiters(self) -> list[Lease]:
-        return [lease for lease in list(self.live.values()) if not lease.is_holding()]
-
-    async def _turn_out(self, lease: Lease) -> None:
-        if lease.is_holding():  # whoever still waits is told by an error, and never cancelled
-            lease.lose("the store was closed")
-        await self._try_leave(lease.place, "released")
-        self.live.pop(lease.key, None)
-
-    @staticmethod
-    async def _until(limit: float, done: Callable[[], bool]) -> None:
-        # What is awaited ends on other loops and threads, so an event would not do; and a few
-        # looks while a store closes cost nothing.
-        deadline = time.monotonic() + limit
-        while not done() and time.monotonic() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+def _stop(portals: list[Portal]) -> None:
+    for portal in portals:
+        portal.stop()
 
 
 async def _tell_expiring(lease: Lease) -> None:
@@ -314,3 +312,17 @@ async def _tell_expiring(lease: Lease) -> None:
         result = callback(HeldLock(lease))
         if inspect.isawaitable(result):
             await result
+
+
+def _tell_expiring_in_thread(lease: Lease) -> None:
+    callback = lease.options.on_expiring
+    try:
+        result = None if callback is None else callback(HeldLock(lease))
+        if inspect.isawaitable(result):
+            asyncio.run(_until_awaited(result))
+    except Exception:
+        logger.exception("An on_expiring callback failed")
+
+
+async def _until_awaited(result: Awaitable[None]) -> None:
+    await result

@@ -47,10 +47,13 @@ def _refuse_generator(handler: Callable[..., Any]) -> None:
     asynchronous = inspect.isasyncgenfunction(handler)
     if asynchronous or inspect.isgeneratorfunction(handler):
         name = getattr(handler, "__qualname__", repr(handler))
-        way = "async with" if asynchronous else "with"
+        begin = "async " if asynchronous else ""
         raise TypeError(
             f"{name}() is a generator function: its body runs after the call, and so after the "
-            f"turn. Take the lock inside the generator: `{way} store.lock(...)` around its body"
+            f"turn. Hold the lock around the loop that uses it (`{begin}with store.lock(...):` "
+            f"around `{begin}for`). Where a framework iterates, as for a streaming response, hold "
+            "it in a task of its own that feeds the generator (docs/fastapi.md). Not inside the "
+            "generator: one that is left unfinished would keep the lock until it is collected"
         )
 
 

@@ -45,7 +45,7 @@ class State(Enum):
     """It was not issued: its message is known."""
 
 
-SERVED, INTERRUPTED = State.SERVED, State.INTERRUPTED
+SERVED, WAITING, INTERRUPTED = State.SERVED, State.WAITING, State.INTERRUPTED
 """For the hot path: up to Python 3.10 each ``State.SERVED`` is a call."""
 
 ALIVE = frozenset({State.SERVED, State.WAITING, State.INTERRUPTED})
@@ -84,8 +84,7 @@ class Standing(NamedTuple):
         number: The ticket's number.
         ahead: How many places are in front of it, the holder's included (0 when it is served).
         expires_in: Seconds until it expires unless renewed.
-        blocked_for: Seconds until the ticket that is served expires unless renewed: nothing can
-            change before that without a push.
+        blocked_for: Seconds until the line may move on without a push to this ticket.
         token: The fencing token of the turn, once it is served.
         predecessor: How the turn before this one ended; ``"none"`` when nobody knows.
         detail: For ``BUSY`` the holder's owner id, for ``DUPLICATE`` how far the message is.

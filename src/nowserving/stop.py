@@ -6,13 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nowserving.errors import LockError
-
-
-CANCELLING: Callable[[asyncio.Task[Any]], int] | None = getattr(asyncio.Task, "cancelling", None)
-"""How many cancellations of a task are under way; None before Python 3.11, which counts them."""
 
 
 class Stop:

@@ -6,16 +6,18 @@ import functools
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from nowserving import options
-from nowserving.errors import ConnectionException, LockError
+from nowserving.errors import ConfigurationError, ConnectionException, LockError
 from nowserving.factory import from_endpoint, from_url
 from nowserving.issuing import Issuing
+from nowserving.libraries import refuse_other_libraries
 from nowserving.lock import TicketLock
-from nowserving.options import Options
+from nowserving.options import WAIT_TIME, Options
 from nowserving.queues.snapshot import SnapshotQueue
 from nowserving.runtime import Runtime
 from nowserving.serialized import serialize
 from nowserving.standing import IssuedTicket
 from nowserving.turn import Turn
+from nowserving.unsaid import is_said, usual
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,13 +25,16 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from nowserving.factory import Endpoint
-    from nowserving.options import Overrides
+    from nowserving.endpoints import Endpoint
+    from nowserving.options import Defaults, Overrides
     from nowserving.queues.base import TicketQueue
     from nowserving.standing import WhenBusy
 
-LOCK_LIFETIME = options.lifetime_from_environment()
+LOCK_LIFETIME = options.LOCK_LIFETIME
 """Seconds a ticket lives by default: ``TICKET_LOCK_LIFETIME`` from the environment, else 60."""
+
+_LIFETIME, _WAIT_TIME = usual(LOCK_LIFETIME), usual(WAIT_TIME)
+"""The reference's defaults in signatures, where they mean: as it is set on the store."""
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -40,16 +45,21 @@ class LockStore:
     A subclass that defines only ``get_lock``, ``save_lock`` and ``delete_lock`` works by the
     reference's own algorithm (see ``queues/snapshot.py`` for what that lacks).
 
+    It pickles (and copies) as its settings, and opens anew wherever it comes to.
+
     Args:
-        **defaults: Options of ``lock()`` for every turn that does not say otherwise.
+        **defaults: Options of ``lock()`` for every turn that does not say otherwise (see
+            :class:`~nowserving.options.Options`).
 
     Raises:
-        TypeError: For an unknown option or a value of the wrong type.
+        TypeError: For an unknown option, one of a single message, or a value of the wrong type.
         ValueError: For a value that is out of range.
+        ConfigurationError: For an option that the store can't honour.
     """
 
     _kinds: ClassVar[dict[str, type[LockStore]]] = {}
     _schemes: ClassVar[dict[str, type[LockStore]]] = {}
+    _defaults = Options()
     _made: Runtime | None = None
 
     def __init_subclass__(
@@ -60,11 +70,27 @@ class LockStore:
         LockStore._kinds.update(dict.fromkeys(kinds, cls))
         LockStore._schemes.update(dict.fromkeys(schemes, cls))
 
-    def __init__(self, **defaults: Unpack[Overrides]) -> None:
-        self._made = Runtime(self._make_queue(), Options().but(**defaults))
+    def __init__(self, **defaults: Unpack[Defaults]) -> None:
+        for name in ("ticket", "message_id"):
+            if defaults.get(name) is not None:
+                raise TypeError(f"{name} belongs to one message: give it to lock(), not to a store")
+        self._defaults = Options().but(**defaults)
+        self._made = Runtime(self._make_queue(), self._defaults)
+        asks_for_more = (
+            self._defaults.when_busy != "queue" or self._defaults.max_waiting is not None
+        )
+        if asks_for_more and not self._made.queue.guarantees.policies:
+            raise ConfigurationError(
+                "when_busy and max_waiting need a store that decides atomically; "
+                f"{type(self).__name__} defines only get_lock, save_lock and delete_lock."
+            )
 
     def _make_queue(self) -> TicketQueue:
         return SnapshotQueue(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What it runs on (connections, threads, tickets) is this process's and this object's.
+        return {name: value for name, value in vars(self).items() if name != "_made"}
 
     @property
     def _runtime(self) -> Runtime:
@@ -73,7 +99,8 @@ class LockStore:
             return self._made
         # One step, and no lock that a fork could inherit: the runtime of whichever thread is first
         # here is everybody's. Nothing was started yet of another that was made meanwhile.
-        made: Runtime = vars(self).setdefault("_made", Runtime(self._make_queue()))
+        fresh = Runtime(self._make_queue(), self._defaults)
+        made: Runtime = vars(self).setdefault("_made", fresh)
         return made
 
     @staticmethod
@@ -81,34 +108,27 @@ class LockStore:
         """Make a lock store.
 
         Args:
-            obj: A ``LockStore``, which is returned as it is; an ``EndpointConfig`` (Rasa's own
-                or ours; without a type it means in memory); a URL (``memory://``, ``redis://``,
-                ``rediss://``); or None for an in-memory store.
+            obj: A ``LockStore``, which is returned as it is; a URL (``memory://``,
+                ``redis://host:6379/1``, ``rediss://``, ``valkey://``, ``unix://``,
+                ``redis+sentinel://``, ``redis+cluster://``; see docs/redis.md), whose parameters
+                are the store's arguments, ``?auto_renew=true&lock_lifetime=10``; an
+                ``EndpointConfig`` (Rasa's own or ours), which without a type means what its URL
+                says, else in memory; or None for an in-memory store.
 
         Raises:
-            ConfigurationError: If it names an unknown type, scheme, parameter or value.
-            ConnectionException: If the store can't be reached while it is made.
+            ConfigurationError: If it names an unknown type, scheme, parameter or value, or a
+                package is missing. No secret is in its message.
+            ConnectionException: If the store can't be reached while it is made. (Ours connect
+                when the first lock is asked for.)
         """
         if isinstance(obj, LockStore):
             return obj
         try:
             if isinstance(obj, str):
                 return from_url(obj, LockStore._schemes)
-            return from_endpoint(obj, LockStore._kinds)
+            return from_endpoint(obj, LockStore._kinds, LockStore._schemes)
         except ConnectionError as error:
             raise ConnectionException("Cannot connect to lock store.") from error
-
-    @classmethod
-    def from_settings(cls, given: dict[str, Any]) -> Self:
-        """Make a store of this class from the settings of a URL or an endpoint.
-
-        Args:
-            given: The settings as they came, values maybe as text; a URL's has its ``scheme``.
-
-        Raises:
-            ConfigurationError: For an unknown setting or a value that can't be read.
-        """
-        raise NotImplementedError
 
     # The reference's synchronous methods
 
@@ -117,24 +137,32 @@ class LockStore:
         """Make a new lock without tickets for a conversation; nothing is stored."""
         return TicketLock(conversation_id)
 
-    def get_lock(self, conversation_id: str) -> TicketLock | None:
+    def get_lock(self, conversation_id: str) -> TicketLock | None:  # noqa: ARG002 - a subclass's
         """Fetch a picture of a conversation's line; None where there is no lock."""
-        raise NotImplementedError
+        raise self._lacks("get_lock")
 
-    def delete_lock(self, conversation_id: str) -> None:
+    def delete_lock(self, conversation_id: str) -> None:  # noqa: ARG002 - a subclass's
         """Remove a conversation's lock with every ticket in it; their owners are told."""
-        raise NotImplementedError
+        raise self._lacks("delete_lock")
 
-    def save_lock(self, lock: TicketLock) -> None:
+    def save_lock(self, lock: TicketLock) -> None:  # noqa: ARG002 - a subclass's
         """Merge a picture of a line into the stored one (see ``TicketQueue.save``)."""
-        raise NotImplementedError
+        raise self._lacks("save_lock")
 
-    def issue_ticket(self, conversation_id: str, lock_lifetime: float = LOCK_LIFETIME) -> int:
+    def _lacks(self, method: str) -> NotImplementedError:
+        return NotImplementedError(
+            f"{type(self).__name__} does not define {method}(): it stores nothing by itself. Use "
+            "LockStore.create(url), InMemoryLockStore() or RedisLockStore(); a store of your own "
+            "defines get_lock, save_lock and delete_lock."
+        )
+
+    def issue_ticket(self, conversation_id: str, lock_lifetime: float = _LIFETIME) -> int:
         """Issue a ticket, to be redeemed with ``lock(ticket=...)`` or finished by its number.
 
         Args:
             conversation_id: The conversation.
-            lock_lifetime: Seconds until the ticket expires, unless it is redeemed before.
+            lock_lifetime: Seconds until the ticket expires, unless it is redeemed before; as it is
+                set on the store, else 60.
 
         Returns:
             The ticket's number; it also carries what makes it unmistakable.
@@ -142,7 +170,7 @@ class LockStore:
         Raises:
             LockError: Whatever went wrong.
         """
-        issuing = Issuing(self._runtime, conversation_id, lock_lifetime)
+        issuing = self._issuing(conversation_id, lock_lifetime)
         try:
             return self._runtime.run(issuing.take())
         except BaseException as error:
@@ -153,7 +181,7 @@ class LockStore:
 
     def update_lock(self, conversation_id: str) -> None:
         """Remove the expired tickets of a conversation; the next live one is served."""
-        self._runtime.run(self._runtime.queue.line(options.conversation(conversation_id)))
+        self._runtime.run(self._runtime.queue.line(self._name(conversation_id)))
 
     def get_or_create_lock(self, conversation_id: str) -> TicketLock:
         """Fetch a conversation's lock, or make a new one if there is none."""
@@ -180,31 +208,73 @@ class LockStore:
 
     def _finish(self, conversation_id: str, ticket_number: int, *, keep: bool) -> None:
         ticket = IssuedTicket.parse(ticket_number)
-        name = options.conversation(conversation_id)
+        name = self._name(conversation_id)
         queue = self._runtime.queue
         self._runtime.run(queue.finish(name, int(ticket), ticket.secret, keep=keep))
 
     # Turns
 
+    def _name(self, conversation_id: object) -> str:
+        """Check the name of a conversation."""
+        return options.conversation(conversation_id)
+
+    def _issuing(self, conversation_id: str, lock_lifetime: float) -> Issuing:
+        runtime = self._runtime
+        lifetime = lock_lifetime if is_said(lock_lifetime) else runtime.defaults.lock_lifetime
+        return Issuing(runtime, conversation_id, lifetime, self._name)
+
     def lock(
         self,
         conversation_id: str,
-        lock_lifetime: float = LOCK_LIFETIME,
-        wait_time_in_seconds: float = 1,
+        lock_lifetime: float = _LIFETIME,
+        wait_time_in_seconds: float = _WAIT_TIME,
         **overrides: Unpack[Overrides],
     ) -> Turn:
         """Wait for the turn of a message and hold the lock of its conversation.
 
         Use it as ``async with store.lock(...) as lock:`` or, in a thread without a running event
-        loop, as ``with store.lock(...) as lock:``; it yields a ``HeldLock``.
+        loop, as ``with store.lock(...) as lock:``; it yields a ``HeldLock``. What is not said is as
+        it is set on the store, else as it stands here. Durations are in seconds, at most ten years.
 
         Args:
             conversation_id: Any non-empty string.
             lock_lifetime: Seconds the ticket lives: while it waits, and anew once it is served.
-                With ``auto_renew`` it is renewed as long as the work lasts.
-            wait_time_in_seconds: The longest time between two looks. Wake-ups are pushed, so it
-                only bounds what a lost push costs.
-            **overrides: See :class:`~nowserving.options.Options`.
+                With ``auto_renew`` it is renewed as long as the work lasts. More than 0; 60, or
+                ``TICKET_LOCK_LIFETIME`` from the environment.
+            wait_time_in_seconds: The longest time between two looks, in seconds. Wake-ups are
+                pushed, so it only bounds what a lost push costs. At least 0; 1.
+            **overrides: The options, each by its name (see
+                :class:`~nowserving.options.Options`):
+
+                ``auto_renew`` (False): renew the ticket every third of its lifetime, while it
+                waits and while it holds. Without it the lifetime is a limit.
+
+                ``timeout`` (None, no limit): seconds to wait at most, the body not included, then
+                ``LockTimeout``; 0 tries once.
+
+                ``max_hold`` (None, no limit): seconds the body may hold the lock at most, renewed
+                or not; then it is lost.
+
+                ``on_lost`` (``"warn"``): ``"warn"`` logs a lost lock; ``"cancel"`` cancels the
+                body as well, and ``LockLost`` leaves the ``async with``.
+
+                ``on_expiring`` (None): called once with the held lock when renewal fails and the
+                lease is about to end; may be a coroutine function.
+
+                ``when_busy`` (``"queue"``): what the message does while the conversation is busy.
+                ``"queue"`` waits; ``"reject"`` raises ``LockBusy``; ``"latest"`` takes the place of
+                all waiters, who get ``LockSuperseded``; ``"interrupt"`` also cancels the holder,
+                who leaves with ``LockInterrupted``.
+
+                ``max_waiting`` (None, no limit): raise ``LockBusy`` when this many wait already.
+
+                ``ticket`` (None, a new one): redeem this ticket of ``take_ticket`` or
+                ``issue_ticket``, with the place it took.
+
+                ``message_id`` (None, no check): raise ``DuplicateMessage`` when the message with
+                this id waits, works, or was done less than a lifetime ago.
+
+                ``reentrant`` (False): allow the task that holds the lock to take it again.
 
         Raises:
             TypeError: If an argument has the wrong type.
@@ -218,22 +288,26 @@ class LockStore:
         """
         # What is nearly always given is not checked again at every turn.
         if type(conversation_id) is not str or not conversation_id:
-            options.conversation(conversation_id)
-        if lock_lifetime is not LOCK_LIFETIME:
+            conversation_id = self._name(conversation_id)
+        runtime = self._made or self._runtime
+        chosen = runtime.defaults.but(**overrides) if overrides else runtime.defaults
+        if lock_lifetime is _LIFETIME:
+            lock_lifetime = chosen.lock_lifetime
+        else:
             lock_lifetime = options.seconds("lock_lifetime", lock_lifetime)
-        if wait_time_in_seconds != 1 or wait_time_in_seconds is True:
+        if wait_time_in_seconds is _WAIT_TIME:
+            wait_time_in_seconds = chosen.wait_time_in_seconds
+        else:
             wait_time_in_seconds = options.seconds(
                 "wait_time_in_seconds", wait_time_in_seconds, zero=True
             )
-        runtime = self._made or self._runtime
-        chosen = runtime.defaults.but(**overrides) if overrides else runtime.defaults
         request = chosen.request(lock_lifetime, wait_time_in_seconds)
         return Turn(runtime, conversation_id, request)
 
     async def take_ticket(
         self,
         conversation_id: str,
-        lock_lifetime: float = LOCK_LIFETIME,
+        lock_lifetime: float = _LIFETIME,
         *,
         message_id: str | None = None,
         max_waiting: int | None = None,
@@ -246,7 +320,8 @@ class LockStore:
 
         Args:
             conversation_id: The conversation.
-            lock_lifetime: Seconds within which it must be redeemed.
+            lock_lifetime: Seconds within which it must be redeemed, at most ten years; as it is
+                set on the store, else 60.
             message_id: Refuse when the message with this id is known.
             max_waiting: Refuse when this many wait already; the store's default if None.
             when_busy: What the message does when the conversation is busy, as in :meth:`lock`,
@@ -259,9 +334,11 @@ class LockStore:
             LockBusy: If ``max_waiting`` wait already, or somebody holds it and ``when_busy`` is
                 ``"reject"``.
             DuplicateMessage: If the message is known.
+            StoreClosed: If the store is closed.
             StoreUnavailable: If the store does not answer in time.
         """
-        issuing = Issuing(self._runtime, conversation_id, lock_lifetime)
+        refuse_other_libraries()
+        issuing = self._issuing(conversation_id, lock_lifetime)
         return await issuing.take(
             message_id=message_id, max_waiting=max_waiting, when_busy=when_busy
         )
@@ -269,8 +346,8 @@ class LockStore:
     def serialized(
         self,
         key: str | Callable[..., str],
-        lock_lifetime: float = LOCK_LIFETIME,
-        wait_time_in_seconds: float = 1,
+        lock_lifetime: float = _LIFETIME,
+        wait_time_in_seconds: float = _WAIT_TIME,
         **overrides: Unpack[Overrides],
     ) -> Callable[[_F], _F]:
         """Decorate a handler so that its calls for one conversation run one at a time, in order.
@@ -283,7 +360,8 @@ class LockStore:
             **overrides: As in :meth:`lock`.
 
         Raises:
-            TypeError: If the handler has no parameter of that name, or is a generator function.
+            TypeError: If the handler has no parameter of that name, or is a generator function
+                (its body would run after the call, and so after the turn).
         """
         turn_of = functools.partial(
             self.lock,
@@ -299,9 +377,14 @@ class LockStore:
         """Close the store; leaves no ticket of its own behind. Idempotent.
 
         Args:
-            drain: Seconds that running turns get to finish; then they are lost and released.
-                Waiters get ``StoreClosed`` at once.
+            drain: Seconds that running turns get to finish, 0 to ten years; then they are lost and
+                released. Waiters get ``StoreClosed`` at once.
+
+        Raises:
+            TypeError: If ``drain`` is no number.
+            ValueError: If it is out of range.
         """
+        refuse_other_libraries()
         await self._runtime.aclose(options.seconds("drain", drain, zero=True))
 
     def close(self, drain: float = 0.0) -> None:

@@ -14,11 +14,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 import threading
-import weakref
 from typing import TYPE_CHECKING
 
-from nowserving import rules
+from nowserving import misuse, rules
 from nowserving.clock import monotonic
 from nowserving.errors import (
     CorruptLock,
@@ -27,15 +27,20 @@ from nowserving.errors import (
     LockError,
     LockInterrupted,
     LockReentered,
+    LockTimeout,
     StoreClosed,
+    StoreUnavailable,
 )
 from nowserving.held import HeldLock
-from nowserving.lease import Lease, LeaseKey
+from nowserving.lease import Lease
+from nowserving.libraries import running_asyncio_loop
 from nowserving.refusals import refusal
-from nowserving.standing import SERVED, State
+from nowserving.standing import NOT_ISSUED, SERVED, State
+from nowserving.statement import find_statement, is_with, somebody_has
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Hashable
+    from types import FrameType, TracebackType
 
     from nowserving.options import Request
     from nowserving.runtime import Runtime
@@ -44,7 +49,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _GRACE = 1.0
-"""Seconds for which a cancelled waiter stays to see its ticket given back."""
+"""Seconds for which a cancelled waiter stays to see its ticket given back, and for which a body's
+result waits for the leave."""
+
+_MOMENT = 0.05
+"""Seconds for which whoever is refused by a store that answers stays for the same."""
 
 
 class Turn:
@@ -61,12 +70,19 @@ class Turn:
     # These are written only where they change.
     _generation = -1
     _lease: Lease | None = None
-    _outer: Lease | None = None
 
     def __init__(self, runtime: Runtime, conversation_id: str, request: Request) -> None:
         self._runtime = runtime
         self._conversation_id = conversation_id
         self._request = request
+
+    if not TYPE_CHECKING:  # a type checker has to see that these are not there
+
+        def __getattr__(self, name: str) -> object:
+            raise misuse.no_attribute(self, name)
+
+        def __await__(self) -> object:
+            raise misuse.no_awaitable()
 
     # Ways in and out
 
@@ -76,13 +92,23 @@ class Turn:
             raise ValueError(msg)
         self._runtime.refuse_running_loop()
         entered_before = self._generation != -1
+        caller = sys._getframe(1)  # noqa: SLF001 - CPython documents it
+        here = (self._conversation_id, threading.get_ident())
+        outer = self._runtime.live.get(here)
+        if outer is not None and not entered_before and _is_inside(outer, caller):
+            self._generation = self._runtime.generation
+            return self._reenter(outer)
+        statement = find_statement(caller)
         try:
-            return self._runtime.run(self.__aenter__(threading.current_thread()))
+            lock = self._runtime.run(self.__aenter__(here))
         except BaseException:
             # Also Ctrl-C when the turn was just entered: nobody is going to call __exit__.
             if not entered_before and (self._lease is None or not self._lease.over):
                 self._break_off("abandoned")
             raise
+        if self._lease is not None:
+            self._lease.statement = statement
+        return lock
 
     def __exit__(
         self,
@@ -90,15 +116,20 @@ class Turn:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        outcome: Outcome = "done" if error is None else "failed"
+        if isinstance(error, GeneratorExit) or self._runtime.is_on_its_thread():
+            # A finaliser, maybe in the middle of a step of ours: nothing may be waited for.
+            self._break_off(outcome)
+            return
         try:
             self._runtime.run(self.__aexit__(kind, error, traceback))
         except StoreClosed:  # closed under us: aclose() has given the ticket back
             if self._lease is not None:
                 self._lease.stop_listening()
-                self._end(self._lease)
+                self._runtime.end(self._lease)
         except BaseException:
             # Ctrl-C, maybe before the leave was begun. However far it came: it may be repeated.
-            self._break_off("done" if error is None else "failed")
+            self._break_off(outcome)
             raise
 
     def _break_off(self, outcome: Outcome) -> None:
@@ -109,61 +140,84 @@ class Turn:
         """
         runtime, lease = self._runtime, self._lease
         if lease is None:
-            self._generation = runtime.generation  # what has not begun yet finds it entered
+            if self._generation == -1:
+                self._generation = runtime.generation  # what has not begun yet finds it entered
             return
-        if runtime.generation != self._generation:
-            return  # in a forked child: the parent leaves
+        if runtime.generation != self._generation or lease.over:
+            return  # in a forked child: the parent leaves; or it was left before
         lease.stop_listening()
         self._look_away(lease)
         try:
-            runtime.leave_without_waiting(lease.place, outcome, lease.ends_at)
+            runtime.leaving.at_once(lease.place, outcome, lease.ends_at)
         finally:
-            self._end(lease)
+            runtime.end(lease)
 
     # Taking and waiting
 
-    async def __aenter__(self, thread: threading.Thread | None = None) -> HeldLock:
-        # `thread` is a synchronous caller's: all this runs for it in a loop that is not its own.
-        runtime, name, request = self._runtime, self._conversation_id, self._request
-        if runtime.closing:
-            runtime.check_open()
-        if self._generation != -1:
-            msg = "this lock() was entered before; call store.lock() again for another turn"
-            raise RuntimeError(msg)
-        self._generation = runtime.generation
-        loop = None
-        key: LeaseKey = (thread, name)
-        if thread is None:
-            loop = asyncio.get_running_loop()
-            key = (asyncio.current_task(loop), name)
-        if key in runtime.live:
-            return self._reenter(runtime.live[key])
-        place = runtime.queue.place(name)
-        asked = monotonic()
-        lease = Lease(runtime, place, request, key, loop, asked)
-        self._lease = runtime.live[key] = lease
+    async def __aenter__(self, key: Hashable = None) -> HeldLock:
+        # `key` is a synchronous caller's: all this runs for it in a loop that is not its own.
+        runtime, request = self._runtime, self._request
+        lease = self._begin(key)
+        if self._lease is None:
+            return self._reenter(lease)
+        asked = now = lease.asked
         try:
             if request.options.auto_renew:
                 # Before the take: a busy loop may read the answer long after the ticket is issued.
-                lease.turn = weakref.ref(self)
                 runtime.heartbeat().add(lease)
-            standing = await runtime.queue.take(place, request.admission)
-            if runtime.closing:
-                runtime.check_open()
-            if lease.turn is not None:  # a renewal may have been answered before
-                lease.confirm(asked, standing.expires_in)
+            at_once = runtime.at_once
+            if at_once is not None:
+                standing = at_once.take_now(lease.place, request.admission)
             else:
-                lease.ends_at = asked + standing.expires_in
-            now = monotonic()
+                within = request.options.timeout or None  # 0 tries once
+                standing = await runtime.queue.take(lease.place, request.admission, within)
+                runtime.check_open()
+                now = monotonic()
+            lease.answered(asked, standing)
             if standing.state is not SERVED or now >= lease.ends_at:
                 standing = await self._stand_in_line(lease, standing, asked)
                 now = monotonic()
             lease.begin(standing, now)
             runtime.watch(lease, now)
         except BaseException as error:
-            await self._abandon(lease, error)
+            told = self._unanswered(lease) if isinstance(error, asyncio.TimeoutError) else error
+            await self._abandon(lease, told)
+            if told is not error:
+                raise told from None
             raise
         return HeldLock(lease)
+
+    def _begin(self, key: Hashable) -> Lease:
+        """Return a new lease of this turn; or that of another, which this one is inside of."""
+        runtime, name = self._runtime, self._conversation_id
+        if runtime.closing:
+            runtime.check_open()
+        if self._generation != -1:
+            msg = "this lock() was entered before; call store.lock() again for another turn"
+            raise RuntimeError(msg)
+        self._generation = runtime.generation
+        home, task, live = None, None, runtime.live
+        if key is None:
+            loop, home = running_asyncio_loop(), runtime.last_home
+            if home is None or home.loop() is not loop:
+                home = runtime.home_of(loop)
+            task = asyncio.current_task(loop)
+            key = object() if task is None else (id(task), name)
+        if key in live:
+            outer = live[key]
+            if task is not None and outer.is_of(task) and not outer.over:
+                return outer
+            runtime.rekey(outer)  # of a task that is gone; or of this thread, to be left elsewhere
+        place = runtime.queue.place(name)
+        lease = Lease(runtime, place, self._request, key, home, task, monotonic())
+        self._lease = live[key] = lease
+        return lease
+
+    def __del__(self) -> None:
+        # Nobody has it any more who could leave: not a suspended generator, nor a task.
+        lease = self._lease
+        if lease is not None and not lease.over and self._runtime.generation == self._generation:
+            self._runtime.forget(lease)
 
     async def _stand_in_line(self, lease: Lease, standing: Standing, asked: float) -> Standing:
         """Wait until the ticket is served; raise what ends the wait otherwise.
@@ -174,6 +228,7 @@ class Turn:
             asked: When the take was sent, monotonic.
         """
         queue, timeout, started = self._runtime.queue, self._request.options.timeout, asked
+        is_sent = queue.guarantees.suspends
         deadline = math.inf if timeout is None else started + timeout
         look_at = self._plan_look(lease, standing, asked)
         while True:
@@ -188,7 +243,7 @@ class Turn:
             if isinstance(decision, rules.Sleep):
                 news = await queue.wait(lease.place, decision.seconds)
                 self._runtime.check_open()
-                if news is not None and queue.guarantees.suspends and lease.trust_push(news):
+                if news is not None and is_sent and lease.pushed(news):
                     standing = news
                     continue
                 if news is None and now + decision.seconds <= monotonic() < deadline:
@@ -197,7 +252,8 @@ class Turn:
             # that looking is cheaper than trusting; it is time to look; or the last look before
             # the wait is given up.
             asked = monotonic()
-            standing = await queue.stand(lease.place)
+            left = None if timeout is None else max(deadline - asked, _MOMENT)
+            standing = await queue.stand(lease.place, left)
             look_at = self._plan_look(lease, standing, asked)
 
     def _plan_look(self, lease: Lease, standing: Standing, asked: float) -> float:
@@ -226,6 +282,18 @@ class Turn:
             standing,
             message_id=self._request.options.message_id,
             waited=waited,
+            lifetime=None if self._request.options.auto_renew else self._request.lifetime,
+        )
+
+    def _unanswered(self, lease: Lease) -> LockTimeout:
+        name, timeout = self._conversation_id, self._request.options.timeout
+        number = lease.place.number
+        return LockTimeout(
+            f"Could not acquire lock for conversation_id '{name}': the store has not answered "
+            f"within timeout={timeout:g} s.",
+            conversation_id=name,
+            number=None if number == NOT_ISSUED else number,
+            waited=monotonic() - lease.asked,
         )
 
     async def _abandon(self, lease: Lease, error: BaseException) -> None:
@@ -238,25 +306,28 @@ class Turn:
         self._look_away(lease)
         try:
             never_issued = isinstance(error, (LockBusy, DuplicateMessage, CorruptLock))
-            if never_issued or runtime.generation != self._generation:
+            if never_issued or runtime.generation != self._generation or lease.over:
                 return
+            place, end = lease.place, lease.ends_at
             if isinstance(error, GeneratorExit):
-                runtime.leave_without_waiting(lease.place, "abandoned", lease.ends_at)
+                runtime.leaving.at_once(place, "abandoned", end)
+                return
+            silent = place.number == NOT_ISSUED or isinstance(error, StoreUnavailable)
+            if not isinstance(error, LockError):
+                grace = _GRACE  # cancelled: its loop may be about to end
+            elif silent or isinstance(error, StoreClosed):
+                grace = 0.0  # nobody answers now, or whoever closes gives it back
             else:
-                await runtime.give_back(lease.place, "abandoned", lease.ends_at, _GRACE)
+                grace = _MOMENT
+            await runtime.leaving.wait(place, "abandoned", end, grace)
         finally:
-            self._end(lease)
+            runtime.end(lease)
 
     def _look_away(self, lease: Lease) -> None:
         """Neither watch the ticket nor renew it any more."""
         lease.watch = None
         if self._request.options.auto_renew:
             self._runtime.stop_renewing(lease)
-
-    def _end(self, lease: Lease) -> None:
-        lease.over = True
-        if self._runtime.live.get(lease.key) is lease:  # not a later turn of the same thread
-            del self._runtime.live[lease.key]
 
     def _reenter(self, outer: Lease) -> HeldLock:
         if not self._request.options.reentrant:
@@ -268,7 +339,6 @@ class Turn:
             )
         if outer.is_lost():
             raise outer.stopped()  # the body would run beside whoever holds it now
-        self._outer = outer
         return HeldLock(outer)
 
     # Leaving
@@ -280,8 +350,8 @@ class Turn:
         traceback: TracebackType | None,
     ) -> None:
         runtime, lease = self._runtime, self._lease
-        if lease is None or runtime.generation != self._generation:
-            return  # reentered: the outer turn leaves; in a forked child: the parent does
+        if lease is None or lease.over or runtime.generation != self._generation:
+            return  # reentered: the outer turn leaves; left before; in a forked child
         # First of all, and before anything is awaited: an interruption or a loss that arrives
         # from here on comes too late to cancel anything, above all our own leave.
         lease.stop_listening()
@@ -292,23 +362,21 @@ class Turn:
         if stop is not None:
             ours = await stop.take_back(error)
             outcome = "interrupted" if stop.kind is LockInterrupted else outcome
+        if isinstance(error, GeneratorExit):  # being closed: nothing may be awaited
+            self._break_off(outcome)
+            return
         try:
-            if isinstance(error, GeneratorExit):  # being closed: nothing may be awaited
-                runtime.leave_without_waiting(lease.place, outcome, lease.ends_at)
-                return
-            departure = await runtime.queue.leave(lease.place, outcome)
+            at_once = runtime.at_once
+            if at_once is not None:
+                departure = at_once.leave_now(lease.place, outcome)
+            else:
+                departure = await runtime.queue.leave(lease.place, outcome, _GRACE)
             if not departure.left:
                 lease.lose(lease.how_it_went())
-        except asyncio.CancelledError:
-            runtime.leave_in_background(lease.place, outcome, lease.ends_at)
-            raise
-        except StoreClosed:
-            pass  # aclose() gives every ticket back itself
-        except LockError as failure:
+        except BaseException as failure:  # noqa: BLE001 - it is raised again, or told
             self._leave_later(lease, outcome, failure)
         finally:
-            lease.over = True
-            runtime.live.pop(lease.key, None)
+            runtime.end(lease)
         if stop is not None or lease.lost_why is not None:
             self._tell_how_it_ended(lease, error, ours=ours)
 
@@ -322,12 +390,29 @@ class Turn:
         ):
             raise lease.stopped() from None
 
-    def _leave_later(self, lease: Lease, outcome: Outcome, failure: LockError) -> None:
-        """Go on giving a ticket back; the body's own result is not covered by that."""
+    def _leave_later(self, lease: Lease, outcome: Outcome, failure: BaseException) -> None:
+        """Go on giving a ticket back; the body's own result is neither covered nor held up."""
+        if isinstance(failure, StoreClosed):
+            return  # whoever closes gives every ticket back
+        self._runtime.leaving.in_background(lease.place, outcome, lease.ends_at)
+        if not isinstance(failure, (LockError, asyncio.TimeoutError)):
+            raise failure
         logger.warning(
             "Ticket %d of conversation %r could not be given back yet, trying on: %s",
             lease.place.number,
             self._conversation_id,
-            failure,
+            str(failure) or f"no answer within {_GRACE:g} s",
         )
-        self._runtime.leave_in_background(lease.place, outcome, lease.ends_at)
+
+
+def _is_inside(outer: Lease, caller: FrameType | None) -> bool:
+    """Return whether whatever runs in this thread runs inside another turn that it has entered."""
+    if outer.over:
+        return False
+    if outer.statement is not None and is_with(outer.statement):
+        return True
+
+    def is_it(value: object) -> bool:
+        return isinstance(value, (Turn, HeldLock)) and value._lease is outer  # noqa: SLF001
+
+    return somebody_has(caller, is_it)

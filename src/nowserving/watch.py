@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from nowserving.background import later, spawn
 from nowserving.clock import monotonic
 from nowserving.errors import LockError
 
 if TYPE_CHECKING:
+    from weakref import ReferenceType
+
     from nowserving.lease import Lease, LeaseKey
     from nowserving.queues.base import TicketQueue
 
@@ -26,18 +29,40 @@ _LAST_ANSWER = 0.1
 """Seconds past the end of a lease for which an answer that prolongs it is still waited for."""
 
 
+class Keeper(Protocol):
+    """What the store runs on (``runtime.py``)."""
+
+    def forget_abandoned(self) -> None:
+        """Give back the tickets of closed loops."""
+        ...
+
+
 class Watch:
     """Looks after the leases of one event loop; to be used on that loop only.
 
     Args:
+        loop: The running loop.
         queue: Where their tickets stand.
-        live: All live leases of the store; those that name this watch are its own.
+        live: All live leases of the store; those that have this watch's mark are its own.
+        keeper: What the store runs on. It ends with the store, which the loop may outlive.
+
+    Attributes:
+        loop: The same loop.
     """
 
-    def __init__(self, queue: TicketQueue, live: dict[LeaseKey, Lease]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        queue: TicketQueue,
+        live: dict[LeaseKey, Lease],
+        keeper: ReferenceType[Keeper],
+    ) -> None:
+        self.loop = loop
         self._queue = queue
         self._live = live
-        self._loop = asyncio.get_running_loop()
+        self._keeper = keeper
+        # By its mark, a lease does not keep the watch alive, and so the loop.
+        self._mark = object()
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = math.inf
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,22 +74,38 @@ class Watch:
             lease: One of the live leases.
             now: The monotonic clock.
         """
-        lease.watch = self
+        lease.watch = self._mark
         look_at = lease.look_at if lease.look_at > now else lease.plan_look(now)
         if look_at < self._wakes_at:
             self._arm(look_at)
+
+    def close(self) -> None:
+        """Look after nobody any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+
+    def hang_up(self) -> None:
+        """There are no connections here."""
+
+    def abandon(self) -> None:
+        """The loop is closed, with whoever worked or waited on it: their tickets are given back."""
+        keeper = self._keeper()
+        if keeper is not None:
+            keeper.forget_abandoned()
 
     def _arm(self, moment: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._wakes_at = moment
-        self._timer = self._loop.call_later(max(moment - monotonic(), 0.0), self._wake)
+        self._timer = later(self.loop, max(moment - monotonic(), 0.0), self._wake)
 
     def _wake(self) -> None:
         self._timer, self._wakes_at = None, math.inf
         now = monotonic()
         # A copy: other threads put leases in and take them out.
-        leases = [lease for lease in list(self._live.values()) if lease.watch is self]
+        leases = [lease for lease in list(self._live.values()) if lease.watch is self._mark]
         due: dict[str, list[Lease]] = {}
         for lease in leases:
             if lease.look_at <= now:
@@ -83,7 +124,7 @@ class Watch:
             lease.looking = True
             if now >= lease.ends_at:
                 lease.place.doubt()
-        task = self._loop.create_task(self._look(conversation_id, leases))
+        task = spawn(self.loop, self._look(conversation_id, leases))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -103,7 +144,7 @@ class Watch:
             self._failed(leases, str(error))
         else:
             for lease in leases:
-                if lease.watch is self:
+                if lease.watch is self._mark:
                     lease.seen(glance, asked)
         finally:
             for lease in leases:

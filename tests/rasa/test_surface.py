@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from nowserving import LockStore
-    from nowserving.options import Overrides
+    from nowserving.options import Defaults
     from tests.support.redis_server import RedisServer
 
 with warnings.catch_warnings():
@@ -38,14 +38,18 @@ def test_beside_rasa(check: str) -> None:
 
 
 class TestInMemory(StoreConformance):
-    def make_store(self, **defaults: Unpack[Overrides]) -> LockStore:
+    takes_empty_names = True
+
+    def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
         return InMemoryLockStore(**defaults)
 
 
 class TestRedis(StoreConformance):
+    takes_empty_names = True
+
     @pytest.fixture(autouse=True)
     def _over(self, redis_server: RedisServer) -> None:
         self._server = redis_server
 
-    def make_store(self, **defaults: Unpack[Overrides]) -> LockStore:
+    def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
         return RedisLockStore("127.0.0.1", self._server.port, **defaults)

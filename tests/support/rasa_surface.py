@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 import nowserving
+from tests.support.redis_server import HOST, RedisServer
 
 if TYPE_CHECKING:
     from nowserving.options import Overrides
@@ -90,6 +91,34 @@ def check_an_unknown_key_is_told_with_the_known_ones() -> None:
             with pytest.raises(nowserving.ConfigurationError, match=f"'hots'.*{known}") as error:
                 rasas.LockStore.create(endpoint)
             assert isinstance(error.value, rasas_errors.RasaException)
+
+
+def check_a_message_without_a_sender_is_a_conversation_like_any_other() -> None:
+    async def main(store: nowserving.LockStore) -> None:
+        async with store:
+            for name in ("", "c"):
+                async with store.lock(name) as lock:
+                    assert (lock.conversation_id, lock.ticket) == (name, 0)
+                    with pytest.raises(nowserving.LockTimeout):
+                        await asyncio.create_task(enter(store, name))
+                    assert store.is_someone_waiting(name)
+                ticket = await store.take_ticket(name)
+                store.save_lock(store.get_or_create_lock(name))
+                store.cleanup(name, ticket)
+                assert store.get_lock(name) is None
+            with pytest.raises(TypeError):
+                store.lock(cast("Any", None))
+
+    async def enter(store: nowserving.LockStore, name: str) -> None:
+        async with store.lock(name, timeout=0):
+            pytest.fail("the body ran")
+
+    with RedisServer() as server:
+        section = EndpointConfig(type="x", url=HOST, port=server.port)
+        asyncio.run(main(ours.RedisLockStore(endpoint_config=section)))
+    asyncio.run(main(ours.InMemoryLockStore(endpoint_config=EndpointConfig(type="x"))))
+    with pytest.raises(ValueError, match="conversation_id is empty"):
+        nowserving.InMemoryLockStore().lock("")
 
 
 def check_turns_raise_rasas_errors() -> None:

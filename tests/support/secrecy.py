@@ -11,6 +11,20 @@ if TYPE_CHECKING:
     from nowserving import RedisLockStore
 
 
+def everything_told(error: BaseException) -> list[str]:
+    """Return all texts of an error, of whatever caused it, and of what it was raised beside."""
+    seen = traceback.format_exception(error)
+    known: list[BaseException] = []
+    left: list[BaseException | None] = [error]
+    while left:
+        at = left.pop()
+        if at is not None and at not in known:
+            known.append(at)
+            seen += [str(at), repr(at)]
+            left += [at.__cause__, at.__context__]
+    return seen
+
+
 def assert_untold(
     secrets: list[str],
     store: RedisLockStore,
@@ -28,10 +42,6 @@ def assert_untold(
     seen = [caplog.text]
     seen += [repr(thing) for thing in (store, store._settings, store._runtime.queue)]
     for error in errors:
-        at: BaseException | None = error
-        while at is not None:
-            seen += [str(at), repr(at)]
-            at = at.__cause__ or at.__context__
-        seen += traceback.format_exception(error)
+        seen += everything_told(error)
     for secret in secrets:
         assert not [text for text in seen if secret in text]

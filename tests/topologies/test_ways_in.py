@@ -15,7 +15,7 @@ from redis.asyncio.sentinel import Sentinel
 from nowserving import ConfigurationError, LockStore, RedisLockStore, StoreUnavailable
 from nowserving.queues.redis.dial import RESP2
 from tests.support.redis_server import HOST, RedisServer
-from tests.support.secrecy import assert_untold
+from tests.support.secrecy import assert_untold, everything_told
 from tests.support.sentinel import SERVICE
 from tests.support.tasks import take_turns
 
@@ -144,11 +144,12 @@ class BrokenProvider(redis.CredentialProvider):
         raise LookupError("no token today")
 
 
-async def test_a_credential_provider_that_fails_says_why() -> None:
+async def test_a_credential_provider_that_fails_is_named_by_its_error_alone() -> None:
+    """What it says may hold a token."""
     with RedisServer() as server:
         provider = BrokenProvider()
         async with RedisLockStore(HOST, server.port, credential_provider=provider) as store:
-            with pytest.raises(StoreUnavailable, match="no token today"):
+            with pytest.raises(StoreUnavailable, match="provider raised LookupError"):
                 await enter(store, "c", 1.0)
 
 
@@ -206,6 +207,17 @@ async def test_a_server_that_nobody_vouches_for_is_refused(
         with pytest.raises(StoreUnavailable, match=r"(?i)certificate"):
             await enter(store, "c", 1.0)
         assert time.monotonic() - began < 4.0
+
+
+async def test_a_server_that_nobody_vouches_for_is_trusted_only_if_that_is_wanted(
+    tls_server: tuple[RedisServer, int], client_certificate: tuple[Path, Path]
+) -> None:
+    certificate, key = client_certificate
+    url = f"rediss://localhost:{tls_server[1]}/1?ssl_certfile={certificate}&ssl_keyfile={key}"
+    await take_turns(LockStore.create(f"{url}&ssl_cert_reqs=none"))
+    async with LockStore.create(f"{url}&ssl_cert_reqs=optional") as store:
+        with pytest.raises(StoreUnavailable, match=r"(?i)certificate"):
+            await enter(store, "c", 1.0)
 
 
 async def test_a_certificate_for_another_host_is_refused_unless_that_is_switched_off(
@@ -271,3 +283,26 @@ async def test_a_ready_cluster_client(cluster_setup: ClusterSetup) -> None:
 def test_what_is_no_asyncio_client_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"redis\.asyncio"):
         RedisLockStore(client=redis.Redis())
+
+
+async def test_a_password_of_one_letter_is_cut_out_of_no_word(acl_server: RedisServer) -> None:
+    wrong = {"username": "locker", "password": "p"}
+    async with RedisLockStore(HOST, acl_server.port, **wrong) as store:  # type: ignore[arg-type]
+        with pytest.raises(StoreUnavailable, match=r"(?i)password") as told:
+            await enter(store, "c", 1.0)
+    assert "***" not in "".join(everything_told(told.value))
+
+
+@pytest.mark.parametrize("how", ["password", "provider"])
+async def test_a_server_that_quotes_what_it_was_sent(
+    how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "S3cr3t'" * 40  # quoted it is escaped, and cut off after 128 characters
+    given: dict[str, Any] = {"password": secret}
+    if how == "provider":
+        given = {"credential_provider": redis.UsernamePasswordCredentialProvider("locker", secret)}
+    with RedisServer("--rename-command", "AUTH", "another-name") as server:
+        async with RedisLockStore(HOST, server.port, socket_timeout=1, **given) as store:
+            with pytest.raises(StoreUnavailable) as told:
+                await enter(store, "c", 1.0)
+            assert_untold(["S3cr3t"], store, caplog, told.value)

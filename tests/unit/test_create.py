@@ -6,6 +6,7 @@ import asyncio
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -199,7 +200,7 @@ def test_a_path_that_cannot_be_loaded_is_named(path: str) -> None:
         ("redis://host:1/1?socket_timeout=0", "socket_timeout='0'"),
         ("redis://host:1/1?socket_timeout=inf", "socket_timeout='inf'"),
         ("redis://host:1/1?socket_timeout=4e8", "socket_timeout='4e8'"),
-        ("redis://host:1/1?key_prefix=a:b", "key_prefix='a:b'"),
+        ("redis://host:1/1?key_prefix=a/b", "key_prefix='a/b'"),
         ("redis://host:1/1?key_prefix=", "key_prefix=''"),
         ("redis://host:1/1?use_ssl=perhaps", "use_ssl='perhaps'"),
     ],
@@ -236,10 +237,29 @@ def test_an_endpoint_with_url_and_host() -> None:
         LockStore.create(EndpointConfig(type="redis", url="a", host="b"))
 
 
-@pytest.mark.parametrize("prefix", ["", "a:b", "a b", "a*", "lock:", "ä-", "a\n"])
-def test_a_key_prefix_is_letters_and_digits(prefix: str) -> None:
-    with pytest.raises(ConfigurationError, match="key_prefix"):
+@pytest.mark.parametrize("prefix", ["", "a b", "a*", "a[b]", "{a}", "ä/", "a\n"])
+def test_a_key_prefix_that_can_be_none_is_named(prefix: str) -> None:
+    with pytest.raises(ConfigurationError, match="key_prefix") as error:
         RedisLockStore(key_prefix=prefix)
+    assert repr(prefix) in str(error.value)
+
+
+@pytest.mark.parametrize("prefix", ["bot", "my_bot", "my-bot", "v1.2", "team:bot", "ä9"])
+def test_a_key_prefix(prefix: str) -> None:
+    for store in (
+        RedisLockStore(key_prefix=prefix),
+        LockStore.create(f"redis://host?key_prefix={quote(prefix)}"),
+    ):
+        key = f"{prefix}:lock:{{c}}".encode()
+        assert store._runtime.queue.key("c") == key  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("prefix", ["my_bot", "team:bot"])
+def test_in_a_section_a_key_prefix_is_rasas(prefix: str) -> None:
+    for kind in ("redis", "nowserving.RedisLockStore"):
+        endpoint = EndpointConfig(type=kind, url="localhost", key_prefix=prefix)
+        with pytest.raises(ConfigurationError, match=f"'{prefix}'.*letters and digits.*Rasa's own"):
+            LockStore.create(endpoint)
 
 
 @pytest.mark.parametrize(
@@ -266,11 +286,13 @@ def test_a_wrong_argument_of_a_redis_store_is_named(wrong: dict[str, Any]) -> No
     assert repr(value) in str(error.value)
 
 
-@pytest.mark.parametrize("strange", [5, b"redis://host", ["redis"]], ids=repr)
-def test_what_is_nothing_of_that_kind_is_named(strange: Any) -> None:
-    with pytest.raises((ConfigurationError, TypeError)) as error:
+@pytest.mark.parametrize(
+    "strange", [5, b"redis://:secret@host", ["secret"], {"password": "secret"}], ids=repr
+)
+def test_what_is_nothing_of_that_kind_is_named_by_its_type(strange: Any) -> None:
+    with pytest.raises(ConfigurationError, match=type(strange).__name__) as error:
         LockStore.create(strange)
-    assert repr(strange) in str(error.value)
+    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ async def _answer() -> str:
 
 def test_a_call_that_is_under_way_when_the_portal_ends_is_told_that_the_store_is_closed() -> None:
     portal, told = Portal(), []
+    portal.run(_answer())
 
     def call() -> None:
         try:
@@ -37,6 +38,7 @@ def test_a_call_that_is_under_way_when_the_portal_ends_is_told_that_the_store_is
 def test_a_call_behind_the_portals_last_step_does_not_wait_for_ever() -> None:
     """The loop has done its last iteration, and its thread sleeps before it is closed."""
     portal, told = Portal(), []
+    portal.run(_answer())
     close, ended, may_close = portal.loop.close, threading.Event(), threading.Event()
 
     def close_late() -> None:
@@ -74,4 +76,4 @@ def test_a_portal_that_has_ended_refuses_calls_and_may_be_stopped_again() -> Non
 def test_a_leave_that_comes_after_the_end_covers_no_error_of_its_turn() -> None:
     runtime = InMemoryLockStore()._runtime
     runtime.portal().stop()  # close() is just here: the portal is not forgotten yet
-    runtime.leave_in_background(runtime.queue.place("c"), "done", time.monotonic() + 60)
+    runtime.leaving.in_background(runtime.queue.place("c"), "done", time.monotonic() + 60)

@@ -115,27 +115,6 @@ def test_looks_of_one_interval_fall_together() -> None:
     assert rules.next_look(12.0, 2.0) == 14.0
 
 
-def test_a_push_gives_an_unrenewed_ticket_one_lifetime_from_the_last_look() -> None:
-    after = rules.lease_after_push(_SERVED, 110.0, 150.0, renewed=False)
-    assert after == 150.0
-    assert rules.lease_after_push(_SERVED, 170.0, 150.0, renewed=False) == 170.0
-
-
-def test_a_push_proves_nothing_more() -> None:
-    assert rules.lease_after_push(_SERVED, 110.0, 150.0, renewed=True) == 110.0
-    assert rules.lease_after_push(_WAITING, 110.0, 150.0, renewed=False) == 110.0
-
-
-@pytest.mark.parametrize(
-    ("state", "left", "ample"),
-    [
-        (State.SERVED, 6.0, True),
-        (State.SERVED, 5.0, False),
-        (State.SERVED, -1.0, False),
-        (State.SUPERSEDED, 0.0, True),  # nothing to be entered
-    ],
-)
-def test_a_turn_does_not_begin_on_the_rest_of_a_lease(
-    state: State, left: float, *, ample: bool
-) -> None:
-    assert rules.is_ample(Standing(state), left, 10.0) is ample
+@pytest.mark.parametrize(("left", "ample"), [(6.0, True), (5.0, False), (-1.0, False)])
+def test_a_turn_does_not_begin_on_the_rest_of_a_lease(left: float, *, ample: bool) -> None:
+    assert rules.is_ample(left, 10.0) is ample

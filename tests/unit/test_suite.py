@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from nowserving import LockStore
-    from nowserving.options import Overrides
+    from nowserving.options import Defaults
     from nowserving.testing.steps import How
 
 
 class _Memory(StoreConformance):
-    def make_store(self, **defaults: Unpack[Overrides]) -> LockStore:
+    def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
         return InMemoryLockStore(**defaults)
 
 
@@ -31,15 +31,15 @@ class _Forgetful(InMemoryLockStore):
     def _make_queue(self) -> object:  # type: ignore[override]
         queue = super()._make_queue()
 
-        async def leave(*_: object) -> object:
+        def leave_now(*_: object) -> object:
             return type("Departure", (), {"left": True, "someone_waiting": False})
 
-        queue.leave = leave  # type: ignore[assignment,method-assign]
+        queue.leave_now = leave_now  # type: ignore[attr-defined]
         return queue
 
 
 class _Broken(StoreConformance):
-    def make_store(self, **defaults: Unpack[Overrides]) -> LockStore:
+    def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
         return _Forgetful(**defaults)
 
 

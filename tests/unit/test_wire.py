@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,15 +24,12 @@ async def connected(path: str | None = None) -> tuple[Wire, socket.socket]:
     listener.bind(path or ("127.0.0.1", 0))
     listener.listen()
 
-    async def connect() -> Any:
-        if path:
-            reader, writer = await asyncio.open_unix_connection(path)
-        else:
-            reader, writer = await asyncio.open_connection(*listener.getsockname())
-        return SimpleNamespace(_reader=reader, _writer=writer)
-
-    wire = Wire(on_reply=lambda _: None, on_lost=lambda _: None)
-    await wire.dial(connect, 5.0)
+    if path:
+        reader, writer = await asyncio.open_unix_connection(path)
+    else:
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+    connection = SimpleNamespace(_reader=reader, _writer=writer)
+    wire = Wire(connection, on_reply=lambda _: None, on_lost=lambda _: None)
     peer, _ = listener.accept()
     listener.close()
     peer.settimeout(5.0)

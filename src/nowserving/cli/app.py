@@ -1,10 +1,10 @@
 """The command's root: its subcommands, and ``--version``."""
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
 
+import nowserving
 from nowserving.cli.verify import verify
 
 app = typer.Typer(
@@ -18,13 +18,9 @@ app.command()(verify)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it
-    if not wanted:
-        return
-    try:
-        typer.echo(f"nowserving {version('nowserving')}")
-    except PackageNotFoundError:
-        typer.echo("nowserving (not installed, run from its source)")
-    raise typer.Exit
+    if wanted:
+        typer.echo(f"nowserving {nowserving.__version__}")
+        raise typer.Exit
 
 
 @app.callback()

@@ -12,11 +12,12 @@ import typer
 from nowserving import LockStore, RasaException
 from nowserving.cli import signals, view
 from nowserving.options import seconds
+from nowserving.urls import shown
 from nowserving.verify import servers, traffic
 from nowserving.verify.plan import Plan, make_plan
 from nowserving.verify.replay import Replay, replay
 from nowserving.verify.report import write_report
-from nowserving.verify.result import Result, Settings, without_password
+from nowserving.verify.result import Result, Settings
 from nowserving.verify.trace import Message, TraceError, read_trace
 
 IN_MEMORY = "memory://"
@@ -139,7 +140,7 @@ def verify(  # noqa: PLR0913 - one parameter an option
             )
             settings = Settings(
                 source=trace.name if trace else "made-up traffic",
-                store=None if url is None else without_password(url),
+                store=None if url is None else shown(url),
                 handler_ms=handler_ms,
                 lifetime=lifetime or max(_SHORTEST_LIFETIME, 2 * plan.longest_work),
                 seed=seed,
@@ -211,7 +212,7 @@ def _store(
 def _check_workers(url: str, workers: int | None) -> None:
     if url.startswith(IN_MEMORY) and (workers or 1) > 1:
         raise typer.BadParameter(
-            f"{url!r} serves one process, and --workers is {workers}: "
+            f"{shown(url)} serves one process, and --workers is {workers}: "
             f"use --workers 1, or a store that processes can share.",
             param_hint="--store",
         )
@@ -228,7 +229,7 @@ async def _try(url: str) -> None:
             await store.aclose()
     except (RasaException, ValueError) as error:
         raise typer.BadParameter(
-            f"{without_password(url)!r} cannot be used: {error}", param_hint="--store"
+            f"{shown(url)} cannot be used: {error}", param_hint="--store"
         ) from error
 
 

@@ -39,16 +39,28 @@ _adopt(errors.LockError, theirs.LockError)
 _adopt(errors.ConnectionException, their_errors.ConnectionException)
 _adopt(errors.ConfigurationError, their_errors.RasaException)
 
+
+class _AnyConversation(nowserving.LockStore):
+    """Rasa answers a message without a sender id, so here it is a conversation like any other."""
+
+    def _name(self, conversation_id: object) -> str:
+        return "" if conversation_id == "" else super()._name(conversation_id)
+
+
 # What mypy must overlook: the two `create` differ in what they take. Rasa calls that of its own.
 
 
-class RedisLockStore(nowserving.RedisLockStore, theirs.LockStore):  # type: ignore[misc]
+class RedisLockStore(  # type: ignore[misc]
+    _AnyConversation, nowserving.RedisLockStore, theirs.LockStore
+):
     """``nowserving.RedisLockStore`` for Rasa; any number of servers and Sanic workers.
 
     Rasa makes it as ``RedisLockStore(endpoint_config=...)``; the section's keys are the arguments
-    of :class:`nowserving.RedisLockStore`, with ``url`` for ``host``.
+    of :class:`nowserving.RedisLockStore`, with ``url`` for ``host`` or for a whole URL.
     """
 
 
-class InMemoryLockStore(nowserving.InMemoryLockStore, theirs.LockStore):  # type: ignore[misc]
+class InMemoryLockStore(  # type: ignore[misc]
+    _AnyConversation, nowserving.InMemoryLockStore, theirs.LockStore
+):
     """``nowserving.InMemoryLockStore`` for Rasa: one server with one Sanic worker."""

@@ -53,6 +53,21 @@ class Guarantees:
     policies: bool
 
 
+class AtOnce(Protocol):
+    """What nearly every turn is made of as plain functions, of a queue that never waits.
+
+    There a coroutine would cost as much as the verb does.
+    """
+
+    def take_now(self, place: Place, admission: Admission) -> Standing:
+        """Do what :meth:`TicketQueue.take` does."""
+        ...
+
+    def leave_now(self, place: Place, outcome: Outcome) -> Departure:
+        """Do what :meth:`TicketQueue.leave` does."""
+        ...
+
+
 class TicketQueue(Protocol):
     """One store's lines.
 
@@ -65,6 +80,11 @@ class TicketQueue(Protocol):
     """
 
     guarantees: Guarantees
+
+    @property
+    def at_once(self) -> AtOnce | None:
+        """The same queue, if it never waits and can do without coroutines."""
+        ...
 
     def place(self, conversation_id: str, owner: str | None = None) -> Place:
         """Return a fresh, unissued place; the other verbs take only places made here.

@@ -1,31 +1,19 @@
-"""What the stores over our own queues share."""
+"""What the stores over our own queues share: the reference's methods for storage."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nowserving import endpoints, options
+from nowserving import options
 from nowserving.lock import Ticket, TicketLock
-from nowserving.store import LockStore
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-def _limit(name: str, value: object) -> float:
-    """Read a time limit in seconds; 0 is one."""
-    if not isinstance(value, bool) and str(value).strip() in {"0", "0.0"}:
-        return 0.0
-    return endpoints.number(name, value)
-
+from nowserving.stores.configured import ConfiguredStore
 
 _NUMBERS = 2**52
 """Half of the numbers that a record can count to: there is room behind each."""
 
 
 def _check_picture(lock: TicketLock) -> None:
-    options.conversation(lock.conversation_id)
     latest = time.time() + options.LONGEST
     for ticket in lock.tickets:
         number: Any = ticket.number
@@ -44,19 +32,7 @@ def _check_picture(lock: TicketLock) -> None:
         raise ValueError(msg)
 
 
-TURN_SETTINGS: dict[str, Callable[[str, object], Any]] = {
-    "auto_renew": endpoints.flag,
-    "timeout": _limit,
-    "max_hold": endpoints.number,
-    "on_lost": endpoints.text,
-    "when_busy": endpoints.text,
-    "max_waiting": endpoints.whole,
-    "reentrant": endpoints.flag,
-}
-"""The options of ``lock()`` that may be set once on a store, and how each is read from text."""
-
-
-class QueueLockStore(LockStore):
+class QueueLockStore(ConfiguredStore):
     """A store whose storage methods are its queue's verbs."""
 
     def get_lock(self, conversation_id: str) -> TicketLock | None:
@@ -69,7 +45,7 @@ class QueueLockStore(LockStore):
             StoreUnavailable: If the store does not answer in time.
             CorruptLock: If foreign data stands where the lock belongs.
         """
-        name = options.conversation(conversation_id)
+        name = self._name(conversation_id)
         line = self._runtime.run(self._runtime.queue.line(name))
         if line is None:
             return None
@@ -84,7 +60,7 @@ class QueueLockStore(LockStore):
         Args:
             conversation_id: The conversation.
         """
-        name = options.conversation(conversation_id)
+        name = self._name(conversation_id)
         self._runtime.run(self._runtime.queue.delete(name))
 
     def save_lock(self, lock: TicketLock) -> None:
@@ -101,5 +77,6 @@ class QueueLockStore(LockStore):
             ValueError: If a ticket has a number that can't be one, or expires more than ten years
                 from now: Unix time is in seconds.
         """
+        self._name(lock.conversation_id)
         _check_picture(lock)
         self._runtime.run(self._runtime.queue.save(lock))

@@ -6,16 +6,14 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from nowserving.endpoints import read_settings
-from nowserving.factory import settings_of
 from nowserving.queues.memory import MemoryQueue
-from nowserving.stores.base import TURN_SETTINGS, QueueLockStore
+from nowserving.stores.base import QueueLockStore
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from nowserving.factory import Endpoint
-    from nowserving.options import Overrides
+    from nowserving.endpoints import Endpoint
+    from nowserving.options import Defaults
     from nowserving.queues.base import TicketQueue
 
 logger = logging.getLogger(__name__)
@@ -30,34 +28,47 @@ class InMemoryLockStore(QueueLockStore, kinds=("in_memory",), schemes=("memory",
     Guarantees: one process only. It warns once when the environment says that there are several
     workers, or when it is used in a fork of the process that made it.
 
+    A copy (``copy.deepcopy``) is the store itself, since the lines are in it. Pickled into another
+    process it is a store of that process's own, and says so in the log.
+
     Args:
-        endpoint_config: An ``endpoints.yml`` section, when Rasa makes the store by class path.
-        **defaults: Options of ``lock()`` for every turn (see ``Options``).
+        endpoint_config: An ``endpoints.yml`` section, as Rasa makes the store; arguments beside it
+            win.
+        **defaults: Options of ``lock()`` for every turn that does not say otherwise (see
+            :class:`~nowserving.options.Options`): ``lock_lifetime=10``, ``auto_renew=True``, ...
 
     Raises:
         ConfigurationError: If the section holds an unknown key or value.
+        TypeError: If an argument is unknown or has the wrong type.
+        ValueError: If an argument is out of range.
     """
 
+    _named = "The in-memory lock store"
+
     def __init__(
-        self, *, endpoint_config: Endpoint | None = None, **defaults: Unpack[Overrides]
+        self, *, endpoint_config: Endpoint | None = None, **defaults: Unpack[Defaults]
     ) -> None:
-        if endpoint_config is not None:
-            defaults = {**_read(settings_of(endpoint_config)), **defaults}
+        _, defaults = self._settle(endpoint_config, {}, defaults)
         super().__init__(**defaults)
         _warn_of_workers()
 
     def _make_queue(self) -> TicketQueue:
         return MemoryQueue()
 
-    @classmethod
-    def from_settings(cls, given: dict[str, Any]) -> Self:
-        """Make the store from a URL's or an endpoint's settings."""
-        return cls(**_read({name: value for name, value in given.items() if name != "scheme"}))
+    def __copy__(self) -> Self:
+        return self
 
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
 
-def _read(given: dict[str, Any]) -> Overrides:
-    settings: Any = read_settings(given, TURN_SETTINGS, "The in-memory lock store")
-    return settings  # type: ignore[no-any-return]  # by name and type just what Overrides says
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        logger.warning(
+            "An in-memory lock store came into process %d from another one: it has lines of its "
+            "own here, so messages of one conversation can be handled side by side; use a Redis "
+            "lock store.",
+            os.getpid(),
+        )
 
 
 def _warn_of_workers() -> None:

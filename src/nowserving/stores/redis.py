@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nowserving import endpoints, options
-from nowserving.endpoints import read_settings, whole
+from nowserving import readers
 from nowserving.errors import ConfigurationError
-from nowserving.factory import settings_of
-from nowserving.queues.redis.settings import check_settings, tls_settings
-from nowserving.stores.base import TURN_SETTINGS, QueueLockStore
+from nowserving.queues.redis.settings import CONNECTION, PLACES, check_settings
+from nowserving.stores.base import QueueLockStore
+from nowserving.stores.configured import TURN_SETTINGS
+from nowserving.unsaid import usual
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import ssl
+    from collections.abc import Mapping, Sequence
+    from os import PathLike
 
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Unpack
 
-    from nowserving.factory import Endpoint
-    from nowserving.options import Overrides
+    from nowserving.endpoints import Endpoint
+    from nowserving.options import Defaults
     from nowserving.queues.base import TicketQueue
+    from nowserving.urls import StoreUrl
 
 DEFAULT_SOCKET_TIMEOUT_IN_SECONDS = 10.0
 """Seconds within which Redis has to answer, by default."""
@@ -26,68 +29,69 @@ DEFAULT_SOCKET_TIMEOUT_IN_SECONDS = 10.0
 DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX = "lock:"
 """What every key begins with when no ``key_prefix`` is given."""
 
-_SETTINGS = {
-    "host": endpoints.text,
-    "port": endpoints.whole,
-    "db": endpoints.whole,
-    "username": endpoints.text,
-    "password": endpoints.text,
-    "use_ssl": endpoints.flag,
-    "ssl_certfile": endpoints.text,
-    "ssl_keyfile": endpoints.text,
-    "ssl_ca_certs": endpoints.text,
-    "ssl_check_hostname": endpoints.flag,
-    "key_prefix": endpoints.text,
-    "socket_timeout": endpoints.number,
-    "min_replicas": endpoints.whole,
-    "unix_socket": endpoints.text,
-    "deployment_mode": endpoints.text,
-    "endpoints": endpoints.addresses,
-    "sentinel_service": endpoints.text,
-    "sentinel_username": endpoints.text,
-    "sentinel_password": endpoints.text,
-    "sentinel_use_ssl": endpoints.flag,
-    "concurrent_mode": endpoints.flag,
+_READERS: dict[str, readers.Reader] = {
+    "host": readers.host,
+    "port": readers.port,
+    "db": readers.whole,
+    "username": readers.text,
+    "password": readers.text,
+    "credential_provider": readers.thing,
+    "client": readers.thing,
+    "use_ssl": readers.flag,
+    "ssl_certfile": readers.path,
+    "ssl_keyfile": readers.path,
+    "ssl_ca_certs": readers.path,
+    "ssl_cert_reqs": readers.certificate,
+    "ssl_check_hostname": readers.flag,
+    "key_prefix": readers.key_prefix,
+    "socket_timeout": readers.number,
+    "min_replicas": readers.whole,
+    "unix_socket": readers.path,
+    "deployment_mode": readers.text,
+    "endpoints": readers.addresses,
+    "sentinel_service": readers.text,
+    "sentinel_username": readers.text,
+    "sentinel_password": readers.text,
+    "sentinel_use_ssl": readers.flag,
+    "concurrent_mode": readers.flag,  # Rasa Pro's switch: we always are
     **TURN_SETTINGS,
 }
 
-_SCHEMES = {
-    "redis": ("standard", False),
-    "rediss": ("standard", True),
-    "redis+unix": ("standard", False),
-    "unix": ("standard", False),
-    "redis+sentinel": ("sentinel", False),
-    "rediss+sentinel": ("sentinel", True),
-    "redis+cluster": ("cluster", False),
-    "rediss+cluster": ("cluster", True),
+_USUAL: dict[str, Any] = {
+    "host": usual("localhost"),
+    "port": usual(6379),
+    "db": usual(1),
+    "use_ssl": usual(False),  # noqa: FBT003 - the reference's
+    "socket_timeout": usual(DEFAULT_SOCKET_TIMEOUT_IN_SECONDS),
 }
-"""What a URL's scheme says: the deployment mode, and whether to speak TLS."""
+"""The reference's defaults: they stand in the signature, and are known not to have been said."""
+
+_FAMILIES = {"redis": False, "rediss": True, "valkey": False, "valkeys": True}
+"""What a URL's scheme begins with, and whether that speaks TLS."""
+
+_SCHEMES = (
+    *(family + more for family in _FAMILIES for more in ("", "+sentinel", "+cluster")),
+    *("redis+unix", "valkey+unix", "unix"),
+)
 
 
-class _Usual(int):
-    """A default of the reference that was not said.
-
-    Sentinels have another usual port, and a cluster has no databases.
-    """
-
-
-_USUAL_PORT, _USUAL_DB = _Usual(6379), _Usual(1)
-
-
-class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), schemes=tuple(_SCHEMES)):
+class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), schemes=_SCHEMES):
     """Lines in Redis (6.2 or newer) or Valkey: exact across processes and hosts, pushed wake-ups.
 
     Guarantees: mutual exclusion and order as long as the primary keeps its data. Nothing is
     connected before the first lock is asked for. ``docs/redis.md`` tells how to reach sentinels
     and clusters, and what each fault ends in.
 
+    Pickled or copied, it is a store with the same settings and connections of its own.
+
     Args:
         host: The server's host.
         port: Its port.
-        db: The number of the database. A cluster has only one, and takes no number.
+        db: The number of the database; 1 if it is not said, as in the reference. (A URL that
+            names none means 0, as everywhere.) A cluster has only one, and takes no number.
         password: The password, if it has one.
         use_ssl: Whether to speak TLS.
-        key_prefix: Put before every key as ``<key_prefix>:lock:``; letters and digits only.
+        key_prefix: Put before every key as ``<key_prefix>:lock:``; letters, digits and ``_-.:``.
             Two applications that share a Redis database need two prefixes.
         socket_timeout: Seconds within which every call is answered or raises
             ``StoreUnavailable``, reconnecting and repeating included.
@@ -95,8 +99,10 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
         ssl_certfile: A client certificate (PEM file).
         ssl_keyfile: Its key (PEM file).
         ssl_ca_certs: The certificates to trust beside the system's (PEM file).
-        ssl_check_hostname: Whether the server's certificate must name the host. The certificate
-            is verified in any case.
+        ssl_cert_reqs: ``"required"`` (the default), ``"optional"`` or ``"none"``: whether the
+            server's certificate is verified. ``"none"`` trusts whoever answers.
+        ssl_check_hostname: Whether the server's certificate must name the host; True unless
+            certificates are not verified at all.
         credential_provider: A redis-py ``CredentialProvider``, asked at each connection, instead
             of user and password.
         unix_socket: The path of the server's unix socket, instead of host and port.
@@ -108,75 +114,92 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
         sentinel_use_ssl: Whether the sentinels speak TLS; by default if Redis does.
         min_replicas: Wait (``WAIT``) until so many replicas have a ticket before it counts, a
             tenth of ``socket_timeout`` at most. If they have not by then the lock is granted all
-            the same, with a warning, and counted in :attr:`unconfirmed`.
-        client: A ready ``redis.asyncio`` client, whose connection settings are taken over in
-            place of all of the above.
-        endpoint_config: An ``endpoints.yml`` section, when Rasa makes the store by class path;
-            its keys are the arguments' names (``url`` for ``host`` too).
-        **defaults: Options of ``lock()`` for every turn (see ``Options``).
+            the same, with a warning, and counted in :attr:`unconfirmed`. 0 waits for none.
+        client: A ready ``redis.asyncio`` client, whose connection settings are taken over. No
+            argument that says where Redis is or how to be let in can stand beside it.
+        endpoint_config: An ``endpoints.yml`` section, as Rasa makes the store; its keys are the
+            arguments' names, and its ``url`` is a host or a URL. Arguments beside it win.
+        **defaults: Options of ``lock()`` for every turn that does not say otherwise (see
+            :class:`~nowserving.options.Options`): ``lock_lifetime=10``, ``auto_renew=True``, ...
 
     Raises:
-        ConfigurationError: For an unknown key, an unusable value, or a missing package.
+        ConfigurationError: For an unknown key, an unusable value, settings that contradict each
+            other, or a missing package. No secret is in its message.
+        TypeError: If an argument is unknown, or an option has the wrong type.
+        ValueError: If an option is out of range.
     """
+
+    _readers = _READERS
+    _usual = _USUAL
+    _belong_together = (PLACES | {"url"}, CONNECTION | {"url"})
+    _named = "The Redis lock store"
 
     def __init__(  # noqa: PLR0913 - the reference's signature, and what belongs beside it
         self,
-        host: str = "localhost",
-        port: int = _USUAL_PORT,
-        db: int = _USUAL_DB,
+        host: str = _USUAL["host"],
+        port: int = _USUAL["port"],
+        db: int = _USUAL["db"],
         password: str | None = None,
-        use_ssl: bool = False,  # noqa: FBT001, FBT002 - the reference's signature
+        use_ssl: bool = _USUAL["use_ssl"],  # noqa: FBT001 - the reference's signature
         key_prefix: str | None = None,
-        socket_timeout: float = DEFAULT_SOCKET_TIMEOUT_IN_SECONDS,
+        socket_timeout: float = _USUAL["socket_timeout"],
         *,
         username: str | None = None,
-        ssl_certfile: str | None = None,
-        ssl_keyfile: str | None = None,
-        ssl_ca_certs: str | None = None,
-        ssl_check_hostname: bool = True,
+        ssl_certfile: str | PathLike[str] | None = None,
+        ssl_keyfile: str | PathLike[str] | None = None,
+        ssl_ca_certs: str | PathLike[str] | None = None,
+        ssl_cert_reqs: str | ssl.VerifyMode | None = None,
+        ssl_check_hostname: bool | None = None,
         credential_provider: object = None,
-        unix_socket: str | None = None,
-        deployment_mode: str = "standard",
+        unix_socket: str | PathLike[str] | None = None,
+        deployment_mode: str | None = None,
         endpoints: Sequence[str] | None = None,
         sentinel_service: str | None = None,
         sentinel_username: str | None = None,
         sentinel_password: str | None = None,
         sentinel_use_ssl: bool | None = None,
-        min_replicas: int = 0,
+        min_replicas: int | None = None,
         client: object = None,
         endpoint_config: Endpoint | None = None,
-        **defaults: Unpack[Overrides],
+        **defaults: Unpack[Defaults],
     ) -> None:
-        if endpoint_config is not None:
-            self.__init__(**_read(settings_of(endpoint_config)))  # type: ignore[misc]
-            return
-        self._prefix = _key_prefix(key_prefix)
-        self._timeout = options.seconds("socket_timeout", socket_timeout)
-        self._min_replicas = whole("min_replicas", min_replicas)
-        self._client = client
-        self._settings = check_settings(
-            mode=deployment_mode,
-            host=host,
-            port=None if port is _USUAL_PORT else whole("port", port),
-            endpoints=endpoints,
-            unix_socket=unix_socket,
-            db=None if db is _USUAL_DB else whole("db", db),
-            service=sentinel_service,
-            username=username,
-            password=password,
-            credential_provider=credential_provider,
-            sentinel_username=sentinel_username,
-            sentinel_password=sentinel_password,
-            use_ssl=use_ssl,
-            sentinel_use_ssl=sentinel_use_ssl,
-            tls=tls_settings(
-                use_ssl=use_ssl or sentinel_use_ssl is True,
-                certfile=ssl_certfile,
-                keyfile=ssl_keyfile,
-                ca_certs=ssl_ca_certs,
-                check_hostname=ssl_check_hostname,
-            ),
-        )
+        arguments = {
+            "host": host,
+            "port": port,
+            "db": db,
+            "username": username,
+            "password": password,
+            "credential_provider": credential_provider,
+            "client": client,
+            "use_ssl": use_ssl,
+            "ssl_certfile": ssl_certfile,
+            "ssl_keyfile": ssl_keyfile,
+            "ssl_ca_certs": ssl_ca_certs,
+            "ssl_cert_reqs": ssl_cert_reqs,
+            "ssl_check_hostname": ssl_check_hostname,
+            "key_prefix": key_prefix,
+            "socket_timeout": socket_timeout,
+            "min_replicas": min_replicas,
+            "unix_socket": unix_socket,
+            "deployment_mode": deployment_mode,
+            "endpoints": endpoints,
+            "sentinel_service": sentinel_service,
+            "sentinel_username": sentinel_username,
+            "sentinel_password": sentinel_password,
+            "sentinel_use_ssl": sentinel_use_ssl,
+        }
+        settings, defaults = self._settle(endpoint_config, arguments, defaults)
+        prefix = f"{settings['key_prefix']}:" if "key_prefix" in settings else ""
+        self._prefix = prefix + DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX
+        self._timeout = settings.get("socket_timeout", DEFAULT_SOCKET_TIMEOUT_IN_SECONDS)
+        self._min_replicas = settings.get("min_replicas", 0)
+        self._client = settings.pop("client", None)
+        if self._client is not None and not CONNECTION.isdisjoint(settings):
+            raise ConfigurationError(
+                "client= brings its own connection settings: leave "
+                f"{', '.join(sorted(CONNECTION & settings.keys()))} out"
+            )
+        self._settings = check_settings(settings)
         super().__init__(**defaults)
 
     @property
@@ -187,7 +210,8 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
 
     def _make_queue(self) -> TicketQueue:
         try:
-            from nowserving.queues.redis import RedisQueue, connect  # noqa: PLC0415 - an extra
+            from nowserving.queues.redis import connect  # noqa: PLC0415 - an extra
+            from nowserving.queues.redis.queue import RedisQueue  # noqa: PLC0415
         except ImportError as error:
             raise ConfigurationError(
                 f"The Redis lock store needs the extra: pip install 'nowserving[redis]' ({error})"
@@ -203,30 +227,36 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
             min_replicas=self._min_replicas,
         )
 
-    @classmethod
-    def from_settings(cls, given: dict[str, Any]) -> Self:
-        """Make the store from a URL's or an endpoint's settings."""
-        given = dict(given)
-        mode, tls = _SCHEMES.get(given.pop("scheme", ""), ("", False))
-        if mode:
-            given.setdefault("deployment_mode", mode)
-        if tls:
-            given["use_ssl"] = True
-        return cls(**_read(given))
+    def _read_keys(self, keys: Mapping[str, object]) -> dict[str, Any]:
+        settings = super()._read_keys(keys)
+        prefix = settings.get("key_prefix", "a")
+        if not prefix.isalnum():
+            raise ConfigurationError(
+                f"key_prefix={prefix!r}: in endpoints.yml it is letters and digits only. Rasa's "
+                "own store silently ignores any other one, so a bot that goes back to it would "
+                "share its locks with every bot that has none."
+            )
+        return settings
 
+    def _read_url(self, url: StoreUrl, beside: Mapping[str, Any]) -> dict[str, Any]:
+        settings = super()._read_url(url, beside)
+        family, _, variant = url.scheme.partition("+")
+        implied: dict[str, Any] = {}
+        if _FAMILIES.get(family):
+            implied["use_ssl"] = True
+        if variant in {"sentinel", "cluster"}:
+            implied["deployment_mode"] = variant
+        if "db" not in settings and "db" not in beside:
+            implied["db"] = 0  # what a URL without one means to every other program
+        for name, value in implied.items():
+            if settings.setdefault(name, value) != value:
+                raise ConfigurationError(f"The URL {url.scheme}://… contradicts its own {name}.")
+        return settings
 
-def _read(given: dict[str, Any]) -> dict[str, Any]:
-    settings = read_settings(given, _SETTINGS, "The Redis lock store")
-    settings.pop("concurrent_mode", None)  # Rasa Pro's switch: we always are
-    return settings
-
-
-def _key_prefix(prefix: str | None) -> str:
-    if prefix is None:
-        return DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX
-    if not str(prefix).isalnum():
-        raise ConfigurationError(
-            f"key_prefix={prefix!r} must be letters and digits only: with another one you would "
-            "share keys, and so locks, with whoever uses the default."
-        )
-    return f"{prefix}:{DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX}"
+    def __getstate__(self) -> dict[str, Any]:
+        if self._client is not None:
+            raise TypeError(
+                "A lock store made with client= can't be pickled or copied: a client belongs to "
+                "its process. Give the store a URL or connection settings instead."
+            )
+        return super().__getstate__()

@@ -1,6 +1,6 @@
 """The conformance suite: what every lock store has to do, as tests that a store's author runs.
 
-Ten lines test a new store (pytest has to be installed; no plugin is needed)::
+Ten lines test a new store (``pip install 'nowserving[testing]'``; no plugin is needed)::
 
     from nowserving.testing import StoreConformance
 
@@ -18,7 +18,12 @@ cannot do. It never skips a test.
 
 import pkgutil
 
-import pytest
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "nowserving.testing needs pytest: pip install 'nowserving[testing]'", name=error.name
+    ) from error
 
 # Before they are imported: pytest rewrites their asserts, so that a failing one shows its values.
 pytest.register_assert_rewrite(*(f"{__name__}.{it.name}" for it in pkgutil.iter_modules(__path__)))

@@ -2,6 +2,7 @@
 
 from nowserving.testing.cancellation import Cancellation
 from nowserving.testing.closing import Closing
+from nowserving.testing.defaults import StoreDefaults
 from nowserving.testing.expiry import Expiry
 from nowserving.testing.interrupting import Interrupting
 from nowserving.testing.issued import Issued
@@ -41,6 +42,7 @@ class StoreConformance(
     Reentrancy,
     Serialized,
     Closing,
+    StoreDefaults,
     Names,
     WrongArguments,
 ):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from nowserving.held import HeldLock
-    from nowserving.options import Overrides
+    from nowserving.options import Defaults
     from nowserving.queues.base import Guarantees
     from nowserving.store import LockStore
 
@@ -43,9 +43,12 @@ LOOK = 0.05
 class StoreHarness:
     """The base of all themes; a store's test class says how a store is made."""
 
+    takes_empty_names = False
+    """Whether an empty name is a conversation like any other; Rasa wants that of its stores."""
+
     _names: list[str]
 
-    def make_store(self, **defaults: Unpack[Overrides]) -> LockStore:
+    def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
         """Make a new store object over the storage that this test uses.
 
         Args:
@@ -108,7 +111,7 @@ class StoreHarness:
     # Running
 
     @contextmanager
-    def opened(self, **defaults: Unpack[Overrides]) -> Iterator[LockStore]:
+    def opened(self, **defaults: Unpack[Defaults]) -> Iterator[LockStore]:
         """Give a synchronous test a store, and check afterwards that nothing is left of it."""
         self._names = []
         before = set(threading.enumerate())
@@ -120,7 +123,7 @@ class StoreHarness:
             store.close()
         self._check_threads(before)
 
-    def run(self, scenario: _Scenario, **defaults: Unpack[Overrides]) -> None:
+    def run(self, scenario: _Scenario, **defaults: Unpack[Defaults]) -> None:
         """Run a scenario in an event loop of its own, and check that nothing is left of it."""
 
         async def play() -> None:

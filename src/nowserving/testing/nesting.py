@@ -216,7 +216,7 @@ class Serialized(StoreHarness):
                 yield conversation_id
 
             for handler in (tokens, atokens, functools.partial(tokens)):
-                with pytest.raises(TypeError, match=r"tokens.*inside the generator"):
+                with pytest.raises(TypeError, match=r"tokens.*around the loop.*task of its own"):
                     store.serialized(key="conversation_id")(handler)
 
     def test_a_wrong_argument_is_an_error_before_the_handler_runs(self) -> None:

@@ -107,8 +107,15 @@ def _cards(result: Result) -> Iterator[str]:
         kind = "bad" if row.broken else "good" if row.promised else ""
         yield (
             f'<div class="card {kind}"><dt>{escape(row.label)}</dt>'
-            f"<dd>{escape(row.value)}</dd></div>"
+            f"<dd>{_figures(row.value)}</dd></div>"
         )
+
+
+def _figures(value: str) -> str:
+    """Return one figure, or two with a slash between them behind which a line may break."""
+    return " ".join(
+        f"<span>{escape(part)}</span>" for part in value.replace(" / ", " /\n").split("\n")
+    )
 
 
 def _legend(workers: int) -> Iterator[str]:

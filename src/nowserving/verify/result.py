@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ class Settings:
 
     Attributes:
         source: The trace's file name, or what was made up.
-        store: URL of the store, without its password; None for a run without a lock.
+        store: What may be shown of the store's URL; None for a run without a lock.
         handler_ms: Mean milliseconds that a message is handled.
         lifetime: Seconds that a ticket lives.
         seed: What dealt the messages to the workers, and made them up where they are made up.
@@ -105,11 +104,6 @@ class Result:
             "duration_s": round(self.figures.seconds, 3),
             "notes": self.notes,
         }
-
-
-def without_password(url: str) -> str:
-    """Return a store's URL as it may be shown."""
-    return re.sub(r"(?<=://)([^:/?#]*):[^/?#]*@", r"\1:***@", url)
 
 
 def _milliseconds(spread: Spread) -> dict[str, float | int | None]:

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 from rasa.core.lock_store import LockStore
 from rasa.utils.endpoints import EndpointConfig
@@ -26,7 +27,7 @@ app.config.MOTD = False
 
 
 @app.before_server_start
-async def make_store(app: Sanic) -> None:
+async def make_store(app: Any) -> None:
     """Make the worker's lock store."""
     app.ctx.stopwatch = os.open(stopwatch_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     path = "nowserving.integrations.rasa.RedisLockStore"
@@ -48,5 +49,6 @@ async def handle(_request: Request, conversation_id: str, message: int) -> HTTPR
 
 
 if __name__ == "__main__":
-    Sanic.start_method = start_method
+    vars_of_sanic: Any = Sanic
+    vars_of_sanic.start_method = start_method
     app.run("127.0.0.1", int(port), workers=WORKERS, access_log=False)

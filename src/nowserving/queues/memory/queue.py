@@ -1,7 +1,8 @@
 """The in-memory queue: one process, any number of threads and event loops, no polling.
 
 Each verb is one step under one mutex, which is never held across an ``await`` or while a bell is
-rung. So no verb suspends: a cancelled caller has either not begun its step or finished it.
+rung. So no verb suspends: a cancelled caller has either not begun its step or finished it. What
+happens when a finaliser comes in the middle of one is told in ``steps.py``.
 """
 
 from __future__ import annotations
@@ -11,21 +12,24 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from nowserving.clock import monotonic
+from nowserving.errors import LockError
 from nowserving.identity import Owners, on_fork
 from nowserving.queues.base import Guarantees, glance_one_by_one
+from nowserving.queues.memory import steps
 from nowserving.queues.memory.record import Record, Tokens
 from nowserving.queues.memory.ticket import MemoryTicket
 from nowserving.standing import Admission, Departure, Line, LineTicket, Standing, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from nowserving.errors import LockError
     from nowserving.lock import TicketLock
     from nowserving.place import Place
+    from nowserving.queues.base import AtOnce
     from nowserving.standing import Glance, Outcome
 
 logger = logging.getLogger(__name__)
@@ -38,6 +42,8 @@ _SWEEP_AT_ONCE = 16
 
 _LEFT_ALONE = Departure(left=True, someone_waiting=False)
 """How nearly every turn ends."""
+
+_NOBODY_LEFT = Departure(left=False, someone_waiting=False)
 
 
 class MemoryQueue:
@@ -64,6 +70,13 @@ class MemoryQueue:
         self._tokens = Tokens()
         self._records: dict[str, Record] = {}
         self._idle: deque[tuple[float, str]] = deque()
+        self._put_off: deque[tuple[Place, Outcome]] = deque()
+        self._outbox: deque[tuple[MemoryTicket, Standing]] = deque()
+
+    @property
+    def at_once(self) -> AtOnce | None:
+        """This queue: its verbs need no coroutine."""
+        return self
 
     def place(self, conversation_id: str, owner: str | None = None) -> Place:
         """Return a fresh, unissued place."""
@@ -80,13 +93,19 @@ class MemoryQueue:
         within: float | None = None,  # noqa: ARG002
     ) -> Standing:
         """Join the line, or claim an issued ticket."""
+        return self.take_now(place, admission)
+
+    def take_now(self, place: Place, admission: Admission) -> Standing:
+        """Do the same without a coroutine."""
         if not isinstance(place, MemoryTicket):
             msg = f"{place!r} was not made by this queue's place()"
             raise TypeError(msg)
         if self._is_fork:
             self._warn_of_fork()
-        name = place.conversation_id
-        with self._mutex:
+        name, mutex = place.conversation_id, self._mutex
+        if mutex.locked():
+            self._refuse_finaliser(name)
+        with mutex:
             now = monotonic()
             if self._idle and self._idle[0][0] <= now:
                 self._sweep(now)
@@ -99,11 +118,10 @@ class MemoryQueue:
                 standing = record.admit(place, admission, now)
             else:
                 standing = record.redeem(admission.redeem, place, admission, now)
-            mail = record.mail
-            if mail or len(record.tickets) != 1:
-                mail = self._close_step(name, record, now, admission.lifetime)
-        if mail:
-            _deliver(mail)
+            if len(record.tickets) != 1 or record.mail:
+                self._close_step(name, record, now, admission.lifetime)
+        if self._outbox or self._put_off:
+            self._after_step()
         return standing
 
     async def stand(self, place: Place, within: float | None = None) -> Standing:  # noqa: ARG002
@@ -119,7 +137,7 @@ class MemoryQueue:
         return [self._stand(place, lifetime) for place, lifetime in places]
 
     def _stand(self, place: Place, lifetime: float) -> Standing:
-        with self._mutex:
+        with self._step(place.conversation_id):
             record = self._records.get(place.conversation_id)
             if record is None:
                 return Standing(State.GONE, place.number)
@@ -131,8 +149,7 @@ class MemoryQueue:
             else:
                 ticket.expires = now + lifetime if lifetime else ticket.expires
                 standing = record.standing(ticket, now)
-            mail = self._close_step(place.conversation_id, record, now, lifetime)
-        _deliver(mail)
+            self._close_step(place.conversation_id, record, now, lifetime)
         return standing
 
     async def leave(
@@ -145,29 +162,62 @@ class MemoryQueue:
 
         A take is answered before it can be cancelled, so no tombstone is needed here.
         """
-        with self._mutex:
+        return self.leave_now(place, outcome)
+
+    def leave_now(self, place: Place, outcome: Outcome) -> Departure:
+        """Do the same without a coroutine."""
+        mutex = self._mutex
+        if mutex.locked() and steps.is_inside_another():
+            # Put in before it is tried: whoever holds the mutex looks here once it is free.
+            self._put_off.append((place, outcome))
+            self._after_step()
+            return Departure(left=True, someone_waiting=True)
+        with mutex:
             record = self._records.get(place.conversation_id)
             if record is None:
-                return Departure(left=False, someone_waiting=False)
-            now = monotonic()
+                return _NOBODY_LEFT
+            now, tickets, lifetime = monotonic(), record.tickets, 0.0
             ticket = record.find(place, now)
-            lifetime = 0.0
             if ticket is not None:
                 lifetime = ticket.admission.lifetime
                 record.drop(ticket, outcome, now)
-            if record.tickets:
+            if tickets:
                 record.settle(now)
             else:
                 record.serving = record.next
-            waiting = bool(record.tickets)
-            mail = record.mail
-            if mail or record.tickets or not record.in_idle_list:
-                mail = self._close_step(place.conversation_id, record, now, lifetime)
-        if mail:
-            _deliver(mail)
+            waiting = bool(tickets)
+            if waiting or record.mail or not record.in_idle_list:
+                self._close_step(place.conversation_id, record, now, lifetime)
+        if self._outbox or self._put_off:
+            self._after_step()
         if waiting or ticket is None:
             return Departure(left=ticket is not None, someone_waiting=waiting)
         return _LEFT_ALONE
+
+    def _after_step(self) -> None:
+        """Deliver the mail of steps, and do what finalisers have put off in the middle of one.
+
+        Outside the mutex: whoever answers a bell may call the queue again. If somebody is in a
+        step, he will see to the rest.
+        """
+        while self._outbox:
+            with suppress(IndexError):  # another thread was quicker
+                ticket, standing = self._outbox.popleft()
+                ticket.ring(standing)
+        while self._put_off and not self._mutex.locked():
+            with suppress(IndexError):
+                self.leave_now(*self._put_off.popleft())
+
+    def _refuse_finaliser(self, conversation_id: str) -> None:
+        """Raise if this thread is in a step itself, and so must not wait for its end."""
+        if steps.is_inside_another():
+            raise LockError(
+                f"The lock store was asked about conversation_id '{conversation_id}' by a "
+                "finaliser (`__del__`, a weak reference's callback, a generator that is "
+                "collected) which Python runs in the middle of a step of the store. There a turn "
+                "can be left, but nothing else: take and look elsewhere.",
+                conversation_id=conversation_id,
+            )
 
     async def wait(self, place: Place, timeout: float) -> Standing | None:
         """Wait for the bell; a promotion always rings it."""
@@ -175,7 +225,7 @@ class MemoryQueue:
 
     async def line(self, conversation_id: str) -> Line | None:
         """Return the line, None where there is no lock."""
-        with self._mutex:
+        with self._step(conversation_id):
             record = self._records.get(conversation_id)
             if record is None:
                 return None
@@ -187,15 +237,14 @@ class MemoryQueue:
                 if ticket.expires > now
             )
             found = Line(record.next, tickets) if tickets or record.opened else None
-            mail = self._close_step(conversation_id, record, now, 0.0)
-        _deliver(mail)
+            self._close_step(conversation_id, record, now, 0.0)
         return found
 
     async def save(self, lock: TicketLock) -> None:
         """Merge a caller's picture of the line."""
         name, wall = lock.conversation_id, time.time()
         expiries = {ticket.number: ticket.expires - wall for ticket in lock.tickets}
-        with self._mutex:
+        with self._step(name):
             now = monotonic()
             record = self._records.setdefault(name, Record(self._tokens))
             record.settle(now)
@@ -217,12 +266,11 @@ class MemoryQueue:
                     record.join(ticket, Admission(lifetime=left, claimed=False), now)
             record.opened = True
             record.settle(now)
-            mail = self._close_step(name, record, now, max([1.0, *expiries.values()]))
-        _deliver(mail)
+            self._close_step(name, record, now, max([1.0, *expiries.values()]))
 
     async def delete(self, conversation_id: str) -> None:
         """Remove every ticket; their owners are told."""
-        with self._mutex:
+        with self._step(conversation_id):
             record = self._records.get(conversation_id)
             if record is None:
                 return
@@ -233,15 +281,14 @@ class MemoryQueue:
             record.restart_at(0)
             record.opened = False
             lifetime = max((ticket.lifetime for ticket in tickets), default=0.0)
-            mail = self._close_step(conversation_id, record, now, lifetime)
-        _deliver(mail)
+            self._close_step(conversation_id, record, now, lifetime)
 
     async def finish(self, conversation_id: str, number: int, secret: str, *, keep: bool) -> bool:
         """Remove an issued ticket by its number.
 
         Every claimed ticket here is one of ours; a secret names exactly one ticket.
         """
-        with self._mutex:
+        with self._step(conversation_id):
             record = self._records.get(conversation_id)
             if record is None:
                 return False
@@ -257,8 +304,7 @@ class MemoryQueue:
                 record.opened = keep
                 if not keep:
                     record.restart_at(0)
-            mail = self._close_step(conversation_id, record, now, lifetime)
-        _deliver(mail)
+            self._close_step(conversation_id, record, now, lifetime)
         return waiting
 
     async def conversations(self) -> AsyncIterator[str]:
@@ -283,11 +329,18 @@ class MemoryQueue:
             os.getpid(),
         )
 
+    @contextmanager
+    def _step(self, conversation_id: str) -> Iterator[None]:
+        """Make a step; what is done often does it by hand."""
+        if self._mutex.locked():
+            self._refuse_finaliser(conversation_id)
+        with self._mutex:
+            yield
+        self._after_step()
+
     # Under the mutex
 
-    def _close_step(
-        self, name: str, record: Record, now: float, lifetime: float
-    ) -> list[tuple[MemoryTicket, Standing]]:
+    def _close_step(self, name: str, record: Record, now: float, lifetime: float) -> None:
         """End a verb's step: note an idle record for the sweep, hand the mail out."""
         if not record.tickets:
             record.idle_until = max(record.idle_until, now + lifetime)
@@ -295,12 +348,11 @@ class MemoryQueue:
                 record.in_idle_list = True
                 due = min(record.idle_until, now + _SWEEP_EVERY)
                 self._idle.append((due, name))
-        if len(record.tickets) > 1:
+        elif len(record.tickets) > 1:
             record.tell_first_waiter(now)
-        mail = record.mail
-        if mail:
-            record.mail = []
-        return mail
+        if record.mail:
+            self._outbox.extend(record.mail)
+            record.mail.clear()
 
     def _sweep(self, now: float) -> None:
         """Drop idle records whose time is over: a record stays one lifetime after its last ticket.
@@ -322,12 +374,19 @@ class MemoryQueue:
                 del self._records[name]
 
 
+steps.register(
+    [
+        MemoryQueue.take_now,
+        MemoryQueue.leave_now,
+        MemoryQueue._stand,  # noqa: SLF001 - its own class
+        MemoryQueue.line,
+        MemoryQueue.save,
+        MemoryQueue.delete,
+        MemoryQueue.finish,
+    ]
+)
+
+
 def _picture(ticket: MemoryTicket, now: float) -> LineTicket:
     served_for = None if ticket.served_at is None else now - ticket.served_at
     return LineTicket(ticket.number, ticket.expires - now, ticket.owner, served_for)
-
-
-def _deliver(mail: list[tuple[MemoryTicket, Standing]]) -> None:
-    # Outside the mutex: whoever answers the bell may call the queue again.
-    for ticket, standing in mail:
-        ticket.ring(standing)

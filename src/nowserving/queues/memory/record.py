@@ -7,6 +7,7 @@ queue decide exactly the same things in the same order over a hash; read either 
 from __future__ import annotations
 
 import math
+from functools import partial
 from heapq import heappop, heappush
 from itertools import islice
 from time import time_ns
@@ -18,6 +19,9 @@ from nowserving.standing import SERVED, Standing, State
 if TYPE_CHECKING:
     from nowserving.place import Place
     from nowserving.standing import Admission, IssuedTicket, Outcome
+
+_served = partial(tuple.__new__, Standing)
+"""Makes a standing of all its fields: twice as fast as calling it, which most turns wait for."""
 
 _SUPERSEDING = frozenset({"latest", "interrupt"})
 
@@ -114,7 +118,7 @@ class Record:
             left = admission.lifetime
             ticket.admission, ticket.expires, ticket.served_at = admission, now + left, now
             self._token = token = self._tokens.draw(self._token)
-            return Standing(SERVED, number, 0, left, left, token, self._predecessor)
+            return _served((SERVED, number, 0, left, left, token, self._predecessor, "", 0.0))
         refusal = self._refuse(admission, now)
         if refusal is not None:
             return refusal

@@ -1,5 +1,4 @@
-"""The Redis store: one hash a conversation, Lua verbs, one inbox an event loop."""
+"""The Redis store: one hash a conversation, Lua verbs, one inbox an event loop.
 
-from nowserving.queues.redis.queue import RedisQueue
-
-__all__ = ["RedisQueue"]
+Nothing is imported here: ``settings.py`` is needed where redis-py is not installed, too.
+"""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from nowserving.queues.redis.call import Call
 
@@ -47,18 +48,29 @@ class Backlog:
             self.looks = deque(call for call in self.looks if not wanted(call))
         return found
 
-    def next_batch(self, limit: int) -> list[Call]:
-        """Return what goes out together next: some verbs, or one plain command."""
+    def next_batch(
+        self, limit: int, *, looks: bool, busy: AbstractSet[bytes] = frozenset()
+    ) -> list[Call]:
+        """Return what goes out together next: some verbs, or one plain command.
+
+        Args:
+            limit: How many at the most.
+            looks: Whether looks may go as well.
+            busy: The records whose calls have to wait.
+        """
         batch: list[Call] = []
-        for queue in (self.calls, self.looks):
+        for queue in (self.calls, self.looks) if looks else (self.calls,):
+            kept: list[Call] = []
             while queue and len(batch) < limit:
-                call = queue[0]
+                call = queue.popleft()
                 if call.future.done():  # cancelled: whoever cancels a take leaves by its owner
-                    queue.popleft().drop()
-                elif call.key:
-                    batch.append(queue.popleft())
-                elif batch:
-                    return batch
+                    call.drop()
+                elif not call.key:
+                    limit = 0  # a plain command is a round trip of its own
+                    (kept if batch else batch).append(call)
+                elif busy and call.key in busy:
+                    kept.append(call)
                 else:
-                    return [queue.popleft()]
+                    batch.append(call)
+            queue.extendleft(reversed(kept))
         return batch

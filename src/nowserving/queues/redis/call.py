@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+import math
+from typing import Any
 
-if TYPE_CHECKING:
-    import asyncio
+_NEVER = math.inf
 
 
 class Call:
     """What is asked for, and the future that gets the answer.
+
+    Moments are on the loop's clock.
 
     Attributes:
         key: The record's key; empty for a plain command.
         args: The verb and its arguments, as they are sent.
         again: The arguments to send when an earlier attempt may have arrived.
         future: Gets the reply or the error.
-        deadline: When it fails, on the loop's clock.
+        asked: When it was made.
+        deadline: When it fails.
         doubt: When a connection that has not answered it by then is given up, once.
+        until: How long its caller waits for it; infinite for as long as it takes.
         sent: Whether it was ever written to a connection.
         repeated: Whether an earlier attempt may have arrived, its reply lost.
     """
 
-    __slots__ = ("again", "args", "deadline", "doubt", "future", "key", "repeated", "sent")
+    __slots__ = (
+        "again",
+        "args",
+        "asked",
+        "deadline",
+        "doubt",
+        "future",
+        "key",
+        "repeated",
+        "sent",
+        "until",
+    )
 
     def __init__(  # noqa: PLR0913 - a call's facts, handed over once
         self,
@@ -32,13 +48,16 @@ class Call:
         future: asyncio.Future[Any],
         now: float,
         timeout: float,
+        within: float | None = None,
     ) -> None:
         self.key = key
         self.args = args
         self.again = again
         self.future = future
+        self.asked = now
         self.deadline = now + timeout
         self.doubt = now + timeout / 2
+        self.until = _NEVER if within is None else now + within
         self.sent = False
         self.repeated = False
 
@@ -52,9 +71,28 @@ class Call:
         if not self.future.done():
             self.future.set_exception(error)
 
+    def give_up(self) -> None:
+        """Its caller waits no longer. What was sent goes on, what was not is dropped in time."""
+        if not self.future.done():
+            self.future.set_exception(asyncio.TimeoutError())
+
     def drop(self) -> None:
         """End without having been sent: its caller has gone."""
 
     def lost(self) -> None:
         """Its reply was lost: nobody knows whether it arrived."""
         self.args, self.repeated = self.again, True
+
+    def due(self, now: float) -> float:
+        """Return when something has to be decided about it next."""
+        due = self.doubt if self.doubt > now else self.deadline
+        return min(due, self.until) if self.until > now else due
+
+    def postpone(self, seconds: float) -> None:
+        """Give it time back in which nothing could be done about it."""
+        self.deadline += seconds
+        self.doubt += seconds
+
+    def renew_doubt(self, now: float) -> None:
+        """Give a connection over which it goes out late as much time as any other."""
+        self.doubt = min(self.deadline, now + self.deadline - self.doubt)

@@ -17,8 +17,12 @@ import logging
 import random
 from typing import TYPE_CHECKING, Any
 
+from nowserving.background import spawn
+from nowserving.queues.redis.abandonment import abandon_task
+from nowserving.queues.redis.diagnosis import diagnose
 from nowserving.queues.redis.dial import hang_up
 from nowserving.queues.redis.node import Lane, LaneCall, NodeSession
+from nowserving.queues.redis.patience import patiently
 from nowserving.queues.redis.slots import read_redirect
 
 if TYPE_CHECKING:
@@ -55,7 +59,7 @@ class ClusterSession:
         self._closed = False
         self.look_again()
 
-    def call(
+    def call(  # noqa: PLR0913 - what to say, and how it travels
         self,
         key: bytes,
         args: tuple[Any, ...],
@@ -63,6 +67,7 @@ class ClusterSession:
         *,
         lazy: bool = False,
         timeout: float | None = None,
+        within: float | None = None,
     ) -> Call:
         """Send a verb to the node of its record; as :meth:`Session.call`.
 
@@ -70,18 +75,24 @@ class ClusterSession:
         """
         if not key:
             return self._session(self._nodes.map.candidates()[0]).call(
-                key, args, again, lazy=lazy, timeout=timeout
+                key, args, again, lazy=lazy, timeout=timeout, within=within
             )
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(self._session(self._nodes.map.owner(key)))
         timeout = self._terms.timeout if timeout is None else timeout
         loop = self._loop
-        call = LaneCall(key, args, again or args, loop.create_future(), loop.time(), timeout)
+        future, now = loop.create_future(), loop.time()
+        call = LaneCall(key, args, again or args, future, now, timeout, within)
         call.lane, call.leave = lane, self._leave
         lane.size += 1
         lane.session.push(call, lazy=lazy)
         return call
+
+    def hurry(self) -> None:
+        """Send now what waits for others."""
+        for session in list(self._sessions.values()):
+            session.hurry()
 
     async def shards(self) -> list[Session]:
         """Return the sessions with all primaries."""
@@ -100,9 +111,17 @@ class ClusterSession:
         for session in list(self._sessions.values()):
             session.close()
 
+    def hang_up(self) -> None:
+        """Have Redis end the connections of a loop that does not run."""
+        for session in list(self._sessions.values()):
+            session.hang_up()
+
     def abandon(self) -> None:
         """Let go of the connections of a closed loop."""
         self._closed = True
+        if self._looking is not None:
+            abandon_task(self._looking)
+            self._looking = None
         for session in self._sessions.values():
             session.abandon()
 
@@ -177,7 +196,7 @@ class ClusterSession:
     def look_again(self) -> None:
         """Read the map again, in the background."""
         if self._looking is None and not self._closed:
-            self._looking = self._loop.create_task(self._look())
+            self._looking = spawn(self._loop, self._look())
             self._looking.add_done_callback(self._looked)
 
     async def _look(self) -> None:
@@ -191,9 +210,10 @@ class ClusterSession:
 
     async def _read_map(self, node: Node) -> bool:
         try:
-            reply = await asyncio.wait_for(self._ask(node), self._terms.timeout / 5)
+            limit = self._terms.timeout / 5
+            reply = await patiently(self._ask(node), limit, lambda _: None)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next node may answer
-            logger.debug("No map from %s: %r", node, error)
+            logger.debug("No map from %s: %s", node, diagnose(error))
             return False
         return self._nodes.map.replace(reply, node)
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from nowserving.queues.redis.settings import RedisSettings
     from nowserving.queues.redis.topology import Topology
 
-_TLS_ADDS = {"ssl_cert_reqs": "required"}
-
 
 def topology_of(settings: RedisSettings, timeout: float) -> Topology:
     """Return what the settings describe; nothing is connected yet.
@@ -42,7 +40,7 @@ def topology_of(settings: RedisSettings, timeout: float) -> Topology:
     tls: dict[str, Any] = {}
     if settings.tls is not None:
         kind = connection.SSLConnection
-        tls = {**settings.tls, **_TLS_ADDS}
+        tls = settings.tls
     dialler = Dialler({**asked, **tls}, kind, timeout)
     if settings.mode == "cluster":
         return Cluster(dialler, settings.endpoints)
@@ -52,7 +50,7 @@ def topology_of(settings: RedisSettings, timeout: float) -> Topology:
             "password": settings.sentinel_password,
         }
         if settings.sentinel_tls is not None:
-            theirs |= {"ssl": True, **settings.sentinel_tls, **_TLS_ADDS}
+            theirs |= {"ssl": True, **settings.sentinel_tls}
         sentinels = Sentinels(settings.endpoints, settings.service, theirs, dialler.timeout)
         return Watched(dialler, sentinels)
     host, port = settings.endpoints[0]
@@ -80,6 +78,7 @@ def topology_of_client(client: object, timeout: float) -> Topology:
     Raises:
         ConfigurationError: If it is none of them.
     """
+    _refuse_fakes(client)
     if isinstance(client, RedisCluster):
         return _of_cluster(client, timeout)
     if isinstance(client, Redis):
@@ -99,6 +98,15 @@ def topology_of_client(client: object, timeout: float) -> Topology:
         f"client={type(client).__module__}.{type(client).__qualname__} is not a redis.asyncio "
         "client; give a redis.asyncio.Redis (from a Sentinel, too) or RedisCluster"
     )
+
+
+def _refuse_fakes(client: object) -> None:
+    if any(kind.__module__.partition(".")[0] == "fakeredis" for kind in type(client).__mro__):
+        raise ConfigurationError(
+            "client= is fakeredis, which has no server to connect to. In tests use "
+            'InMemoryLockStore() (LockStore.create("memory://")), which keeps the same promises '
+            "within one process, or a real redis-server on a free port."
+        )
 
 
 def _settings(given: Mapping[str, Any], kind: type) -> dict[str, Any]:

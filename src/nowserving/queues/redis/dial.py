@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,17 +12,30 @@ import redis
 from redis import exceptions
 from redis.asyncio import connection
 
-from nowserving.queues.redis.diagnosis import without_secrets
+from nowserving.background import spawn
+from nowserving.queues.redis.credentials import Guarded
+from nowserving.queues.redis.diagnosis import (
+    NO_TLS,
+    ONLY_TLS,
+    PROTECTED,
+    Login,
+    Unreachable,
+    diagnose,
+)
 from nowserving.queues.redis.outage import Outage
+from nowserving.queues.redis.speech import is_protected, speaks_redis, speaks_tls
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
 Node = tuple[str, int]
 """A server's host and port."""
 
 RESP2: dict[str, Any] = {} if redis.VERSION[0] < 5 else {"protocol": 2}  # noqa: PLR2004
 """What makes redis-py speak the protocol that wires parse; 4.x speaks no other."""
+
+_SILENCE = 0.3
+"""Seconds without an answer to TLS after which we ask whether plain Redis is spoken there."""
 
 _CERTIFICATE_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
@@ -34,7 +49,7 @@ class Server(NamedTuple):
         timeout: Seconds for a connection with its handshake.
     """
 
-    connect: Callable[[], Awaitable[Any]]
+    connect: Callable[[], Coroutine[Any, Any, Any]]
     outage: Outage
     timeout: float
 
@@ -59,41 +74,81 @@ class Dialler:
     ) -> None:
         self.kind = kind
         self.timeout = timeout / 2
+        self._tls = issubclass(kind, connection.SSLConnection)
+        self._login = Login(settings.get("db") or 0, settings.get("username"), self._tls)
+        self._reached: set[object] = set()  # addresses at which a connection stood
         self._certificates: tuple[list[int], Any] | None = None
-        self._password = settings.get("password")
         self._settings = {
             **settings,
             **RESP2,
             "decode_responses": True,
-            "socket_connect_timeout": self.timeout,
-            # A wire has its own deadlines; a timer at every read would be paid for nothing.
+            # Whoever connects has limits of its own, which do not count while the loop is
+            # blocked; and a timer at every read would be paid for nothing.
+            "socket_connect_timeout": None,
             "socket_timeout": None,
         }
+        provider = settings.get("credential_provider")
+        if provider is not None:
+            self._settings["credential_provider"] = Guarded(provider)
+        # Else redis-py may say nothing, and nobody knows what listens there.
+        self._greets = bool(settings.get("db") or settings.get("password") or provider)
         if not issubclass(kind, connection.UnixDomainSocketConnection):
             self._settings["socket_keepalive"] = True
             self._settings["socket_keepalive_options"] = _KEEPALIVE
 
-    async def connect(self, **address: object) -> Any:  # noqa: ANN401 - redis-py's connection
+    async def connect(self, **address: Any) -> Any:  # noqa: ANN401 - redis-py's connection
         """Return a fresh connection that stands.
 
         Args:
             **address: ``host`` and ``port``, or ``path``.
 
         Raises:
-            Exception: Whatever redis-py raises; no password is in its message.
+            Unreachable: If there is none to be had; it holds no secret, and nor does what is
+                chained to it.
         """
-        fresh: Any = self.kind(**{**self._settings, **address})
-        self._share_certificates(fresh)
         try:
-            await fresh.connect()
-        except BaseException as error:
+            fresh: Any = self.kind(**{**self._settings, **address})
+            self._share_certificates(fresh)
+            await self._open(fresh, address)
+        except Exception as error:  # noqa: BLE001 - redis-py, certificates, credential providers
+            failure = diagnose(error, self._login)
+        else:
+            self._reached.add(_name(address))
+            return fresh
+        if failure.unexplained and not self._tls and self._may_ask(address):
+            failure = await _explained(failure, address["host"], address["port"])
+        raise failure  # here, where no other error is a context of it
+
+    def _may_ask(self, address: Mapping[str, Any]) -> bool:
+        return "host" in address and _name(address) not in self._reached
+
+    async def _open(self, fresh: Any, address: Mapping[str, Any]) -> None:  # noqa: ANN401
+        try:
+            if self._tls and self._may_ask(address):
+                await self._open_or_ask(fresh, address["host"], address["port"])
+            else:
+                await self._shake_hands(fresh)
+        except BaseException:
             hang_up(fresh)  # cancelled in its handshake, redis-py leaves it open
-            if isinstance(error, exceptions.RedisError):
-                clean = without_secrets(str(error), self._password)
-                if clean != str(error):
-                    raise exceptions.ConnectionError(clean) from None
             raise
-        return fresh
+
+    async def _open_or_ask(self, fresh: Any, host: str, port: int) -> None:  # noqa: ANN401
+        opening = spawn(asyncio.get_running_loop(), self._shake_hands(fresh))
+        try:
+            await asyncio.wait({opening}, timeout=min(_SILENCE, self.timeout / 4))
+            if not opening.done() and await speaks_redis(host, port):
+                raise Unreachable(NO_TLS, hopeless=True)
+            await asyncio.wait({opening})
+            opening.result()
+        finally:
+            opening.cancel()
+
+    async def _shake_hands(self, fresh: Any) -> None:  # noqa: ANN401
+        await fresh.connect()
+        if not self._greets:
+            await fresh.send_command("PING")
+            with suppress(exceptions.NoPermissionError):  # it answers
+                await fresh.read_response()
 
     def server(self, where: str, **address: object) -> Server:
         """Return the server at an address.
@@ -107,13 +162,25 @@ class Dialler:
     def _share_certificates(self, fresh: Any) -> None:  # noqa: ANN401 - redis-py's connection
         # Reading the system's certificates takes as long as some hundred turns, in the loop. So
         # it is done once, and again when a file of ours was replaced by a newer certificate.
-        if not issubclass(self.kind, connection.SSLConnection):
+        if not self._tls:
             return
         files = [self._settings.get(name) for name in _CERTIFICATE_FILES]
         changed = [Path(file).stat().st_mtime_ns for file in files if file is not None]
         if self._certificates is None or self._certificates[0] != changed:
             self._certificates = (changed, fresh.ssl_context)
         fresh.ssl_context = self._certificates[1]
+
+
+def _name(address: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(address.values())
+
+
+async def _explained(failure: Unreachable, host: str, port: int) -> Unreachable:
+    if await speaks_tls(host, port):
+        return Unreachable(ONLY_TLS, hopeless=True)
+    if await is_protected(host, port):
+        return Unreachable(PROTECTED, hopeless=True)
+    return failure
 
 
 def hang_up(used: Any) -> None:  # noqa: ANN401 - redis-py's connection

@@ -18,6 +18,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from nowserving.background import at
+from nowserving.queues.redis.diagnosis import reply_error, told
 from nowserving.queues.redis.replies import parse_standing
 from nowserving.queues.redis.uplink import Uplink
 
@@ -29,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 _PONG_WITHIN = 2.0
 """Seconds for the answer to a ``PING``; the session's own patience if that is less."""
+
+_LATE = 0.05
+"""Seconds by which a timer may be late without the loop having been blocked."""
 
 _MANY_MISSES = 3
 
@@ -78,6 +83,10 @@ class Inbox:
         self._calm()
         self._uplink.close()
 
+    def hang_up(self) -> None:
+        """Have Redis end the connection of a loop that does not run."""
+        self._uplink.hang_up()
+
     def abandon(self) -> None:
         """Let go of a subscription whose loop is closed."""
         self._closed = True
@@ -90,8 +99,18 @@ class Inbox:
             place.overdue = False  # one suspect at a time is enough
             return
         self._suspect = place
-        self._check = self._loop.call_later(self._patience, self._give_up)
+        self._await_pong()
         wire.send([("PING",)])
+
+    def _await_pong(self) -> None:
+        due = self._loop.time() + self._patience
+        self._check = at(self._loop, due, self._no_pong, due)
+
+    def _no_pong(self, due: float) -> None:
+        if self._loop.time() - due > _LATE:
+            self._await_pong()  # the loop was blocked: the answer may lie there unread
+        else:
+            self._give_up()
 
     def _arrive(self, reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
         if not isinstance(reply, list):
@@ -145,7 +164,7 @@ class Inbox:
             logger.warning(
                 "Redis denies the subscription to %s, so waiters only look: %s",
                 self._channel,
-                reply,
+                told(reply_error(str(reply))),
             )
 
     def _subscribe(self) -> None:
@@ -153,10 +172,10 @@ class Inbox:
             self._uplink.wire.send([("SUBSCRIBE", self._channel)])
 
     def _not_connected(self, error: BaseException) -> None:
-        logger.debug("No subscription to %s yet: %r", self._channel, error)
+        logger.debug("No subscription to %s yet: %s", self._channel, told(error))
 
     def _lost(self, error: BaseException) -> None:
-        logger.debug("The subscription to %s is gone: %r", self._channel, error)
+        logger.debug("The subscription to %s is gone: %s", self._channel, told(error))
         self._calm()
         self._ring_all()
         self._uplink.dial()

@@ -12,6 +12,7 @@ from nowserving.queues.redis.walking import Sweeper
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from nowserving.loops import PerLoop
     from nowserving.queues.redis.terms import Terms
     from nowserving.queues.redis.topology import Topology
 
@@ -20,16 +21,34 @@ _STEPS = 10
 
 
 class Link:
-    """The connections of the running loop, closed with it.
+    """The connections of one event loop, closed with it.
 
     Args:
+        loop: The loop, which is running.
+        links: Where it is registered.
         topology: Where the records are.
         terms: How calls travel.
         channel_prefix: What inbox channels begin with.
         name: What no other link has, ever: a part of each owner, and the inbox's name.
+
+    Attributes:
+        loop: The same loop.
+        session: For all calls.
+        heartbeat: For renewals.
+        inbox: For pushes.
     """
 
-    def __init__(self, topology: Topology, terms: Terms, channel_prefix: str, name: str) -> None:
+    def __init__(  # noqa: PLR0913 - what a queue's links have in common, and two of their own
+        self,
+        loop: asyncio.AbstractEventLoop,
+        links: PerLoop[Link],
+        topology: Topology,
+        terms: Terms,
+        channel_prefix: str,
+        name: str,
+    ) -> None:
+        self.loop = loop
+        self._links = links
         self._name = name
         self._counter = itertools.count()
         self.session = topology.session(terms)
@@ -59,6 +78,7 @@ class Link:
         try:
             yield
         finally:
+            self._links.discard(self)
             self.close()
             # Sockets are closed by callbacks, some steps after a handshake is cancelled.
             for _ in range(_STEPS):
@@ -70,12 +90,16 @@ class Link:
         self.heartbeat.close()
         self.inbox.close()
 
+    def hang_up(self) -> None:
+        """Have Redis end the connections of a loop that does not run."""
+        for part in (self.session, self.heartbeat, self.inbox):
+            part.hang_up()
+
     def abandon(self) -> None:
         """Let go of what a loop left that was closed without notice."""
         for part in (self.session, self.heartbeat, self.inbox):
             part.abandon()
 
     async def aclose(self) -> None:
-        """Hang up and take the hook out of the loop."""
-        self.close()
+        """Hang up, and take the hook out of the loop."""
         await self._farewell.aclose()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving.queues.redis.call import Call
-from nowserving.queues.redis.session import Session
+from nowserving.queues.redis.session import MAX_BATCH, Session
 from nowserving.queues.redis.uplink import FIRST_DELAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nowserving.queues.redis.diagnosis import Unreachable
     from nowserving.queues.redis.dial import Node, Server
     from nowserving.queues.redis.terms import Terms
 
@@ -100,6 +101,17 @@ class NodeSession(Session):
         """Whether the connection stands."""
         return self._uplink.wire is not None
 
+    def _may_follow(self, call: Call, now: float) -> bool:
+        return call.key not in self._busy() and super()._may_follow(call, now)
+
+    def _next_batch(self, *, looks: bool = True) -> list[Call]:
+        looks = looks and self._looks_out is None
+        return self._backlog.next_batch(MAX_BATCH, looks=looks, busy=self._busy())
+
+    def _busy(self) -> set[bytes]:
+        # Of one record only one group is out at a time: a redirect moves all its calls at once.
+        return {group[0].key for group in self._flight if group and group[0].key}
+
     def withdraw(self, keys: set[bytes] | None = None) -> list[Call]:
         """Take calls that were not sent yet out again.
 
@@ -112,7 +124,9 @@ class NodeSession(Session):
 
     def push_after_a_pause(self, calls: list[Call]) -> None:
         """Send calls over a new connection, a moment from now."""
-        self._pause = FIRST_DELAY  # after the flight that is out, if there is one
+        # After what is out, if there is anything.
+        self._trouble.pause, self._proven = FIRST_DELAY, False
+        self._gathering = True
         for call in calls:
             self.push(call)
         if not self._flight:
@@ -131,17 +145,26 @@ class NodeSession(Session):
             if isinstance(group[0], LaneCall) and group[0].lane.asking:
                 commands.append(("ASKING",))
                 self._flight.append([])  # its reply is nobody's
-            commands.append(self._script_call(group))
+            commands.append(self._words(group))
             self._flight.append(group)
         return commands
 
     def _refuse(self, group: list[Call], text: str) -> None:
         if group and text.startswith(("MOVED ", "ASK ")):
+            self._proven = False
             self._redirected.append((group, text))
         else:
             super()._refuse(group, text)
             if text.startswith(("CLUSTERDOWN", "MASTERDOWN", "LOADING", "READONLY")):
                 self._cluster.look_again()
+
+    def _take_out(self, wanted: Callable[[Call], bool]) -> list[Call]:
+        found = [call for group, _ in self._redirected for call in group if wanted(call)]
+        if found:
+            for group, _ in self._redirected:
+                group[:] = [call for call in group if not wanted(call)]
+            self._redirected = [(group, text) for group, text in self._redirected if group]
+        return found + super()._take_out(wanted)
 
     def _under_way(self) -> list[Call]:
         return [*(call for group, _ in self._redirected for call in group), *super()._under_way()]
@@ -159,6 +182,6 @@ class NodeSession(Session):
             self._cluster.redirect(self, redirected)
         self._cluster.look_again()
 
-    def _not_connected(self, error: BaseException) -> None:
-        super()._not_connected(error)
+    def _not_connected(self, failure: Unreachable) -> None:
+        super()._not_connected(failure)
         self._cluster.look_again()

@@ -20,17 +20,19 @@ class Outage:
     Attributes:
         reached: Whether a connection to it ever stood.
         since: When its outage began, monotonic; None while it serves.
+        of_writes: Whether it still answers who only looks, so that such an answer ends nothing.
     """
 
     def __init__(self, where: str) -> None:
         self.where = where
         self.reached = False
         self.since: float | None = None
+        self.of_writes = False
         # Several loops see an outage begin at the same moment. Whoever pops, tells; that is
         # atomic without a lock, which a fork could inherit held.
         self._calm = deque([True])
 
-    def begin(self, error: BaseException) -> None:
+    def begin(self, error: BaseException, *, of_writes: bool = False) -> None:
         """Something kept this server from serving us."""
         if self.since is not None:
             return
@@ -38,6 +40,7 @@ class Outage:
             self._calm.pop()
         except IndexError:
             return
+        self.of_writes = of_writes
         self.since = time.monotonic()
         logger.warning("Redis at %s does not serve: %s", self.where, told(error))
 

@@ -29,7 +29,7 @@ class Pair:
     def __init__(self, server: Server, terms: Terms) -> None:
         self._sessions = (Session(server, terms), Session(server, terms))
 
-    def call(
+    def call(  # noqa: PLR0913 - what to say, and how it travels
         self,
         key: bytes,
         args: tuple[Any, ...],
@@ -37,10 +37,16 @@ class Pair:
         *,
         lazy: bool = False,
         timeout: float | None = None,
+        within: float | None = None,
     ) -> Call:
         """Send a verb by its conversation's session, a plain command by the first."""
         session = self._sessions[hash(key) & 1 if key else 0]
-        return session.call(key, args, again, lazy=lazy, timeout=timeout)
+        return session.call(key, args, again, lazy=lazy, timeout=timeout, within=within)
+
+    def hurry(self) -> None:
+        """Send now what waits for others."""
+        for session in self._sessions:
+            session.hurry()
 
     async def shards(self) -> list[Session]:
         """Return the session that reaches every record: either does."""
@@ -50,6 +56,11 @@ class Pair:
         """Close both connections."""
         for session in self._sessions:
             session.close()
+
+    def hang_up(self) -> None:
+        """Have Redis end the connections of a loop that does not run."""
+        for session in self._sessions:
+            session.hang_up()
 
     def abandon(self) -> None:
         """Let go of the connections of a closed loop."""

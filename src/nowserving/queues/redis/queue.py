@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import weakref
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nowserving.background import soon
 from nowserving.errors import LockError, StoreClosed
 from nowserving.identity import nonce, on_fork
+from nowserving.loops import PerLoop
 from nowserving.queues.base import Guarantees
 from nowserving.queues.redis import memory
 from nowserving.queues.redis.link import Link
@@ -41,11 +45,36 @@ if TYPE_CHECKING:
     from nowserving.standing import Admission, Glance, LineTicket, Outcome, Standing
 
 _NONE = "-"
+_CLOSED = "The lock store is closed."
 _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
 
 # What a forked child inherited and must not touch: closing a transport here would take the
 # parent's socket out of the parent's epoll set, which both share.
 _inherited: list[object] = []
+
+
+class _Header:
+    """What every call of the script begins with (``dispatch.lua``).
+
+    Apart from the queue: connections have it, and live as long as their loop. A store that is
+    dropped must not live on in them.
+
+    Args:
+        channel_prefix: What inbox channels begin with.
+        timeout: Seconds within which a call is answered or fails.
+
+    Attributes:
+        highest_token: The highest fencing token that was seen.
+    """
+
+    def __init__(self, channel_prefix: str, timeout: float) -> None:
+        self.highest_token = 0
+        self._channel_prefix = channel_prefix
+        # An attempt of a take is written within one timeout, and delivered within another.
+        self._late = _us(timeout * 2)
+
+    def __call__(self) -> tuple[Any, ...]:
+        return (self.highest_token, self._channel_prefix, self._late)
 
 
 class RedisQueue:
@@ -61,6 +90,7 @@ class RedisQueue:
         replicas: How often ``min_replicas`` was not reached; None when nobody asked for it.
     """
 
+    at_once = None
     guarantees = Guarantees(
         cross_process=True,
         cross_host=True,
@@ -77,21 +107,18 @@ class RedisQueue:
         self.timeout = timeout
         self.replicas = Replicas(min_replicas, timeout) if min_replicas else None
         self._topology = topology
-        self._terms = Terms(load_script(), self._header, timeout, self.replicas)
         self._channel_prefix = f"{key_prefix}inbox:"
+        self._header = _Header(self._channel_prefix, timeout)
+        self._terms = Terms(load_script(), self._header, timeout, self.replicas)
         self._key_prefix = key_prefix.encode()
-        self._highest_token = 0
-        # An attempt of a take is written within one timeout, and delivered within another.
-        self._late = _us(timeout * 2)
         self._memory_judged = False
         self._closed = False
-        self._links: dict[asyncio.AbstractEventLoop, Link] = {}
+        self._links: PerLoop[Link] = PerLoop()
         self._nonce = nonce()
         self._link_counter = itertools.count()
+        self._dropped = weakref.finalize(self, self._links.close)
+        self._dropped.atexit = False
         on_fork(self)
-
-    def _header(self) -> tuple[Any, ...]:
-        return (self._highest_token, self._channel_prefix, self._late)
 
     def key(self, conversation_id: str) -> bytes:
         """Return the key of a conversation's record; the braces keep it in one cluster slot."""
@@ -114,7 +141,7 @@ class RedisQueue:
         self,
         place: Place,
         admission: Admission,
-        within: float | None = None,  # noqa: ARG002
+        within: float | None = None,
     ) -> Standing:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
         flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
@@ -137,7 +164,7 @@ class RedisQueue:
             args = ("take", place.owner, lifetime, flags, policy, limit, message, "0")
             again = (*args[:-1], "1")
         link = self._link()
-        call = link.session.call(self.key(place.conversation_id), args, again)
+        call = link.session.call(self.key(place.conversation_id), args, again, within=within)
         if isinstance(place, RedisPlace):
             place.take = call
         reply = await call.future
@@ -150,10 +177,12 @@ class RedisQueue:
             place.overdue = True
         return standing
 
-    async def stand(self, place: Place, within: float | None = None) -> Standing:  # noqa: ARG002
+    async def stand(self, place: Place, within: float | None = None) -> Standing:
         """Tell where a ticket stands (``stand.lua``); looks made together travel together."""
         link = self._link()
-        call = link.session.call(*self._stand(place, 0), lazy=True)
+        call = link.session.call(*self._stand(place, 0), lazy=True, within=within)
+        if isinstance(place, RedisPlace):
+            place.stand = call
         standing = self._read(link.sweeper.read(call.key, await call.future))
         if standing.state is State.SERVED:
             self._note_served(place, standing)
@@ -169,7 +198,7 @@ class RedisQueue:
         return glance
 
     def _note_served(self, place: Place, standing: Standing) -> None:
-        self._highest_token = max(self._highest_token, standing.token)
+        self._header.highest_token = max(self._header.highest_token, standing.token)
         if isinstance(place, RedisPlace) and place.overdue:
             self._link().inbox.doubt(place)
 
@@ -208,7 +237,7 @@ class RedisQueue:
         self,
         place: Place,
         outcome: Outcome,
-        within: float | None = None,  # noqa: ARG002
+        within: float | None = None,
     ) -> Departure:
         """Give the ticket back (``leave.lua``)."""
         place.doubt()
@@ -218,7 +247,11 @@ class RedisQueue:
                 return Departure(left=False, someone_waiting=False)
         args = ("leave", place.number, place.owner, outcome)
         link = self._link()
-        call = link.session.call(self.key(place.conversation_id), args)
+        call = link.session.call(self.key(place.conversation_id), args, within=within)
+        if outcome == "abandoned" and not call.sent:
+            # Whoever is cancelled with many others is so by a server that ends, maybe in its next
+            # step: what is written by then arrives.
+            link.session.hurry()
         reply = await call.future
         if reply[0] in SIGNS:
             call = await finished(link.session, call, args)
@@ -292,51 +325,40 @@ class RedisQueue:
         """Close every loop's connections; those of other loops on their own threads."""
         self._closed = True
         here = asyncio.get_running_loop()
-        for loop in list(self._links):
-            link = self._links.pop(loop, None)
-            if link is None:  # its loop was closed, and another thread has seen to it
-                continue
-            if loop is here:
+        for link in self._links:
+            if link.loop is here:
                 await link.aclose()
-                continue
-            try:
-                loop.call_soon_threadsafe(link.close)
-            except RuntimeError:  # that loop is closed, maybe since a moment ago
-                link.abandon()
+        self._links.close()
 
     def forked(self) -> None:
         """Forget the parent's connections without closing them."""
-        _inherited.append(self._links)
-        self._links = {}
+        self._dropped.detach()
+        _inherited.append((self._links, list(self._links)))
+        self._links = PerLoop()
+        self._dropped = weakref.finalize(self, self._links.close)
+        self._dropped.atexit = False
         self._nonce = nonce()
 
     def _link(self) -> Link:
-        loop = asyncio.get_running_loop()
-        link = self._links.get(loop)
-        if link is not None:
-            return link
-        if self._closed:
-            msg = "The lock store is closed."
-            raise StoreClosed(msg)
-        self._drop_closed_loops()
-        name = f"{self._nonce}~{next(self._link_counter)}"
-        link = self._links[loop] = Link(self._topology, self._terms, self._channel_prefix, name)
-        if not self._memory_judged:
-            self._memory_judged = True
-            loop.call_soon(self._judge_memory, link)  # behind the call that is about to be made
+        link = self._links.of(asyncio.get_running_loop(), self._make_link).thing()
+        if link is None:  # closed in this very moment
+            raise StoreClosed(_CLOSED)
         return link
 
-    def _drop_closed_loops(self) -> None:
-        # Other threads do the same, at the same time. A copy is made in one step under the GIL,
-        # where a loop over the dict itself would meet their changes.
-        for loop in list(self._links):
-            link = self._links.pop(loop, None) if loop.is_closed() else None
-            if link is not None:
-                link.abandon()
+    def _make_link(self, loop: asyncio.AbstractEventLoop) -> Link:
+        if self._closed:
+            raise StoreClosed(_CLOSED)
+        name = f"{self._nonce}~{next(self._link_counter)}"
+        link = Link(loop, self._links, self._topology, self._terms, self._channel_prefix, name)
+        if not self._memory_judged:
+            self._memory_judged = True
+            soon(loop, self._judge_memory, link)  # behind the call that is about to be made
+        return link
 
     def _judge_memory(self, link: Link) -> None:
         answer = link.session.call(b"", memory.QUESTION).future
-        answer.add_done_callback(partial(memory.judge, self._topology.where))
+        judge = partial(memory.judge, self._topology.where)
+        answer.add_done_callback(judge, context=Context())
 
     async def _call(self, conversation_id: str, *args: Any, to_the_end: bool = False) -> Any:  # noqa: ANN401
         """Say a verb; ``to_the_end``, wait until what it has left over is done as well."""
@@ -351,8 +373,8 @@ class RedisQueue:
 
     def _read(self, reply: str) -> Standing:
         standing = parse_standing(reply)
-        if standing.state is SERVED and standing.token > self._highest_token:
-            self._highest_token = standing.token
+        if standing.state is SERVED and standing.token > self._header.highest_token:
+            self._header.highest_token = standing.token
         return standing
 
     def _read_or_error(self, answer: str | BaseException) -> Standing | LockError:

@@ -9,7 +9,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import hiredis
+
+from nowserving.queues.redis.diagnosis import reply_error, told
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nowserving.queues.redis.call import Call
 
 logger = logging.getLogger(__name__)
@@ -63,5 +69,44 @@ class Replicas:
                 "all the same; a failover now may forget who holds them.",
                 self._wanted,
                 self._seconds,
-                confirmed,
+                confirmed if isinstance(confirmed, int) else told(reply_error(str(confirmed))),
             )
+
+
+class HeldBack:
+    """The replies of one session's flight, held back until the replicas' comes.
+
+    Args:
+        replicas: Whom to wait for.
+        land: Takes each reply then.
+    """
+
+    def __init__(self, replicas: Replicas, land: Callable[[Any], None]) -> None:
+        self._replicas = replicas
+        self._land = land
+        self._expected = 0
+        self._replies: list[Any] = []
+
+    def follow(self, batch: list[Call], commands: list[tuple[Any, ...]]) -> None:
+        """Put a ``WAIT`` behind a flight's commands if there is a take among its calls."""
+        if batch[0].key and self._replicas.concern(batch):
+            self._expected = len(commands)
+            commands.append(self._replicas.command)
+
+    def arrive(self, reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
+        """Take a reply, and hand all of them on with the last one."""
+        if not self._expected:
+            self._land(reply)
+        elif len(self._replies) < self._expected:
+            self._replies.append(reply)
+        else:
+            replies = self._replies
+            self.forget()
+            if not all(isinstance(held, hiredis.ReplyError) for held in replies):
+                self._replicas.note(reply)
+            for held in replies:
+                self._land(held)
+
+    def forget(self) -> None:
+        """Expect nothing any more: the connection is gone."""
+        self._expected, self._replies = 0, []

@@ -1,26 +1,18 @@
-"""Asking the sentinels who the primary is, through redis-py, at each connection.
+"""Asking the sentinels who the primary is, at each connection.
 
-A client of theirs belongs to one event loop, and connections are made rarely: so the clients are
-made for one question and closed after it, and nothing of them can be stale.
+Connections to them are made for one question and dropped after it: it is asked rarely, and nothing
+of them can be stale.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
-from redis import exceptions
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import connection
 
-from nowserving.queues.redis.diagnosis import (
-    is_hopeless,
-    is_nobody_there,
-    told,
-    without_secrets,
-)
-from nowserving.queues.redis.dial import RESP2
+from nowserving.queues.redis.diagnosis import Unreachable, diagnose, told
+from nowserving.queues.redis.dial import Dialler, hang_up
+from nowserving.queues.redis.patience import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +29,8 @@ class Sentinels:
     Args:
         addresses: Where they are.
         service: The name under which they know the primary.
-        settings: User, password and certificates for talking to *them*.
+        settings: User, password and certificates for talking to *them*; ``ssl`` is true where they
+            speak TLS.
         timeout: The seconds for a connection to the primary, the question included.
 
     Attributes:
@@ -53,15 +46,11 @@ class Sentinels:
     ) -> None:
         self._addresses = tuple(addresses)
         self._service = service
-        limit = min(_LONGEST, timeout / (len(self._addresses) + 1))
-        self._settings = {
-            **settings,
-            **RESP2,
-            "socket_timeout": limit,
-            "socket_connect_timeout": limit,
-            # The next sentinel is the better second attempt.
-            "retry": Retry(NoBackoff(), 0),
-        }
+        self._limit = min(_LONGEST, timeout / (len(self._addresses) + 1))
+        known = {name: value for name, value in settings.items() if value is not None}
+        tls = known.pop("ssl", False)
+        kind = connection.SSLConnection if tls else connection.Connection
+        self._dialler = Dialler(known, kind, 2 * self._limit)  # it takes half for a connection
         listed = ", ".join(f"{host}:{port}" for host, port in addresses)
         self.where = f"service {service!r} of the sentinels {listed}"
 
@@ -69,38 +58,41 @@ class Sentinels:
         """Return the primary that the first sentinel with an answer names.
 
         Raises:
-            ConnectionError: redis-py's, if none of them names one; it says why, of each of them.
+            Unreachable: If none of them names one; it says why, of each of them.
         """
-        # redis-py's own `discover_master` does as much, but some versions of it put what they know
-        # of a sentinel into the message, its password included, and none keeps the causes.
-        failures: dict[Node, Exception] = {}
-        for address in self._addresses:
-            answer = await self._ask(*address)
-            if not isinstance(answer, Exception):
+        failures: list[Unreachable] = []
+        reasons: list[str] = []
+        for host, port in self._addresses:
+            answer = await self._ask(host, port)
+            if not isinstance(answer, Unreachable):
                 return answer
-            failures[address] = answer
-        reasons = "; ".join(f"{host}:{port}: {told(e)}" for (host, port), e in failures.items())
-        # Another attempt is as hopeless as with the least hopeless of them.
-        cause = min(failures.values(), key=lambda e: (is_hopeless(e), is_nobody_there(e)))
-        message = f"no sentinel names the primary of {self._service!r} ({reasons})"
-        raise exceptions.ConnectionError(message) from cause
+            failures.append(answer)
+            reasons.append(f"{host}:{port}: {told(answer)}")
+        raise Unreachable(
+            f"no sentinel names the primary of {self._service!r} ({'; '.join(reasons)})",
+            # Another attempt is as hopeless as with the least hopeless of them.
+            hopeless=all(failure.hopeless for failure in failures),
+            absent=all(failure.absent for failure in failures),
+        )
 
-    async def _ask(self, host: str, port: int) -> Node | Exception:
-        client: Any = Redis(host=host, port=port, **self._settings)
+    async def _ask(self, host: str, port: int) -> Node | Unreachable:
         try:
-            state = (await client.sentinel_masters()).get(self._service)
-        except (exceptions.RedisError, OSError) as error:
-            reason = without_secrets(told(error), self._settings.get("password"))
-            return error if reason == told(error) else exceptions.ConnectionError(reason)
+            masters = await patiently(self._question(host, port), self._limit, lambda _: None)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next one may answer
+            return diagnose(error)
+        for each in masters:
+            state = dict(zip(each[::2], each[1::2], strict=False))
+            if state.get("name") == self._service:
+                flags = state["flags"].split(",")
+                if "master" not in flags or {"s_down", "o_down"} & set(flags):
+                    return Unreachable("it takes the primary for down")
+                return state["ip"], int(state["port"])
+        return Unreachable("it knows no such service")
+
+    async def _question(self, host: str, port: int) -> Any:  # noqa: ANN401 - lists of texts
+        asked = await self._dialler.connect(host=host, port=port)
+        try:
+            await asked.send_command("SENTINEL", "MASTERS")
+            return await asked.read_response()
         finally:
-            await asyncio.gather(_close(client), return_exceptions=True)
-        if state is None:
-            return exceptions.ResponseError("it knows no such service")
-        if not state["is_master"] or state["is_sdown"] or state["is_odown"]:
-            return exceptions.ResponseError("it takes the primary for down")
-        return state["ip"], int(state["port"])
-
-
-async def _close(client: Any) -> None:  # noqa: ANN401 - redis-py's client
-    await (client.aclose() if hasattr(client, "aclose") else client.close())
-    await client.connection_pool.disconnect()
+            hang_up(asked)

@@ -6,15 +6,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nowserving.endpoints import address
 from nowserving.errors import ConfigurationError
+from nowserving.readers import address
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
 MODES = ("standard", "sentinel", "cluster")
 
-_PORT, _SENTINEL_PORT = 6379, 26379
+PLACES = frozenset({"host", "endpoints", "unix_socket", "client"})
+"""The settings of which each one says where Redis is."""
+
+CONNECTION = (PLACES - {"client"}) | {
+    *("port", "db", "username", "password", "credential_provider", "use_ssl", "deployment_mode"),
+    *("ssl_certfile", "ssl_keyfile", "ssl_ca_certs", "ssl_cert_reqs", "ssl_check_hostname"),
+    *("sentinel_service", "sentinel_username", "sentinel_password", "sentinel_use_ssl"),
+}
+"""The settings that a ready client brings along."""
+
+_PORT, _SENTINEL_PORT, _DB = 6379, 26379, 1
+_FILES = frozenset({"ssl_certfile", "ssl_keyfile", "ssl_ca_certs"})
 
 
 @dataclass(frozen=True)
@@ -54,129 +65,115 @@ class RedisSettings:
         """The address for messages."""
         if self.unix_socket is not None:
             return self.unix_socket
-        listed = ", ".join(f"{host}:{port}" for host, port in self.endpoints)
+        listed = ", ".join(
+            f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.endpoints
+        )
         return listed if self.db is None else f"{listed}/{self.db}"
 
 
-def check_settings(  # noqa: PLR0913 - the keys of a configuration
-    *,
-    mode: str,
-    host: str,
-    port: int | None,
-    endpoints: Sequence[str] | None,
-    unix_socket: str | None,
-    db: int | None,
-    service: str | None,
-    username: str | None,
-    password: str | None,
-    credential_provider: object,
-    sentinel_username: str | None,
-    sentinel_password: str | None,
-    use_ssl: bool,
-    sentinel_use_ssl: bool | None,
-    tls: dict[str, Any] | None,
-) -> RedisSettings:
+def check_settings(said: Mapping[str, Any]) -> RedisSettings:
     """Return the settings, if they make sense together.
 
     Args:
-        mode: ``standard``, ``sentinel`` or ``cluster``.
-        host: A host, used when there are no endpoints.
-        port: Its port; None for the usual one.
-        endpoints: Several of them, as ``host:port``.
-        unix_socket: The path of a socket.
-        db: The number of a database; None when it was not said.
-        service: The sentinels' name of the primary.
-        username: The ACL user.
-        password: Its password.
-        credential_provider: A redis-py ``CredentialProvider``.
-        sentinel_username: The sentinels' user.
-        sentinel_password: Its password.
-        use_ssl: Whether Redis speaks TLS.
-        sentinel_use_ssl: Whether sentinels speak TLS; None for as Redis does.
-        tls: redis-py's ``ssl_…`` arguments for whoever speaks it; None for no TLS.
+        said: Those that were said, each read and checked by itself; by the names of
+            ``RedisLockStore``'s arguments.
 
     Raises:
         ConfigurationError: If they make none; the message says what to change.
     """
-    if mode not in MODES:
-        raise ConfigurationError(f"deployment_mode={mode!r} must be one of {', '.join(MODES)}")
-    if credential_provider is not None and (username is not None or password is not None):
+    mode = said.get("deployment_mode", "standard")
+    _check_mode(mode, said)
+    _check_place(mode, said)
+    if "credential_provider" in said and ("username" in said or "password" in said):
         raise ConfigurationError(
             "credential_provider gives user and password; leave username and password out"
         )
-    if mode == "sentinel" and not service:
-        raise ConfigurationError(
-            "deployment_mode sentinel needs sentinel_service, the name under which the sentinels "
-            "know the primary (often mymaster)"
-        )
-    if mode != "sentinel" and service:
-        raise ConfigurationError(f"sentinel_service has no meaning in deployment_mode {mode}")
-    if mode == "cluster" and db is not None:
-        raise ConfigurationError(
-            f"db={db} can't be used in a cluster, which has one database; use key_prefix to tell "
-            "applications apart"
-        )
-    if mode == "standard" and endpoints is not None and len(endpoints) > 1:
-        raise ConfigurationError(
-            "Several endpoints need deployment_mode sentinel or cluster "
-            "(redis+sentinel:// or redis+cluster://)"
-        )
-    if unix_socket is not None and (mode != "standard" or endpoints or use_ssl):
-        raise ConfigurationError(
-            "A unix socket leads to one server of this machine, without TLS: leave endpoints, "
-            "deployment_mode and use_ssl out"
-        )
-    usual = _SENTINEL_PORT if mode == "sentinel" else _PORT
-    found = [address("endpoints", each, usual) for each in endpoints or ()]
+    port = said.get("port", _SENTINEL_PORT if mode == "sentinel" else _PORT)
+    listed = [address("endpoints", each) for each in said.get("endpoints", ())]
+    found = [(host, port if own is None else own) for host, own in listed]
+    use_ssl = said.get("use_ssl", False)
+    sentinel_use_ssl = said.get("sentinel_use_ssl", use_ssl)
+    tls = tls_settings(said, use_ssl=use_ssl or sentinel_use_ssl)
     return RedisSettings(
         mode=mode,
-        endpoints=tuple(found) or ((host, usual if port is None else port),),
-        unix_socket=unix_socket,
-        db=None if mode == "cluster" else 1 if db is None else db,
-        service=service or "",
-        username=username,
-        password=password,
-        credential_provider=credential_provider,
-        sentinel_username=sentinel_username,
-        sentinel_password=sentinel_password,
-        sentinel_tls=tls if (use_ssl if sentinel_use_ssl is None else sentinel_use_ssl) else None,
+        endpoints=tuple(found) or ((said.get("host", "localhost"), port),),
+        unix_socket=said.get("unix_socket"),
+        db=None if mode == "cluster" else said.get("db", _DB),
+        service=said.get("sentinel_service", ""),
+        username=said.get("username"),
+        password=said.get("password"),
+        credential_provider=said.get("credential_provider"),
+        sentinel_username=said.get("sentinel_username"),
+        sentinel_password=said.get("sentinel_password"),
+        sentinel_tls=tls if sentinel_use_ssl else None,
         tls=tls if use_ssl else None,
     )
 
 
-def tls_settings(
-    *,
-    use_ssl: bool,
-    certfile: str | None,
-    keyfile: str | None,
-    ca_certs: str | None,
-    check_hostname: bool,
-) -> dict[str, Any] | None:
-    """Return redis-py's arguments for TLS; None for no TLS. Certificates are always verified.
+def _check_mode(mode: str, said: Mapping[str, Any]) -> None:
+    if mode not in MODES:
+        raise ConfigurationError(f"deployment_mode={mode!r} must be one of {', '.join(MODES)}")
+    if mode == "sentinel" and "sentinel_service" not in said:
+        raise ConfigurationError(
+            "deployment_mode sentinel needs sentinel_service, the name under which the sentinels "
+            "know the primary (often mymaster)"
+        )
+    theirs = sorted(name for name in said if name.startswith("sentinel_"))
+    if mode != "sentinel" and theirs:
+        raise ConfigurationError(f"{', '.join(theirs)} has no meaning in deployment_mode {mode}")
+    if mode == "cluster" and said.get("db"):
+        raise ConfigurationError(
+            f"db={said['db']} can't be used in a cluster, which has one database; use key_prefix "
+            "to tell applications apart"
+        )
+
+
+def _check_place(mode: str, said: Mapping[str, Any]) -> None:
+    if mode == "standard" and len(said.get("endpoints", ())) > 1:
+        raise ConfigurationError(
+            "Several endpoints need deployment_mode sentinel or cluster "
+            "(redis+sentinel:// or redis+cluster://)"
+        )
+    if "unix_socket" in said and (mode != "standard" or "endpoints" in said or said.get("use_ssl")):
+        raise ConfigurationError(
+            "A unix socket leads to one server of this machine, without TLS: leave endpoints, "
+            "deployment_mode and use_ssl out"
+        )
+    places = [name for name in ("host", "endpoints", "unix_socket") if name in said]
+    if places[1:]:
+        raise ConfigurationError(f"{' and '.join(places)} both say where Redis is: keep one")
+    if places and places != ["host"] and "port" in said:
+        raise ConfigurationError(f"port belongs to host; leave it out beside {places[0]}")
+
+
+def tls_settings(said: Mapping[str, Any], *, use_ssl: bool) -> dict[str, Any] | None:
+    """Return redis-py's arguments for TLS; None for no TLS.
 
     Args:
+        said: The settings that were said, those for TLS begin with ``ssl_``.
         use_ssl: Whether to speak TLS, with Redis or the sentinels.
-        certfile: A client certificate.
-        keyfile: Its key, if it is not in the same file.
-        ca_certs: The certificates to trust, beside the system's.
-        check_hostname: Whether the server's certificate must name the host we connect to.
 
     Raises:
-        ConfigurationError: If a file can't be read, or is given without ``use_ssl``.
+        ConfigurationError: If a file can't be read, or something is given without ``use_ssl`` or
+            contradicts something else.
     """
-    files = {"ssl_certfile": certfile, "ssl_keyfile": keyfile, "ssl_ca_certs": ca_certs}
-    given = {name: path for name, path in files.items() if path is not None}
+    given = {name: value for name, value in said.items() if name.startswith("ssl_")}
     if not use_ssl:
         if given:
             raise ConfigurationError(
                 f"{', '.join(given)} would not be used: set use_ssl (rediss://) as well"
             )
         return None
-    for name, path in given.items():
-        _check_readable(name, path)
-    if certfile is not None and keyfile is None:
-        given["ssl_keyfile"] = certfile
-    return {**given, "ssl_check_hostname": check_hostname}
+    for name in _FILES & given.keys():
+        _check_readable(name, given[name])
+    if "ssl_certfile" in given:
+        given.setdefault("ssl_keyfile", given["ssl_certfile"])
+    verified = given.setdefault("ssl_cert_reqs", "required") != "none"
+    if given.setdefault("ssl_check_hostname", verified) and not verified:
+        raise ConfigurationError(
+            "ssl_check_hostname needs a certificate that is verified, and ssl_cert_reqs is none"
+        )
+    return given
 
 
 def _check_readable(name: str, path: str) -> None:

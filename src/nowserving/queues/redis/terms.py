@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nowserving.queues.redis.call import Call
     from nowserving.queues.redis.replicas import Replicas
     from nowserving.queues.redis.script import Script
 
@@ -25,3 +26,22 @@ class Terms(NamedTuple):
     header: Callable[[], tuple[Any, ...]]
     timeout: float
     replicas: Replicas | None = None
+
+    def words(self, group: list[Call], *, load: bool) -> tuple[Any, ...]:
+        """Return the command that has a group of verbs carried out.
+
+        Args:
+            group: The calls.
+            load: Whether to send the script itself, since Redis does not know it.
+        """
+        if load:
+            parts: list[Any] = ["EVAL", self.script.source, len(group)]
+        else:
+            parts = ["EVALSHA", self.script.sha, len(group)]
+        parts.extend([call.key for call in group])
+        parts.extend(self.header())
+        for call in group:
+            parts.append(call.args[0])
+            parts.append(len(call.args) - 1)
+            parts.extend(call.args[1:])
+        return tuple(parts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving.queues.redis.cluster import ClusterSession
+from nowserving.queues.redis.diagnosis import Unreachable
 from nowserving.queues.redis.dial import Server
 from nowserving.queues.redis.nodes import Nodes
 from nowserving.queues.redis.outage import Outage
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class Speaker(Protocol):
     """What verbs need of a session, whatever the topology."""
 
-    def call(
+    def call(  # noqa: PLR0913 - what to say, and how it travels
         self,
         key: bytes,
         args: tuple[Any, ...],
@@ -35,8 +36,13 @@ class Speaker(Protocol):
         *,
         lazy: bool = False,
         timeout: float | None = None,
+        within: float | None = None,
     ) -> Call:
         """Send a verb."""
+        ...
+
+    def hurry(self) -> None:
+        """Send now what waits for others to share a round trip with."""
         ...
 
     async def shards(self) -> list[Session]:
@@ -45,6 +51,10 @@ class Speaker(Protocol):
 
     def close(self) -> None:
         """Close the connections."""
+        ...
+
+    def hang_up(self) -> None:
+        """Have Redis end the connections of a loop that does not run."""
         ...
 
     def abandon(self) -> None:
@@ -116,7 +126,11 @@ class Watched:
 
     async def _connect(self) -> Any:  # noqa: ANN401 - redis-py's connection
         host, port = await self._sentinels.primary()
-        return await self._dialler.connect(host=host, port=port)
+        try:
+            return await self._dialler.connect(host=host, port=port)
+        except Unreachable as failure:
+            named = failure.of(f"the primary at {host}:{port}")
+        raise named
 
     def session(self, terms: Terms) -> Speaker:
         """Return a session for the running loop."""

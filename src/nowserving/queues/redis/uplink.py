@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import TYPE_CHECKING, Any
 
-from nowserving.queues.redis.diagnosis import is_hopeless
+from nowserving.background import spawn
+from nowserving.queues.redis.abandonment import abandon_task
+from nowserving.queues.redis.diagnosis import diagnose
+from nowserving.queues.redis.dial import hang_up
+from nowserving.queues.redis.patience import patiently
 from nowserving.queues.redis.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nowserving.queues.redis.diagnosis import Unreachable
     from nowserving.queues.redis.dial import Server
 
 logger = logging.getLogger(__name__)
@@ -38,7 +42,6 @@ class Uplink:
 
     Attributes:
         wire: The connection while it stands.
-        dialling_since: When the first of the attempts under way began, monotonic.
     """
 
     def __init__(  # noqa: PLR0913 - what happens to a connection, each told to its owner
@@ -48,11 +51,10 @@ class Uplink:
         on_reply: Callable[[Any], None],
         on_up: Callable[[], None],
         on_lost: Callable[[BaseException], None],
-        on_failure: Callable[[BaseException], None],
+        on_failure: Callable[[Unreachable], None],
         wanted: Callable[[], bool],
     ) -> None:
         self.wire: Wire | None = None
-        self.dialling_since = 0.0
         self._loop = asyncio.get_running_loop()
         self._server = server
         self._on_reply = on_reply
@@ -70,8 +72,7 @@ class Uplink:
             delay: Seconds to wait before.
         """
         if self._dialling is None and self.wire is None and not self._closed:
-            self.dialling_since = time.monotonic()
-            self._dialling = self._loop.create_task(self._keep_dialling(delay))
+            self._dialling = spawn(self._loop, self._keep_dialling(delay))
             self._dialling.add_done_callback(self._dialled)
 
     def abandon(self) -> None:
@@ -80,9 +81,18 @@ class Uplink:
             self.wire.close()
             self.wire = None
 
+    def hang_up(self) -> None:
+        """Have the server end the connection, on a loop that does not run; from any thread."""
+        wire = self.wire
+        if wire is not None:
+            wire.hang_up()
+
     def abandon_socket(self) -> None:
-        """Close the socket of a loop that is closed itself."""
+        """Close the socket of a loop that is closed itself, also of one that is half made."""
         self._closed = True
+        if self._dialling is not None:
+            abandon_task(self._dialling)
+            self._dialling = None
         if self.wire is not None:
             self.wire.abandon()
             self.wire = None
@@ -100,15 +110,17 @@ class Uplink:
                 await asyncio.sleep(delay)
             # Not so long that a call fails in a pause although the server can be reached again.
             delay = min(max(delay * 2, FIRST_DELAY), LONGEST_DELAY, self._server.timeout / 2)
-            wire = Wire(self._on_reply, self._broke)
             try:
-                await wire.dial(self._server.connect, self._server.timeout)
-            except Exception as error:  # noqa: BLE001 - a credential provider raises what it likes
-                if is_hopeless(error):
+                connect, limit = self._server.connect(), self._server.timeout
+                connection = await patiently(connect, limit, hang_up)
+                wire = Wire(connection, self._on_reply, self._broke)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the dialling
+                failure = diagnose(error)
+                if failure.hopeless:
                     delay = LONGEST_DELAY
-                self._on_failure(error)
+                self._on_failure(failure)
             else:
-                if self._closed:  # just then: up to Python 3.11 the cancellation is lost as well
+                if self._closed:  # just then
                     wire.close()
                     return
                 self.wire = wire

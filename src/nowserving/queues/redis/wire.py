@@ -9,33 +9,47 @@ that read it, without the tasks, timers and locks that a general client has to h
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import hiredis
 
+from nowserving.background import detached, later
+from nowserving.queues.redis.abandonment import abandon_transport
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
 _INCOMPLETE = object()
 
 _RESET_AT_ONCE = struct.pack("ii", 1, 0)
 """``SO_LINGER``: closing waits for nothing, and drops what was not delivered."""
 
+_LAST_WORDS = 1.0
+"""Seconds for which a closed connection may still send what was written."""
+
 
 class Wire(asyncio.Protocol):
     """A live connection that sends packed commands and hands over each reply as it arrives.
 
     Args:
+        connection: A ``redis.asyncio`` connection that stands; its transport is taken over.
         on_reply: Called with each reply; an error reply is a ``hiredis.ReplyError`` *value*.
         on_lost: Called once when the connection is gone, with the reason if there is one; not
             called after :meth:`close`.
+
+    Raises:
+        ConnectionError: If it has broken meanwhile.
     """
 
     def __init__(
-        self, on_reply: Callable[[Any], None], on_lost: Callable[[Exception | None], None]
+        self,
+        connection: Any,  # noqa: ANN401 - redis-py's
+        on_reply: Callable[[Any], None],
+        on_lost: Callable[[Exception | None], None],
     ) -> None:
         # Whatever bytes stand in Redis must come back: a foreign value must not break the wire.
         self._reader = hiredis.Reader(
@@ -43,25 +57,14 @@ class Wire(asyncio.Protocol):
         )
         self._on_reply = on_reply
         self._on_lost: Callable[[Exception | None], None] | None = on_lost
-        self._connection: Any = None
-        self._transport: asyncio.Transport | None = None
-
-    async def dial(self, connect: Callable[[], Awaitable[Any]], timeout: float) -> None:
-        """Connect and take the transport over.
-
-        Args:
-            connect: Returns a ``redis.asyncio`` connection that stands.
-            timeout: Seconds for the connection and its handshake together.
-
-        Raises:
-            Exception: Whatever redis-py raises, or ``asyncio.TimeoutError``.
-        """
         # The one module, with dial.py, that touches a private name of redis-py: the stream writer
         # it made, under the same name since 4.2. The connection is kept alive with it, since a
         # writer that is collected closes its transport.
-        self._connection = await asyncio.wait_for(connect(), timeout)
-        self._transport = cast("asyncio.Transport", self._connection._writer.transport)  # noqa: SLF001
+        self._connection = connection
+        self._transport: asyncio.Transport | None = connection._writer.transport  # noqa: SLF001
         self._transport.set_protocol(self)
+        # uvloop writes at the end of its step, unless that is more than it may buffer.
+        self._transport.set_write_buffer_limits(high=0)
         if self._transport.is_closing():
             self._let_go()
             raise ConnectionError("the connection broke right after its handshake")
@@ -93,7 +96,7 @@ class Wire(asyncio.Protocol):
         on_lost, self._on_lost = self._on_lost, None
         self._let_go()
         if on_lost is not None:
-            on_lost(exc)
+            detached(on_lost, exc)  # it may be a write in somebody's context that has failed
 
     def abort(self, reason: Exception | None = None) -> None:
         """Cut the connection now; what was sent may or may not have arrived."""
@@ -117,18 +120,24 @@ class Wire(asyncio.Protocol):
             transport.abort()
         else:
             transport.close()
+            if transport.get_write_buffer_size():  # else for ever, if Redis reads no more
+                later(asyncio.get_running_loop(), _LAST_WORDS, transport.abort)
         self._let_go()
+
+    def hang_up(self) -> None:
+        """End the conversation below the transport, which finds that out when its loop goes on."""
+        transport = self._transport
+        used = None if transport is None else transport.get_extra_info("socket")
+        if used is not None:
+            with suppress(OSError), socket.socket(fileno=os.dup(used.fileno())) as copy:
+                copy.shutdown(socket.SHUT_RDWR)
 
     def abandon(self) -> None:
         """Close the socket of a loop that is closed: it can't do that itself any more."""
         self._on_lost = None
         transport = self._transport
         if transport is not None:
-            with suppress(RuntimeError):  # "Event loop is closed", after it was marked as closing
-                transport.abort()
-            # A TLS transport has its socket in the transport below it.
-            below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", transport)
-            _close_socket(below)
+            abandon_transport(transport)
         self._let_go()
 
     def _let_go(self) -> None:
@@ -145,10 +154,3 @@ def _drop_unsent(transport: asyncio.BaseTransport) -> None:
     if used is not None and used.family in {socket.AF_INET, socket.AF_INET6}:
         with suppress(OSError):  # it is closed already
             used.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_ONCE)
-
-
-def _close_socket(transport: Any) -> None:  # noqa: ANN401 - asyncio's, of any kind
-    used = getattr(transport, "_sock", None)
-    if used is not None:
-        used.close()
-        transport._sock = None  # noqa: SLF001 - else it warns that it was not closed
