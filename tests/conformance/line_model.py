@@ -41,6 +41,7 @@ class LineModel:
         self.done: set[str] = set()
         self.superseded_below = 0
         self.opened = False
+        self.is_known = False  # whether a ticket was ever issued
 
     def take(
         self,
@@ -67,6 +68,7 @@ class LineModel:
             self.superseded_below = self.next
             if when_busy == "interrupt":
                 self.tickets[0].interrupted = True
+        self.is_known = True
         ticket = ModelTicket(self.next, owner, claimed, message)
         self.tickets.append(ticket)
         self.next += 1
@@ -101,14 +103,17 @@ class LineModel:
         if ticket is not None and secret in {"", ticket.owner}:
             self._drop(ticket, "done")
         self._serve()
-        if not self.tickets and self.next:
+        if not self.tickets and self.is_known:
             self.opened = keep
+        if not self.tickets and not keep:
+            self._begin_anew()
         return bool(self.tickets)
 
     def delete(self) -> None:
         for ticket in list(self.tickets):
             self._drop(ticket, "released")
         self.opened = False
+        self._begin_anew()
 
     def line(self) -> list[tuple[int, str, bool]] | None:
         """Number, owner and whether it is served, for every ticket; None where there is no lock."""
@@ -131,9 +136,12 @@ class LineModel:
         if self.tickets:
             self.tickets[0].served = True
 
+    def _begin_anew(self) -> None:
+        self.next = self.superseded_below = 0
+
     def _drop(self, ticket: ModelTicket, outcome: Outcome) -> None:
         self.tickets.remove(ticket)
-        if ticket.served:
+        if ticket.served and outcome != "abandoned":
             self.predecessor = outcome
         if ticket.message is not None and outcome == "done":
             self.done.add(ticket.message)

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nowserving.queues.redis import queue
+from nowserving.queues.redis.script import load_script
 from nowserving.standing import NOT_ISSUED, Admission, IssuedTicket, Standing, State
 from tests.conformance.line_model import Answer, LineModel
 from tests.conformance.stores import STORES
+from tests.support import scripts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,9 +194,22 @@ def _read_line(line: Line | None) -> list[tuple[int, str, bool]] | None:
     return [(t.number, t.owner, t.served_for is not None) for t in line.tickets]
 
 
-@pytest.fixture(params=["memory", "redis"], scope="module")
-def make(request: pytest.FixtureRequest, redis_server: RedisServer) -> Callable[..., LockStore]:
-    return STORES[request.param](redis_server)
+_SCRIPTS = {
+    "redis": load_script(),
+    "redis, sweeping one by one": scripts.sweeping_one_by_one(),
+    "redis, in small pieces": scripts.in_small_pieces(),
+    "redis, without quick steps": scripts.without_quick_steps(),
+}
+
+
+@pytest.fixture(params=["memory", *_SCRIPTS])
+def make(
+    request: pytest.FixtureRequest, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., LockStore]:
+    if request.param == "memory":
+        return STORES["memory"](redis_server)
+    monkeypatch.setattr(queue, "load_script", lambda: _SCRIPTS[request.param])
+    return STORES["redis"](redis_server)
 
 
 @settings(

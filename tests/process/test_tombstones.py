@@ -58,8 +58,13 @@ class Verbs:
         return {str(name): str(value) for name, value in fields.items()}
 
     def in_line(self) -> list[str]:
-        line = self.say("line") or [""]
-        return [ticket.split()[-1] for ticket in line[1:]]
+        _, _, *line = self.say("line", -1) or ["", ""]
+        return [ticket.split()[-1] for ticket in line]
+
+    def sweep(self) -> None:
+        """Do all that the verb before has left over."""
+        while self.say("sweep") != "ok":
+            pass
 
     def graves(self) -> int:
         return sum(name[:2] in {"x:", "g:"} for name in self.fields())
@@ -200,6 +205,8 @@ def test_a_crowd_that_was_superseded_is_swept_by_usual_turns(verbs: Verbs) -> No
         verbs.take(f"a.{index}")
     verbs.late = 500_000
     verbs.take("b.1", policy="l")
+    assert verbs.take("a.1400", again=1, policy="l") == "+X 1401", "not swept yet"
+    verbs.sweep()
     assert verbs.graves() == 3000
     assert verbs.take("a.700", again=1, policy="l") == "X 701"
     number = 1501

@@ -10,6 +10,7 @@ import pytest
 
 from nowserving.errors import CorruptLock, StoreUnavailable
 from nowserving.queues.redis.replies import (
+    NOTHING_MORE,
     error_of,
     parse_departure,
     parse_line,
@@ -20,7 +21,7 @@ from nowserving.standing import NOT_ISSUED, State
 
 _FOLDER = resources.files("nowserving.queues.redis") / "lua"
 _FILES = sorted(file.name for file in _FOLDER.iterdir() if file.name.endswith(".lua"))
-_VERBS = ("take", "redeem", "stand", "look", "leave", "line", "save", "delete", "finish")
+_VERBS = ("take", "redeem", "stand", "look", "leave", "line", "save", "delete", "finish", "sweep")
 
 
 def test_every_file_is_in_the_script_once() -> None:
@@ -89,12 +90,9 @@ def test_departures() -> None:
 
 def test_lines() -> None:
     assert parse_line(None) is None
-    line = parse_line(["7"])
-    assert line is not None
-    assert (line.next_number, line.tickets) == (7, ())
-    line = parse_line(["7", "5 1000000 2000000 nonce.1", "6 3000000 -1 -"])
-    assert line is not None
-    assert line.tickets == ((5, 1.0, "nonce.1", 2.0), (6, 3.0, "", None))
+    assert parse_line(["7", "-1"]) == (7, NOTHING_MORE, [])
+    page = parse_line(["9", "7", "5 1000000 2000000 nonce.1", "6 3000000 -1 -"])
+    assert page == (9, 7, [(5, 1.0, "nonce.1", 2.0), (6, 3.0, "", None)])
 
 
 @pytest.mark.parametrize(

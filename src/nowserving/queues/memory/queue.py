@@ -259,7 +259,7 @@ class MemoryQueue:
             for number, left in sorted(expiries.items()):
                 present = record.tickets.get(number)
                 if present is not None:
-                    present.expires = now + left
+                    present.extend(now, left)
                 elif number >= record.next and left > 0:
                     record.next = number
                     ticket = MemoryTicket(name, self._owners, owner="")
@@ -278,7 +278,8 @@ class MemoryQueue:
             tickets = list(record.tickets.values())
             for ticket in tickets:
                 record.dismiss(ticket, "released", now)
-            record.serving, record.opened = record.next, False
+            record.restart_at(0)
+            record.opened = False
             lifetime = max((ticket.lifetime for ticket in tickets), default=0.0)
             self._close_step(conversation_id, record, now, lifetime)
 
@@ -299,7 +300,10 @@ class MemoryQueue:
                 record.dismiss(ticket, "done" if ticket.expires > now else "expired", now)
             record.settle(now)
             waiting = bool(record.tickets)
-            record.opened = record.opened if waiting else keep
+            if not waiting:
+                record.opened = keep
+                if not keep:
+                    record.restart_at(0)
             self._close_step(conversation_id, record, now, lifetime)
         return waiting
 

@@ -6,8 +6,10 @@ queue decide exactly the same things in the same order over a hash; read either 
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from heapq import heappop, heappush
+from itertools import islice
 from time import time_ns
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,12 @@ _served = partial(tuple.__new__, Standing)
 """Makes a standing of all its fields: twice as fast as calling it, which most turns wait for."""
 
 _SUPERSEDING = frozenset({"latest", "interrupt"})
+
+_A_FEW = 8
+"""Of how many tickets next in line a waiter minds when they may end."""
+
+_UNKNOWN = 1.0
+"""Seconds after which it looks again when all of those have expired, and others are behind them."""
 
 
 class Tokens:
@@ -204,7 +212,8 @@ class Record:
         idle_until = now + ticket.admission.lifetime
         if idle_until > self.idle_until:  # noqa: PLR1730 - a call of max() costs as much as the rest
             self.idle_until = idle_until
-        if ticket.served_at is not None:
+        # Whoever left before it knew that it was served has held nothing.
+        if ticket.served_at is not None and outcome != "abandoned":
             self._predecessor = outcome
         if ticket.message_id is not None:
             self._note_message(ticket, outcome, now)
@@ -242,6 +251,7 @@ class Record:
         """Let the numbers of an empty line begin anew: order never rests on a number alone."""
         self.next = self.serving = number
         self._superseded_below = 0
+        self._told = -1
 
     # Being served
 
@@ -277,7 +287,7 @@ class Record:
     def _serve(self, head: MemoryTicket, now: float) -> None:
         self._token = self._tokens.draw(self._token)
         head.served_at = now
-        if head.admission.claimed and not head.admission.renewed:
+        if head.restarts:
             head.expires = now + head.lifetime
 
     def find(self, place: Place, now: float) -> MemoryTicket | None:
@@ -294,8 +304,24 @@ class Record:
             state = State.INTERRUPTED if ticket.interrupted else State.SERVED
             return Standing(state, ticket.number, 0, left, left, self._token, self._predecessor)
         ahead = ticket.number - self.serving
-        head = self.tickets[self.serving]
-        return Standing(State.WAITING, ticket.number, ahead, left, head.expires - now)
+        blocked_for = self.tickets[self.serving].expires - now
+        if ahead > 1:
+            blocked_for = min(blocked_for, self._soonest_end(ticket, now))
+        return Standing(State.WAITING, ticket.number, ahead, left, blocked_for)
+
+    def _soonest_end(self, waiter: MemoryTicket, now: float) -> float:
+        """Return in how many seconds one of those before a waiter could end, were it served now.
+
+        Nobody tells it of that: a ticket that is not redeemed yet is served, and expires.
+        """
+        soonest = math.inf
+        for ticket in islice(self.tickets.values(), 1, 1 + _A_FEW):
+            if ticket is waiter:
+                return soonest
+            if ticket.expires > now:
+                ends = ticket.lifetime if ticket.restarts else ticket.expires - now
+                soonest = min(soonest, ends)
+        return _UNKNOWN if soonest == math.inf else soonest
 
     def gone(self, number: int) -> Standing:
         """Tell of a ticket that is not in line any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,17 @@ class MemoryTicket(Place):
     def lifetime(self) -> float:
         """Seconds it lives unless renewed."""
         return self.admission.lifetime
+
+    @property
+    def restarts(self) -> bool:
+        """Whether being served gives it a whole lifetime anew."""
+        return self.admission.claimed and not self.admission.renewed
+
+    def extend(self, now: float, left: float) -> None:
+        """Let it expire in ``left`` seconds; its lifetime grows with that."""
+        self.expires = now + left
+        if left > self.admission.lifetime:
+            self.admission = replace(self.admission, lifetime=left)
 
     def take_over(self, issued: MemoryTicket) -> None:
         """Stand where a ticket stands that was issued earlier."""

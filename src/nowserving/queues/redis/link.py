@@ -7,6 +7,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from nowserving.queues.redis.inbox import Inbox
+from nowserving.queues.redis.walking import Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -51,6 +52,7 @@ class Link:
         self._name = name
         self._counter = itertools.count()
         self.session = topology.session(terms)
+        self.sweeper = Sweeper(self.session)
         # Renewals have a connection of their own: a slow answer to somebody's take must not
         # cost others their leases.
         self.heartbeat = topology.heartbeat(terms)

@@ -15,7 +15,6 @@ Where the mark or the witness says no, every ticket is asked about by number and
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from typing import TYPE_CHECKING
 
@@ -27,15 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nowserving.place import Place
-    from nowserving.queues.redis.topology import Speaker
+    from nowserving.queues.redis.link import Link
     from nowserving.standing import Standing
 
 
-async def look_at_line(session: Speaker, key: bytes, places: Sequence[Place]) -> Glance:
+async def look_at_line(link: Link, key: bytes, places: Sequence[Place]) -> Glance:
     """Tell what is new of tickets of one line (``look.lua``).
 
     Args:
-        session: Whom to ask.
+        link: Whom to ask.
         key: The line's record.
         places: The tickets.
     """
@@ -46,9 +45,11 @@ async def look_at_line(session: Speaker, key: bytes, places: Sequence[Place]) ->
         witness = max(trusted, key=_number)
         trusted.remove(witness)
         asked.append(witness)
-    seen, news = await _ask(session, key, asked)
+    seen, news = await _ask(link, key, asked)
     if trusted and (seen.mark != mark or asked[-1].owner in news):
-        seen, more = await _ask(session, key, trusted)
+        blocked_for = seen.blocked_for
+        seen, more = await _ask(link, key, trusted)
+        seen = seen._replace(blocked_for=min(blocked_for, seen.blocked_for))
         news.update(more)
     if seen.served is not None:
         for place in places:
@@ -58,17 +59,21 @@ async def look_at_line(session: Speaker, key: bytes, places: Sequence[Place]) ->
 
 
 async def _ask(
-    session: Speaker, key: bytes, asked: Sequence[Place]
+    link: Link, key: bytes, asked: Sequence[Place]
 ) -> tuple[LineSeen, dict[str, Standing]]:
-    """Ask about tickets, so many at a time that Redis is never blocked for long."""
-    parts = [asked[i : i + MOST_AT_ONCE] for i in range(0, len(asked), MOST_AT_ONCE)] or [()]
-    calls = []
-    for part in parts:
-        names = itertools.chain.from_iterable((place.number, place.owner) for place in part)
-        calls.append(session.call(key, ("look", *names), lazy=True).future)
-    answers = [parse_look(reply) for reply in await asyncio.gather(*calls)]
+    """Ask about tickets, so many at a time that Redis is never blocked for long.
+
+    Returns:
+        What was said last, with the shortest of all times; and the news.
+    """
     news: dict[str, Standing] = {}
-    for part, seen in zip(parts, answers, strict=True):
+    answers = []
+    for first in range(0, len(asked), MOST_AT_ONCE):
+        part = asked[first : first + MOST_AT_ONCE]
+        names = itertools.chain.from_iterable((place.number, place.owner) for place in part)
+        call = link.session.call(key, ("look", *names), lazy=True)
+        seen = parse_look(link.sweeper.read(key, await call.future))
+        answers.append(seen)
         for which, place in enumerate(part):
             standing = seen.news.get(which)
             if standing is None:
@@ -76,7 +81,8 @@ async def _ask(
             else:
                 news[place.owner] = standing
                 place.doubt()
-    return answers[-1], news
+    soonest = min(seen.blocked_for for seen in answers)
+    return answers[-1]._replace(blocked_for=soonest), news
 
 
 def _number(place: Place) -> int:

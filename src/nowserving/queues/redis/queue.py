@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
-import time
 import weakref
 from contextvars import Context
 from functools import partial
@@ -15,15 +14,16 @@ from nowserving.background import soon
 from nowserving.errors import LockError, StoreClosed
 from nowserving.identity import nonce, on_fork
 from nowserving.loops import PerLoop
-from nowserving.options import LONGEST
 from nowserving.queues.base import Guarantees
 from nowserving.queues.redis import memory
 from nowserving.queues.redis.link import Link
 from nowserving.queues.redis.look import look_at_line
+from nowserving.queues.redis.picture import pieces_of
 from nowserving.queues.redis.place import RedisPlace
 from nowserving.queues.redis.replicas import Replicas
 from nowserving.queues.redis.replies import (
     MICROSECONDS,
+    NOTHING_MORE,
     mark_of,
     parse_departure,
     parse_key,
@@ -32,15 +32,17 @@ from nowserving.queues.redis.replies import (
 )
 from nowserving.queues.redis.script import load_script
 from nowserving.queues.redis.terms import Terms
-from nowserving.standing import NOT_ISSUED, SERVED, Departure, State
+from nowserving.queues.redis.walking import LEFT_OVER, SIGNS, finished
+from nowserving.standing import NOT_ISSUED, SERVED, Departure, Line, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from nowserving.lock import TicketLock
     from nowserving.place import Place
+    from nowserving.queues.redis.call import Call
     from nowserving.queues.redis.topology import Topology
-    from nowserving.standing import Admission, Glance, Line, Outcome, Standing
+    from nowserving.standing import Admission, Glance, LineTicket, Outcome, Standing
 
 _NONE = "-"
 _CLOSED = "The lock store is closed."
@@ -143,7 +145,7 @@ class RedisQueue:
     ) -> Standing:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
         flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
-        lifetime = max(1, round(admission.lifetime * 1000)) * 1000  # a ticket has it in ms
+        lifetime = _lifetime(admission.lifetime)
         message = _message(admission.message_id)
         if admission.redeem is not None:
             args: tuple[Any, ...] = (
@@ -161,11 +163,14 @@ class RedisQueue:
             policy = _POLICIES[admission.when_busy]
             args = ("take", place.owner, lifetime, flags, policy, limit, message, "0")
             again = (*args[:-1], "1")
-        key = self.key(place.conversation_id)
-        call = self._link().session.call(key, args, again, within=within)
+        link = self._link()
+        call = link.session.call(self.key(place.conversation_id), args, again, within=within)
         if isinstance(place, RedisPlace):
             place.take = call
         reply = await call.future
+        if reply[0] in SIGNS:
+            call = await finished(link.session, call, args, again)
+            reply = link.sweeper.read(call.key, call.future.result())
         standing = self._read(reply)
         place.number, place.mark = standing.number, mark_of(reply)
         if standing.state is State.WAITING and isinstance(place, RedisPlace):
@@ -178,14 +183,14 @@ class RedisQueue:
         call = link.session.call(*self._stand(place, 0), lazy=True, within=within)
         if isinstance(place, RedisPlace):
             place.stand = call
-        standing = self._read(await call.future)
+        standing = self._read(link.sweeper.read(call.key, await call.future))
         if standing.state is State.SERVED:
             self._note_served(place, standing)
         return standing
 
     async def look(self, conversation_id: str, places: Sequence[Place]) -> Glance:
         """Tell what is new of many tickets of one line (``look.lua``)."""
-        glance = await look_at_line(self._link().session, self.key(conversation_id), places)
+        glance = await look_at_line(self._link(), self.key(conversation_id), places)
         for place in places:
             news = glance.news.get(place.owner)
             if news is not None and news.state is SERVED:
@@ -199,19 +204,33 @@ class RedisQueue:
 
     async def renew(self, places: Sequence[tuple[Place, float]]) -> list[Standing | LockError]:
         """Give each place its lifetime anew (``stand.lua``), in shared round trips."""
-        heartbeat = self._link().heartbeat
+        link = self._link()
         # Of all of them the shortest: in a cluster a node that does not answer must not hold up
         # the renewals of what is on others. They are repeated soon.
         timeout = min(self.timeout, *(lifetime / 6 for _, lifetime in places))
         calls = []
         for place, lifetime in places:
-            calls.append(heartbeat.call(*self._stand(place, lifetime), lazy=True, timeout=timeout))
+            args = self._stand(place, lifetime)
+            calls.append(link.heartbeat.call(*args, lazy=True, timeout=timeout))
         futures = (call.future for call in calls)
         answers = await asyncio.gather(*futures, return_exceptions=True)
+        for i, (place, lifetime) in enumerate(places):
+            answer = answers[i]
+            if isinstance(answer, str) and answer[0] in SIGNS:
+                answers[i] = await self._renew_on(link, calls[i], place, lifetime)
         return [self._read_or_error(answer) for answer in answers]
 
+    async def _renew_on(
+        self, link: Link, call: Call, place: Place, lifetime: float
+    ) -> str | LockError:
+        try:
+            call = await finished(link.heartbeat, call, self._stand(place, lifetime)[1])
+        except LockError as error:
+            return error
+        return str(link.sweeper.read(call.key, call.future.result()))
+
     def _stand(self, place: Place, lifetime: float) -> tuple[bytes, tuple[Any, ...]]:
-        args = ("stand", place.number, place.owner, _us(lifetime))
+        args = ("stand", place.number, place.owner, _lifetime(lifetime) if lifetime else 0)
         return self.key(place.conversation_id), args
 
     async def leave(
@@ -227,13 +246,17 @@ class RedisQueue:
             if take is None or (take.future.done() and not take.sent):
                 return Departure(left=False, someone_waiting=False)
         args = ("leave", place.number, place.owner, outcome)
-        session = self._link().session
-        call = session.call(self.key(place.conversation_id), args, within=within)
+        link = self._link()
+        call = link.session.call(self.key(place.conversation_id), args, within=within)
         if outcome == "abandoned" and not call.sent:
             # Whoever is cancelled with many others is so by a server that ends, maybe in its next
             # step: what is written by then arrives.
-            session.hurry()
-        departure = parse_departure(await call.future)
+            link.session.hurry()
+        reply = await call.future
+        if reply[0] in SIGNS:
+            call = await finished(link.session, call, args)
+            reply = link.sweeper.read(call.key, call.future.result())
+        departure = parse_departure(reply)
         if call.repeated:  # the first attempt may be what removed it
             return departure._replace(left=True)
         return departure
@@ -244,21 +267,31 @@ class RedisQueue:
         return await place.wait(timeout)
 
     async def line(self, conversation_id: str) -> Line | None:
-        """Return the line (``line.lua``)."""
-        return parse_line(await self._call(conversation_id, "line"))
+        """Return the line (``line.lua``). One of more than some hundred is read in pieces."""
+        on, next_number = -1, None
+        tickets: list[LineTicket] = []
+        while on != NOTHING_MORE or next_number is None:
+            page = parse_line(await self._call(conversation_id, "line", on))
+            if page is None:
+                break
+            next_number = page.next_number if next_number is None else next_number
+            tickets += page.tickets
+            on = page.on
+        if next_number is None:
+            return None
+        # What was issued meanwhile is of another picture than the number.
+        return Line(next_number, tuple(t for t in tickets if t.number < next_number))
 
     async def save(self, lock: TicketLock) -> None:
-        """Merge a caller's picture of the line (``save.lua``)."""
-        wall = time.time()
-        tickets = [
-            f"{ticket.number} {int(max(ticket.expires - wall, -LONGEST) * MICROSECONDS)}"
-            for ticket in sorted(lock.tickets, key=lambda ticket: ticket.number)
-        ]
-        await self._call(lock.conversation_id, "save", lock.seen_below, " ".join(tickets))
+        """Merge a caller's picture of the line (``save.lua``). A long one is merged in pieces."""
+        for piece in pieces_of(lock):
+            reply = await self._call(lock.conversation_id, "save", *piece.args())
+            while reply != "ok":
+                reply = await self._call(lock.conversation_id, "save", *piece.args(int(reply)))
 
     async def delete(self, conversation_id: str) -> None:
         """Remove every ticket (``delete.lua``)."""
-        await self._call(conversation_id, "delete")
+        await self._call(conversation_id, "delete", to_the_end=True)
 
     async def finish(self, conversation_id: str, number: int, secret: str, *, keep: bool) -> bool:
         """Remove an issued ticket by its number (``finish.lua``)."""
@@ -269,6 +302,7 @@ class RedisQueue:
             secret or _NONE,
             "1" if keep else "0",
             self._nonce,
+            to_the_end=not keep,
         )
         return bool(reply == "1")
 
@@ -326,8 +360,16 @@ class RedisQueue:
         judge = partial(memory.judge, self._topology.where)
         answer.add_done_callback(judge, context=Context())
 
-    async def _call(self, conversation_id: str, *args: Any) -> Any:  # noqa: ANN401
-        return await self._link().session.call(self.key(conversation_id), args).future
+    async def _call(self, conversation_id: str, *args: Any, to_the_end: bool = False) -> Any:  # noqa: ANN401
+        """Say a verb; ``to_the_end``, wait until what it has left over is done as well."""
+        link = self._link()
+        call = link.session.call(self.key(conversation_id), args)
+        call = await finished(link.session, call, args)
+        reply = call.future.result()
+        if to_the_end and reply[0] == LEFT_OVER:
+            await link.sweeper.sweep(call.key)
+            return reply[1:]
+        return link.sweeper.read(call.key, reply)
 
     def _read(self, reply: str) -> Standing:
         standing = parse_standing(reply)
@@ -344,7 +386,12 @@ class RedisQueue:
 
 
 def _us(seconds: float) -> int:
-    return max(1, round(seconds * MICROSECONDS)) if seconds else 0
+    return max(1, round(seconds * MICROSECONDS))
+
+
+def _lifetime(seconds: float) -> int:
+    # Whole milliseconds: so a ticket has it, and no ticket lives longer than its lifetime.
+    return max(1, round(seconds * 1000)) * 1000
 
 
 def _message(message_id: str | None) -> str:

@@ -10,7 +10,6 @@ from nowserving.standing import (
     NOT_ISSUED,
     SERVED,
     Departure,
-    Line,
     LineTicket,
     Standing,
     State,
@@ -46,7 +45,7 @@ class LineSeen(NamedTuple):
 
     Attributes:
         serving: The number that is served.
-        blocked_for: Seconds until the ticket that is served expires unless renewed.
+        blocked_for: Seconds until the line may move on without a push to the last one asked about.
         mark: Changes whenever a ticket is taken out by another than its owner; empty if there is
             none.
         owner: Whose ticket is served; ``"-"`` for nobody's.
@@ -91,12 +90,31 @@ def parse_departure(text: str) -> Departure:
     return Departure(left=text[0] == "1", someone_waiting=text[2] == "1")
 
 
-def parse_line(reply: Sequence[str] | None) -> Line | None:
+class LinePage(NamedTuple):
+    """What ``line.lua`` says.
+
+    Attributes:
+        next_number: The number of the next ticket to be issued.
+        on: The number from which to go on; ``NOTHING_MORE`` when that was all.
+        tickets: The live tickets up to there.
+    """
+
+    next_number: int
+    on: int
+    tickets: list[LineTicket]
+
+
+NOTHING_MORE = -1
+"""Where there is no number to go on from."""
+
+
+def parse_line(reply: Sequence[str] | None) -> LinePage | None:
     """Read what ``line.lua`` says."""
     if reply is None:
         return None
+    next_number, on, *texts = reply
     tickets = []
-    for text in reply[1:]:
+    for text in texts:
         number, expires_in, served_for, owner = text.split(" ")
         tickets.append(
             LineTicket(
@@ -106,7 +124,7 @@ def parse_line(reply: Sequence[str] | None) -> Line | None:
                 served_for=None if served_for == "-1" else int(served_for) / MICROSECONDS,
             )
         )
-    return Line(int(reply[0]), tuple(tickets))
+    return LinePage(int(next_number), int(on), tickets)
 
 
 def parse_key(key: str, prefix: bytes) -> str:

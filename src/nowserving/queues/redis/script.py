@@ -10,7 +10,11 @@ from typing import NamedTuple
 _EACH_TIME = ("prelude", "quick")
 _WHEN_NEEDED = (
     "record",
+    "tickets",
+    "messages",
+    "serving",
     "tombstones",
+    "sweeping",
     "admission",
     "take",
     "redeem",
@@ -21,6 +25,7 @@ _WHEN_NEEDED = (
     "save",
     "delete",
     "finish",
+    "sweep",
 )
 """Inside a function: Lua would make dozens of closures in each call that a quick step answers."""
 

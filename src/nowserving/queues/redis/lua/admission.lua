@@ -1,28 +1,25 @@
--- What only `take` and `redeem` need: who is in line already, and who has to leave it.
+-- What only `take` needs: who is in line already, and who has to leave it.
 
--- How many live tickets wait, counted only when there may be `limit` of them.
-local function waiters(rec, limit)
-  if rec.next - rec.serving - 1 < limit then return 0 end
-  local count = 0
-  for number = rec.serving + 1, rec.next - 1 do
-    local t = ticket_of(rec, number)
-    if t and t.expires > now then count = count + 1 end
+-- Whether `limit` live tickets wait. If the walk got too long, second with what it goes on.
+local function is_full(rec, limit, on)
+  local from, left = string.match(on or '', '^(%d+) (%d+)$')
+  from, left = math.max(tonumber(from) or 0, first_waiting(rec)), tonumber(left) or limit
+  for first = from, rec.next - 1, PIECE do
+    if left <= 0 or rec.next - first < left then break end
+    if effort <= 0 then return nil, int(first) .. ' ' .. int(left) end
+    local texts = texts_of(rec, first, math.min(first + PIECE, rec.next) - 1)
+    for i = 1, #texts do
+      if texts[i] and lives(texts[i]) then left = left - 1 end
+    end
   end
-  return count
+  return left <= 0
 end
 
 -- Every waiter leaves for the ticket that is about to be issued; with `interrupt` the holder is
--- asked to. Each waiter is superseded once, so the walk is paid for by its own take. It is buried:
--- if the reply to that take was lost, its repetition must neither join anew nor supersede this one.
+-- asked to. They are gone from here on, and are told when they are swept.
 local function supersede(rec, interrupt)
-  for number = math.max(rec.serving + 1, rec.below), rec.next - 1 do
-    local t = ticket_of(rec, number)
-    if t then
-      drop(rec, t, 'abandoned')
-      if t.owner ~= '-' then bury(rec, t.owner, number) end
-      mail(rec, t, 'X ' .. int(number))
-    end
-  end
+  local first = first_waiting(rec)
+  if first < rec.next then rec.from = math.min(rec.from or first, first) end
   rec.below = rec.next
   new_mark(rec)
   set(rec, 'superseded_below', int(rec.below))
@@ -32,34 +29,4 @@ local function supersede(rec, interrupt)
     write(rec, head)
     mail(rec, head, standing(rec, head))
   end
-end
-
--- How far the message is whose field reads `text`: waiting, working, done, or nil if unknown.
-local function progress_of(rec, text)
-  if not text then return nil end
-  local until_ = string.match(text, '^done (%d+)$')
-  if until_ then return tonumber(until_) > now and 'done' or nil end
-  local t = ticket_of(rec, whole(text, 'm:<message>'))
-  if not t or t.expires <= now then return nil end
-  return t.served_at > 0 and 'working' or 'waiting'
-end
-
--- Forget messages whose time is over, a few at each take: a conversation that is never idle
--- must not grow for ever.
-local function sweep_messages(rec)
-  local at = redis.call('HGET', rec.key, 'remembered')
-  if not at then return end
-  local number = whole(at, 'remembered')
-  for _ = 1, 16 do
-    if number >= rec.serving then break end
-    local message = redis.call('HGET', rec.key, 'd:' .. int(number))
-    if message then
-      local text = redis.call('HGET', rec.key, 'm:' .. message)
-      if text and progress_of(rec, text) == 'done' then break end
-      del(rec, 'd:' .. int(number))
-      if text and string.sub(text, 1, 4) == 'done' then del(rec, 'm:' .. message) end
-    end
-    number = number + 1
-  end
-  set(rec, 'remembered', int(number))
 end

@@ -2,7 +2,10 @@
 -- KEYS: one record for each verb of the batch.
 -- ARGV: highest fencing token seen, inbox channel prefix, for how long an attempt of a take may be
 --       late (us), then for each verb: its name, how many arguments it has, its arguments.
--- Returns: a reply for each verb; an error is a string that begins with "!".
+-- Returns: a reply for each verb; an error is a string that begins with "!". "?on" says that the line
+--       is too long for one call: the verb is said again with `on` behind its arguments. A "+" before
+--       any other reply, or before the first text of a list, says that something is left over to be
+--       swept: whoever gets it goes on with that (sweep.lua).
 local verbs  -- made when a quick step does not do: that costs more than the step
 
 -- The verb whose name is ARGV[at]. It unpacks its arguments itself: where they are more than the
@@ -22,10 +25,15 @@ end
 local replies, at = {}, 4
 for i = 1, #KEYS do
   local last = at + 1 + tonumber(ARGV[at + 1])
+  left_over = false
   local ok, reply = pcall(run, KEYS[i], at, last)
   if not ok then
     -- Redis 7 raises a table, Redis 6 a string.
     reply = '!' .. (type(reply) == 'table' and reply.err or tostring(reply))
+  elseif left_over and type(reply) == 'table' then
+    reply[1] = '+' .. reply[1]
+  elseif left_over and reply and string.sub(reply, 1, 1) ~= '?' then
+    reply = '+' .. reply
   end
   replies[i] = reply
   at = last + 1

@@ -1,14 +1,16 @@
 -- leave: give a ticket back and serve the next one.
 -- KEYS: the record.
--- ARGV: number (-1: the take was never answered), owner, outcome.
+-- ARGV: number (-1: the take was never answered), owner, outcome, on.
 -- fields: what quick.leave has read: the record's, and the ticket with this number.
 -- Returns: "left waiting", each 0 or 1: the ticket was there and live; someone is in line now.
-function verbs.leave(key, fields, number, owner, outcome)
+function verbs.leave(key, fields, number, owner, outcome, on)
   local rec = record(key, fields)
   number = tonumber(number)
-  local mine = own(rec, number, owner, rec.extra1)
-
-  local left = 0
+  local left, mine, further = tonumber(string.match(on or '', '^left (%d)$')), nil, nil
+  if not left then
+    left = 0
+    mine, further = own(rec, number, owner, rec.extra1, string.match(on or '', '^find (%d+)$'))
+  end
   if mine then
     if mine.expires > now then
       left = 1
@@ -17,7 +19,7 @@ function verbs.leave(key, fields, number, owner, outcome)
       drop(rec, mine, 'expired')
     end
   end
-  if number < 0 then
+  if number < 0 and not on then
     -- An attempt of the take may still be on its way over a connection that is gone, also when
     -- another has issued the ticket that was found: it must find this.
     if rec.missing then
@@ -29,7 +31,8 @@ function verbs.leave(key, fields, number, owner, outcome)
     bury(rec, owner, -1)
     write_though_full(rec)
   end
-  settle(rec)
+  if further then return unfinished(rec, 'find ' .. int(further)) end
+  if not settle(rec) then return unfinished(rec, 'left ' .. left) end
   commit(rec)
   return left .. ' ' .. (rec.serving < rec.next and 1 or 0)
 end

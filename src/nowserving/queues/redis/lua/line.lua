@@ -1,21 +1,31 @@
--- line: the whole line of a conversation, O(line).
+-- line: the line of a conversation, some hundred tickets at a time.
 -- KEYS: the record.
--- ARGV: none.
--- Returns: false where the reference says that there is no lock, else a list: the next number,
---       then "number expires_in served_for owner" for each live ticket (served_for -1: it waits).
-function verbs.line(key)
+-- ARGV: the number from which on to tell (-1: from the first), on (which says nothing here).
+-- Returns: false where the reference says that there is no lock, else a list: the next number, the
+--       number to go on with (-1: that was all), then "number expires_in served_for owner" for each
+--       live ticket (served_for -1: it waits).
+local PAGE = 500
+
+function verbs.line(key, from)
   local rec = load(key, 'opened')
   if rec.missing then return false end
-  settle(rec)
-  commit(rec)
-  local found = {int(rec.next)}
-  for number = rec.serving, rec.next - 1 do
-    local t = ticket_of(rec, number)
-    if t and t.expires > now then
-      found[#found + 1] = int(number) .. ' ' .. int(t.expires - now) .. ' ' ..
-        int(t.served_at > 0 and now - t.served_at or -1) .. ' ' .. t.owner
+  if not settle(rec) then return unfinished(rec) end
+  local found = {int(rec.next), '-1'}
+  local first = math.max(tonumber(from or -1), rec.serving)
+  local last = math.min(first + PAGE, rec.next) - 1
+  while first <= last do
+    local texts = texts_of(rec, first, math.min(first + PIECE - 1, last))
+    for i = 1, #texts do
+      local t = ticket_of(rec, first + i - 1, texts[i])
+      if t and t.expires > now then
+        found[#found + 1] = int(t.number) .. ' ' .. int(t.expires - now) .. ' ' ..
+          int(t.served_at > 0 and now - t.served_at or -1) .. ' ' .. t.owner
+      end
     end
+    first = first + #texts
   end
-  if #found == 1 and not rec.extra1 then return false end
+  if first < rec.next then found[2] = int(first) end
+  commit(rec)
+  if #found == 2 and rec.serving >= rec.next and not rec.extra1 then return false end
   return found
 end

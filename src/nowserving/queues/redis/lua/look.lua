@@ -1,27 +1,31 @@
 -- look: tell how a line stands, and of some of its tickets those that do not merely wait.
 -- KEYS: the record.
 -- ARGV: number and owner of each ticket that is asked about (some hundreds at the most).
--- Returns: a list: the number served, how long that ticket lives (us), the record's mark, the owner
---       and the standing of the ticket served ("-" when nobody is), then for each ticket asked
---       about that is interrupted, gone or served its place among them (from 0) and its standing.
+-- Returns: a list: the number served, for how long the last of those asked about is blocked (us; see
+--       blocked_for()), the record's mark, the owner and the standing of the ticket served ("-" when
+--       nobody is), then for each ticket asked about that is interrupted, gone or served its place
+--       among them (from 0) and its standing.
 --       A waiter that goes on waiting costs nothing in the reply. And it need not be asked about
 --       again while the mark is the same, until it may have expired, as long as some ticket with
 --       a higher number is still there: so the look of a thousand is as cheap as that of one.
 function verbs.look(key, ...)
   local rec = load(key)
-  if not rec.missing then settle(rec) end
+  local asked, numbers, last = {...}, {}, 0
+  for i = 1, #asked, 2 do
+    numbers[#numbers + 1] = asked[i]
+    last = math.max(last, tonumber(asked[i]))
+  end
+  settle(rec)
+  local head = head_of(rec)
+  local found = {int(rec.serving), int(blocked_for(rec, last)), rec.mark, head and head.owner or '-',
+                 head and standing(rec, head) or '-'}
   commit(rec)
-  local head = ticket_of(rec, rec.serving)
-  local found = {int(rec.serving), int(head and head.expires - now or 0), rec.mark,
-                 head and head.owner or '-', head and standing(rec, head) or '-'}
 
-  local asked, numbers = {...}, {}
-  for i = 1, #asked, 2 do numbers[#numbers + 1] = asked[i] end
   local texts = #numbers > 0 and redis.call('HMGET', key, unpack(numbers)) or {}
   for i, number in ipairs(numbers) do
     local text, owner, which = texts[i], asked[2 * i], i - 1 .. ' '
     local t = text and string.find(text .. ' ', ' ' .. owner .. ' ', 1, true) and text
-    if not t or tonumber(string.match(t, '^%d+')) <= now then
+    if not t or not lives(t) or is_gone(rec, tonumber(number)) then
       found[#found + 1] = which .. (tonumber(number) < rec.below and 'X ' or 'G ') .. number
     elseif head and tonumber(number) == head.number then
       found[#found + 1] = which .. standing(rec, head)

@@ -8,14 +8,19 @@
 --   kept_until         when the record expires (its TTL, so that reading the TTL costs nothing)
 --   superseded_below   waiters with smaller numbers had to leave for a newer message
 --   mark               changes whenever somebody's ticket is taken out by another than its owner
---   predecessor        how the last turn that ended did
+--   sweeping           "from anew", present while tickets that are gone are still to be taken out
+--                      (sweeping.lua): the number to go on from, and the `next` with which the
+--                      numbers begin anew when that is done, or -1
+--   predecessor        how the last turn that was held did
 --   opened             present when an empty line is still "a lock" to the reference API
 --   <number>           a ticket: "expires lifetime served_at flags owner", and its message if it
 --                      has one; lifetime and served_at in milliseconds, since Redis keeps a hash
---                      packed, at a third of the memory, while no value is longer than 64 bytes
---   m:<message>        number of the ticket whose message it is, or "done <until>"
---   d:<number>         the message that this number finished, for sweeping m:<message>
---   remembered         the lowest number that may have a d:<number>
+--                      packed, at a third of the memory, while no value is longer than 64 bytes.
+--                      No ticket lives longer than `lifetime` from now on: one whose `expires` is
+--                      later was written before the clock was set back (see clamp())
+--   m:<message>        number of the ticket whose message it is, or "done <until> <lifetime>"
+--   d:<i>              the message that was the i-th to be finished, for sweeping m:<message>
+--   remembered         "first next": those i
 --   x:<owner>          tombstone: a take of this owner that comes late is refused. Made by a
 --                      repeated take, by a leave whose take was never answered, and for those
 --                      superseded; removed, by takes and where others are made, when its time
@@ -74,5 +79,23 @@ end
 -- The fields of the record under `key`, and up to two more, in one call.
 local function read(key, extra1, extra2)
   return redis.call('HMGET', key, 'next', 'serving', 'token', 'kept_until', 'predecessor',
-                    'superseded_below', extra1 or '-', extra2 or '-', 'mark')
+                    'superseded_below', extra1 or '-', extra2 or '-', 'mark', 'sweeping')
 end
+
+-- Whether being served gives a ticket with these flags a whole lifetime anew.
+local function restarts(flags)
+  return string.find(flags, 'c', 1, true) and not string.find(flags, 'r', 1, true)
+end
+
+-- Redis does nothing else while a verb runs, and a line may be of thousands. So no verb walks all of
+-- one: what it has no time for is done when it is asked again (unfinished()), or by a later verb
+-- (sweeping.lua). These are the microseconds, roughly, that this call may still walk. The verbs of a
+-- batch share them, but each may walk a little.
+local effort, LEAST_EFFORT = 2000, 300
+
+-- Whether the verb that was run last has left something to be swept; its asker goes on with that.
+local left_over = false
+
+-- Of how many numbers next in line a waiter learns when their tickets may end; and, when none of
+-- them has one, after how many microseconds it looks again. See soonest_end().
+local A_FEW, UNKNOWN = 8, 1000000

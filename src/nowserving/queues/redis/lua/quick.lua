@@ -1,7 +1,8 @@
 -- The steps of which nearly every turn is made, each without anything but its own few calls of
 -- Redis. A quick step answers, or it has done nothing and hands on the fields it has read: then the
 -- verb itself decides (its file has KEYS, ARGV and what it returns). Whatever is decided here is
--- decided just so there.
+-- decided just so there. Handed on is also whatever the clock was set back for (clamp()), and what
+-- meets something that is to be swept (sweeping.lua).
 local quick = {}
 
 local TICKET = '^(%d+) (%d+) (%d+) (%S+) (%S+)( ?%S*)$'  -- see decode()
@@ -27,10 +28,10 @@ end
 function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
   local f = read(key, 'x:' .. owner, message == '-' and 'graves' or 'm:' .. message)
   local number = f[1]
-  if not number or f[7] or again ~= '0' or message ~= '-' then return nil, f end
+  if not number or f[7] or f[10] or again ~= '0' or message ~= '-' then return nil, f end
   if f[8] then  -- somebody is buried: is there something to sweep?
-    local due = string.match(f[8], ' (%d+)$')
-    if not due or tonumber(due) <= now then return nil, f end
+    local due = tonumber(string.match(f[8], ' (%d+)$'))
+    if not due or due <= now or due > now + tonumber(ARGV[3]) then return nil, f end
   end
   local life = tonumber(lifetime)
   local expires = now + life
@@ -47,24 +48,43 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
   end
 
   if policy ~= 'q' or limit ~= '-1' then return nil, f end
-  local serving = whole(f[2], 'serving')
-  local head = redis.call('HGET', key, f[2])
-  local head_expires, _, served_at = string.match(head or '', TICKET)
-  if not head_expires or served_at == '0' or serving > whole(number, 'next') then return nil, f end
-  local left = tonumber(head_expires) - now
-  if left <= 0 then return nil, f end
+  local serving, mine = whole(f[2], 'serving'), whole(number, 'next')
+  if serving > mine then return nil, f end
+  local first = math.max(serving + 1, whole(f[6] or 0, 'superseded_below'))
+  local before = {serving}
+  for next_ = first, math.min(mine, first + A_FEW) - 1 do before[#before + 1] = next_ end
+  local texts = redis.call('HMGET', key, unpack(before))
+  local ends, soonest, known = 0, mine > first + A_FEW and now + UNKNOWN or math.huge, false
+  for i = 1, #before do
+    local text = texts[i]
+    if text or i == 1 then
+      local its_end, its_life, served_at, its_flags = string.match(text or '', TICKET)
+      if not its_end or (i == 1 and served_at == '0') then return nil, f end
+      its_end, its_life = tonumber(its_end), its_life * 1000
+      if its_end > now + its_life then return nil, f end
+      if i == 1 then
+        ends = its_end
+        if ends <= now then return nil, f end
+      elseif its_end > now then
+        if restarts(its_flags) then its_end = now + its_life end
+        soonest = known and math.min(soonest, its_end) or its_end
+        known = true
+      end
+    end
+  end
+  if #before > 1 then ends = math.min(ends, soonest) end
   write_and_keep(key, kept_until, expires + life, life, 'next', following, number,
                  int(expires) .. ' ' .. string.sub(lifetime, 1, -4) .. ' 0 ' .. flags .. ' ' ..
                  owner)
-  return 'W ' .. number .. ' ' .. int(whole(number, 'next') - serving) .. ' ' .. lifetime .. ' ' ..
-    int(left) .. ' ' .. (f[9] or '0')
+  return 'W ' .. number .. ' ' .. int(mine - serving) .. ' ' .. lifetime .. ' ' ..
+    int(ends - now) .. ' ' .. (f[9] or '0')
 end
 
 -- The holder leaves, and nobody is behind it; or somebody who lives is next, and is served.
 function quick.leave(key, number, owner, outcome)
   local following = int(tonumber(number) + 1)
   local f = read(key, number, following)
-  if not f[7] or f[2] ~= number then return nil, f end
+  if not f[7] or f[10] or f[2] ~= number or outcome == 'abandoned' then return nil, f end
   local expires, _, _, _, mine, message = string.match(f[7], TICKET)
   if mine ~= owner or message ~= '' or tonumber(expires) <= now then return nil, f end
 
@@ -81,11 +101,13 @@ function quick.leave(key, number, owner, outcome)
   local lifetime, served_at, flags, its_message
   expires, lifetime, served_at, flags, mine, its_message = string.match(f[8] or '', TICKET)
   if served_at ~= '0' or tonumber(expires) <= now then return nil, f end
-  if string.find(flags, 'c', 1, true) and not string.find(flags, 'r', 1, true) then
-    expires = int(now + lifetime * 1000)
+  local ends, life = tonumber(expires), lifetime * 1000
+  if ends > now + life then return nil, f end
+  if restarts(flags) then
+    ends = now + life
+    expires = int(ends)
   end
   whole(f[1], 'next')
-  local ends, life = tonumber(expires), lifetime * 1000
   local token, kept_until = next_token(f[3]), whole(f[4], 'kept_until')
   check_end(ends + life + life)
   -- From here on it is written: nothing may fail any more.

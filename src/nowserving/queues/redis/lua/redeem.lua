@@ -1,20 +1,21 @@
 -- redeem: claim a ticket that was issued earlier.
 -- KEYS: the record.
 -- ARGV: number, secret ("-": not known), owner, lifetime (us, whole ms), flags, message ("-":
---       none).
+--       none), on (which says nothing here).
 -- Returns: a standing as from take; "G number" when it is gone or claimed by someone else,
 --       "X number" when a newer message took its place, "G -1" when the redeeming comes too late.
 function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   local rec = load(key, number, message ~= '-' and 'm:' .. message)
   number = tonumber(number)
   local mine = rec.extra1 and ticket_of(rec, number, rec.extra1)
-  settle(rec)
+  if not settle(rec) then return unfinished(rec) end
   mine = mine and ticket_of(rec, number)
   -- An expired ticket is gone before anybody walks past it: its message may be in line again.
   if mine and mine.expires <= now then mine = nil end
   if mine and mine.owner == owner then  -- the reply to the first attempt was lost
+    local answer = standing(rec, mine)
     commit(rec)
-    return standing(rec, mine)
+    return answer
   end
   if not mine or has(mine, 'c') or (secret ~= '-' and secret ~= mine.owner) then
     commit(rec)
@@ -26,7 +27,7 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
     return 'G -1'
   end
   if message ~= '-' then
-    local progress = rec.extra2 ~= int(number) and progress_of(rec, rec.extra2)
+    local progress = rec.extra2 ~= int(number) and progress_of(rec, message, rec.extra2)
     if progress then
       commit(rec)
       return 'D ' .. progress
@@ -41,6 +42,7 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   mine.expires = now + mine.lifetime
   keep(rec, mine.expires + mine.lifetime, mine.lifetime)
   write(rec, mine)
+  local answer = standing(rec, mine)
   commit(rec)
-  return standing(rec, mine)
+  return answer
 end

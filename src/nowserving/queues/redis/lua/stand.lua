@@ -1,13 +1,14 @@
 -- stand: tell where a ticket stands, and give it a new lifetime if one is given.
 -- KEYS: the record.
--- ARGV: number (-1: the take was not answered yet), owner, lifetime (us; 0 only looks).
+-- ARGV: number (-1: the take was not answered yet), owner, lifetime (us, whole ms; 0 only looks), on.
 -- Returns: a standing as from take; "G number" or "X number" when it is not in line any more.
 --       A ticket that is gone or expired is never brought back.
-function verbs.stand(key, number, owner, lifetime)
+function verbs.stand(key, number, owner, lifetime, on)
   local rec = load(key, number)
   number, lifetime = tonumber(number), tonumber(lifetime)
-  local mine = own(rec, number, owner, rec.extra1)
-  if not rec.missing then settle(rec) end
+  local mine, further = own(rec, number, owner, rec.extra1, on)
+  if further then return unfinished(rec, int(further)) end
+  settle(rec)
   mine = mine and ticket_of(rec, mine.number)
   if not mine or mine.expires <= now then
     commit(rec)
@@ -15,10 +16,12 @@ function verbs.stand(key, number, owner, lifetime)
   end
   if lifetime > 0 then
     mine.expires = now + lifetime
+    mine.lifetime = math.max(mine.lifetime, lifetime)
     write_though_full(rec)  -- holders must not lose their locks then
     keep(rec, mine.expires + lifetime, lifetime)
     write(rec, mine)
   end
+  local answer = standing(rec, mine)
   commit(rec)
-  return standing(rec, mine)
+  return answer
 end

@@ -2,69 +2,98 @@
 -- KEYS: the record.
 -- ARGV: owner, lifetime (us, whole ms), flags ("c" claimed, "r" renewed, "-" neither), policy
 --       (q queue, r reject, l latest, i interrupt), most waiters (-1: any number), message ("-":
---       none), again ("1" when an earlier attempt may have arrived, or may still be on its way).
+--       none), again ("1" when an earlier attempt may have arrived, or may still be on its way), on.
 -- fields: what quick.take has read: the record's, the owner's tombstone, the message's.
 -- Returns: a standing: "S|I number 0 expires_in blocked_for token predecessor",
 --       "W number ahead expires_in blocked_for mark", "B ahead held_for owner", "D progress";
 --       "G -1" when it comes too late; when it is repeated and its ticket is gone, "G number", or
 --       "X number" if a newer message took its place.
 
--- Answer that nothing is issued. A repeated take is buried first: its earlier attempts may come
--- when the conversation is free.
-local function refuse(rec, owner, repeated, answer)
+-- The ticket of a repeated take, or nil; and as it stands in the hash. Its tombstone knows the number,
+-- or that there is none, but for the one that is made while it is still looked for. Third is where
+-- that goes on, if it does.
+local function earlier_one(rec, owner, number, on)
+  if number == STILL_SOUGHT then
+    if on and string.sub(on, 1, 5) == 'count' then return nil end  -- it was not found
+    return find(rec, owner, tonumber(string.match(on or '', '^find (%d+)$')))
+  end
+  local text = number >= 0 and redis.call('HGET', rec.key, number)
+  local t = text and decode(text, number)
+  if t and t.owner == owner then return ticket_of(rec, number, text), t end
+end
+
+-- Say it again. Meanwhile no attempt may come in between.
+local function go_on(rec, owner, repeated, on)
   if repeated then
-    if not rec.extra1 then bury(rec, owner, -1) end
+    if not rec.extra1 then bury(rec, owner, STILL_SOUGHT) end
+    write_though_full(rec)
+  end
+  return unfinished(rec, on)
+end
+
+-- Answer that nothing is issued. A repeated take is buried first: its earlier attempts may come
+-- when the conversation is free. `number` is that in its tombstone.
+local function refuse(rec, owner, repeated, number, answer)
+  if repeated then
+    if number == STILL_SOUGHT then bury(rec, owner, -1) end
     write_though_full(rec)
   end
   commit(rec)
   return answer
 end
 
-function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message, again)
+function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message, again, on)
   local rec = record(key, fields)
   lifetime, limit = tonumber(lifetime), tonumber(limit)
-  local repeated, buried, earlier = again == '1', rec.extra1, -1
+  local repeated = again == '1'
 
   -- Its owner has left, or a later attempt has arrived before this one.
-  if buried and not repeated then return 'G -1' end
-  settle(rec)
-  sweep_graves(rec)
+  if rec.extra1 and not repeated then return 'G -1' end
+  local plain = policy == 'q' and limit < 0 and message == '-' and not repeated
+  if not settle(rec) and not plain then return unfinished(rec, on) end
+  graves_of(rec)  -- some of the old ones go
+  local number, why = STILL_SOUGHT, nil
   if repeated then
     -- The reply to an earlier attempt was lost, maybe with the ticket issued: it keeps its place.
-    local mine = find(rec, owner)
+    if rec.extra1 then number, why = inscription(rec.extra1) end
+    local mine, found, below = earlier_one(rec, owner, number, on)
+    if below then return go_on(rec, owner, repeated, 'find ' .. int(below)) end
     if mine then
-      if not buried then bury(rec, owner, mine.number) end
+      if number ~= mine.number then bury(rec, owner, mine.number) end
       write_though_full(rec)
+      local answer = standing(rec, mine)
       commit(rec)
-      return standing(rec, mine)
+      return answer
     end
-    if buried then earlier = select(2, inscription(buried)) end
-    if earlier >= 0 and earlier < rec.below then
+    if why == 'X' or found and found.served_at == 0 and found.number < rec.below then
       commit(rec)
-      return 'X ' .. int(earlier)
+      return 'X ' .. int(found and found.number or number)
     end
   end
   if message ~= '-' then
     sweep_messages(rec)
-    local progress = progress_of(rec, rec.extra2)
-    if progress then return refuse(rec, owner, repeated, 'D ' .. progress) end
+    local progress = progress_of(rec, message, rec.extra2)
+    if progress then return refuse(rec, owner, repeated, number, 'D ' .. progress) end
   end
 
   local supersedes = policy == 'l' or policy == 'i'
   if rec.serving < rec.next then
-    local full = limit >= 0 and (supersedes and limit == 0
-                                 or not supersedes and waiters(rec, limit) >= limit)
+    local full, further = limit >= 0 and supersedes and limit == 0, nil
+    if limit >= 0 and not supersedes then
+      full, further = is_full(rec, limit, string.match(on or '', '^count (.*)$'))
+      if further then return go_on(rec, owner, repeated, 'count ' .. further) end
+    end
     if policy == 'r' or full then
       local head = ticket_of(rec, rec.serving)
-      return refuse(rec, owner, repeated, 'B ' .. int(rec.next - rec.serving) .. ' ' ..
+      return refuse(rec, owner, repeated, number, 'B ' .. int(rec.next - rec.serving) .. ' ' ..
                     int(now - head.served_at) .. ' ' .. head.owner)
     end
   end
-  if buried then
+  if number ~= STILL_SOUGHT then
     -- Its ticket is gone, or it was refused, or its owner has left, and nobody waits for the
     -- answer: a repetition may be late as well. Which of these, nobody can tell.
     commit(rec)
-    return 'G ' .. int(earlier)
+    return 'G ' .. int(number)
   end
   if supersedes and rec.serving < rec.next then supersede(rec, policy == 'i') end
 
@@ -84,6 +113,7 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     write(rec, mine)
     keep(rec, mine.expires + lifetime, lifetime)
   end
+  local answer = standing(rec, mine)
   commit(rec)
-  return standing(rec, mine)
+  return answer
 end

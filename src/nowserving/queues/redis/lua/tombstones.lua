@@ -7,13 +7,16 @@
 -- way buries its owner:
 --   take       when it is a repetition, whatever it is answered
 --   leave      by owner alone: the take was never answered
---   supersede  the waiters: it is not the late attempt here that does harm but a repetition, which
---              would find no ticket, join anew, and supersede the very message it had to leave for
+--   sweep      the waiters that were superseded: it is not the late attempt here that does harm but
+--              a repetition, which would find no ticket, join anew, and supersede the very message
+--              it had to leave for
 -- A tombstone stays for as long as an attempt may be late (LATE), also after it refused one: there
 -- may be several. Then it is swept, a few whenever another is made or a take comes by, so that a
 -- record that is never idle does not grow. Nothing has to be searched for that:
---   x:<owner>   "<until> <number>": the number that the owner's ticket had, -1 if it is not known.
---               Other text is of a version that never swept: until then, and of what, is unknown.
+--   x:<owner>   "<until> <number> <late> <why>": the number that the owner's ticket had, -1 if it
+--               had none, -2 while it is still sought; for how long it stays, in all; why is X if
+--               the ticket was superseded, else "-". A version before wrote less, or other text:
+--               that is as good as -1 for a take that comes late.
 --   g:<i>       the owner who was buried as the i-th; once more if that happened once more
 --   graves      "first next due": the i of the oldest and of the next one, and until when the
 --               oldest stays; gone with the last of them
@@ -21,10 +24,16 @@
 local LATE = tonumber(ARGV[3])
 local SWEPT_AT_ONCE = 4  -- each takes one away that is made, and some that were left over
 
--- Until when a tombstone stays, and the number in it.
+local STILL_SOUGHT = -2
+
+-- The number in a tombstone, why it is there, until when it stays, and for how long it was to.
 local function inscription(text)
-  local until_, number = string.match(text, '^(%d+) (%-?%d+)$')
-  return tonumber(until_ or 0), tonumber(number or -1)
+  local until_, number, late, why = string.match(text, '^(%d+) (%-?%d+) ?(%d*) ?(%S*)$')
+  return tonumber(number or -1), why, tonumber(until_ or 0), tonumber(late)
+end
+
+local function inscribe(rec, owner, until_, number, late, why)
+  set(rec, 'x:' .. owner, int(until_) .. ' ' .. int(number) .. ' ' .. int(late) .. ' ' .. why)
 end
 
 local function graves_of(rec)
@@ -33,47 +42,57 @@ local function graves_of(rec)
     local first, next_, due = string.match(text, '^(%d+) (%d+) (%d+)$')
     rec.graves = {
       first = whole(first, 'graves'), next = whole(next_, 'graves'), due = whole(due, 'graves'),
+      made = 0,
     }
   end
   return rec.graves
 end
 
-local function note_graves(rec, graves)
-  if graves.first >= graves.next then
-    del(rec, 'graves')
-  else
-    set(rec, 'graves', int(graves.first) .. ' ' .. int(graves.next) .. ' ' .. int(graves.due))
-  end
-end
-
--- Forget the oldest tombstones whose time is over.
-local function sweep_graves(rec)
-  local graves = graves_of(rec)
-  if graves.first >= graves.next or graves.due > now then return end
-  for _ = 1, SWEPT_AT_ONCE do
-    if graves.first >= graves.next then break end
-    local place = 'g:' .. int(graves.first)
-    local stone = 'x:' .. (value_of(rec, place) or '')
-    local text = value_of(rec, stone)
-    if text then
-      graves.due = inscription(text)
-      if graves.due > now then break end
-      del(rec, stone)
-    end
-    del(rec, place)
-    graves.first = graves.first + 1
-  end
-  note_graves(rec, graves)
-end
-
 -- From now on no first attempt of the owner's take is carried out. `number` is its ticket's.
-local function bury(rec, owner, number)
-  sweep_graves(rec)
+local function bury(rec, owner, number, why)
   local graves, ends = graves_of(rec), now + LATE
   if graves.first >= graves.next then graves.due = ends end
-  set(rec, 'x:' .. owner, int(ends) .. ' ' .. int(number))
+  inscribe(rec, owner, ends, number, LATE, why or '-')
   set(rec, 'g:' .. int(graves.next), owner)
-  graves.next = graves.next + 1
-  note_graves(rec, graves)
+  graves.next, graves.made = graves.next + 1, graves.made + 1
   keep(rec, ends, LATE)
+end
+
+-- Until when the tombstone of `owner` stays that reads `text`. If it is longer than it was to stay,
+-- the clock was set back, as in clamp().
+local function stays_until(rec, owner, text)
+  local number, why, until_, late = inscription(text)
+  if late and until_ > now + late then
+    until_ = now + late
+    inscribe(rec, owner, until_, number, late, why)
+  end
+  return until_
+end
+
+-- Forget the oldest tombstones whose time is over, and note what graves_of() has been told. By
+-- commit().
+local function tend_graves(rec)
+  local graves = rec.graves
+  local left, first, due = SWEPT_AT_ONCE + 2 * graves.made, graves.first, graves.due
+  -- One that is due later than any that is made now was made with another LATE, or before the clock
+  -- was set back: the stone itself knows.
+  while left > 0 and graves.first < graves.next and
+      (graves.due <= now or graves.due > now + LATE) do
+    local place = 'g:' .. int(graves.first)
+    local owner = value_of(rec, place) or ''
+    local text = value_of(rec, 'x:' .. owner)
+    if text then
+      graves.due = stays_until(rec, owner, text)
+      if graves.due > now then break end
+      del(rec, 'x:' .. owner)
+    end
+    del(rec, place)
+    graves.first, left = graves.first + 1, left - 1
+  end
+  if graves.made == 0 and graves.first == first and graves.due == due then return end
+  if graves.first < graves.next then
+    set(rec, 'graves', int(graves.first) .. ' ' .. int(graves.next) .. ' ' .. int(graves.due))
+  else
+    del(rec, 'graves')
+  end
 end

@@ -1,0 +1,109 @@
+-- Who is served, and when the line may move on.
+
+-- The earliest moment at which a ticket from number `first` to `last` could end if it were served
+-- right now; of the first few. quick.take decides the same.
+local function soonest_end(rec, first, last)
+  local soonest = last >= first + A_FEW and now + UNKNOWN or math.huge
+  local known, texts = false, texts_of(rec, first, math.min(last, first + A_FEW - 1))
+  for i = 1, #texts do
+    local t = ticket_of(rec, first + i - 1, texts[i])
+    if t and t.expires > now then
+      local ends = restarts(t.flags) and now + t.lifetime or t.expires
+      soonest = known and math.min(soonest, ends) or ends
+      known = true
+    end
+  end
+  return soonest
+end
+
+-- The ticket that is served. Nobody's is while it is not settled who is next.
+local function head_of(rec)
+  return not rec.unsettled and rec.serving < rec.next and ticket_of(rec, rec.serving) or nil
+end
+
+-- For how long the line can't move on without a push to a waiter with this number: until the ticket
+-- ends that is served, or one before this waiter that is served meanwhile, of which it is not told.
+local function blocked_for(rec, number)
+  local head = head_of(rec)
+  if not head then return 0 end
+  local ends, first = head.expires, first_waiting(rec)
+  if first < number then ends = math.min(ends, soonest_end(rec, first, number - 1)) end
+  return ends - now
+end
+
+-- To be asked for before commit(): it may meet tickets that are to be written.
+local function standing(rec, t)
+  if t.served_at > 0 then
+    local left = int(t.expires - now)
+    return (has(t, 'i') and 'I ' or 'S ') .. int(t.number) .. ' 0 ' .. left .. ' ' .. left ..
+      ' ' .. int(rec.token) .. ' ' .. rec.predecessor
+  end
+  return 'W ' .. int(t.number) .. ' ' .. int(t.number - rec.serving) .. ' ' ..
+    int(t.expires - now) .. ' ' .. int(blocked_for(rec, t.number)) .. ' ' .. rec.mark
+end
+
+-- Take a ticket out, noting how its stay ended for its successor and for its message. Whoever left
+-- before it knew that it was served has held nothing: then the successor is told of the turn before.
+local function drop(rec, t, outcome)
+  rec.tickets[t.number] = false
+  del(rec, int(t.number))
+  if t.served_at > 0 and outcome ~= 'abandoned' and rec.predecessor ~= outcome then
+    rec.predecessor = outcome
+    set(rec, 'predecessor', outcome)
+  end
+  if t.message ~= '-' then note_message(rec, t, outcome) end
+end
+
+-- Begin the turn of a ticket.
+local function serve(rec, t, joining)
+  rec.token = math.max(rec.token + 1, SEEN_TOKEN + 1, now)
+  set(rec, 'token', int(rec.token))
+  t.served_at = THIS_MS
+  if restarts(t.flags) then t.expires = now + t.lifetime end
+  keep(rec, t.expires + t.lifetime, t.lifetime)
+  write(rec, t)
+  if t ~= joining then mail(rec, t, standing(rec, t)) end
+end
+
+-- The number of the first ticket from `first` on that lives, `next` if there is none, and how far it
+-- came if the walk got too long; whether others were passed, that are left to the sweep; and whether
+-- the walk is over.
+local function first_live(rec, first)
+  local last, passed = first + A_FEW - 1, false
+  while first < rec.next do
+    if effort <= 0 then return first, passed, false end
+    last = math.min(last, rec.next - 1)
+    local texts = texts_of(rec, first, last)
+    for i = 1, #texts do
+      local known, text = rec.tickets[first + i - 1], texts[i]
+      if known or (text and known == nil) then
+        if known and known.expires > now or not known and lives(text) then
+          return first + i - 1, passed, true
+        end
+        passed, rec.from = true, rec.from or first + i - 1
+      end
+    end
+    first, last = last + 1, last + PIECE
+  end
+  return rec.next, passed, true
+end
+
+-- Have the first live ticket served. `joining` is not told by mail: its owner gets the answer.
+-- Return whether that is done. If it is not, whoever is before `serving` is gone, and nobody is served.
+local function settle(rec, joining)
+  if rec.serving >= rec.next then return true end
+  local head, over = ticket_of(rec, rec.serving), true
+  if not head or head.expires <= now then
+    if head then drop(rec, head, 'expired') end
+    local number, passed
+    number, passed, over = first_live(rec, first_waiting(rec))
+    if head or passed then new_mark(rec) end
+    rec.serving = number
+    set(rec, 'serving', int(number))
+    head = over and number < rec.next and ticket_of(rec, number)
+  end
+  if head and head.served_at == 0 then serve(rec, head, joining) end
+  rec.unsettled = not over
+  left_over = left_over or not over
+  return over
+end
