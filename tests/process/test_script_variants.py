@@ -95,54 +95,66 @@ class Chance:
         return now + self._random.choice([1, 40, 5000, SECOND // 3, 2 * SECOND])
 
     def learn(self, owner: str, reply: str) -> None:
-        if isinstance(reply, str) and reply[0] in "SW":
+        if reply[0] in "SW":
             self._known.append((owner, int(reply.split()[1])))
 
     def verb(self) -> tuple[Any, ...]:
         choose = self._random.choice
         weighted = ["take"] * 9 + ["leave"] * 6 + ["stand", "look", "redeem", "finish", "line"]
-        verb = choose([*weighted, "save", "delete"] if choose(range(4)) == 0 else weighted)
-        owner, number = choose(self._known) if self._known else ("n~0.none", 0)
-        lifetime = choose([1, 2, 3, 9]) * SECOND
-        if verb == "take":
-            self._owners += choose([0, 1, 1, 1, 1])
-            owner = f"n~{self._owners % 2}.{self._owners}"
-            again = int(owner in self._first_attempts or choose(range(6)) == 0)
-            if not again:  # there is only one, which may come late
-                self._first_attempts.add(owner)
-            policy, message = choose("qqqqqqqqrli"), choose("-----mn")
-            limit = choose([-1, -1, -1, -1, 0, 1, 3])
-            return (
-                verb,
-                owner,
-                lifetime,
-                choose(["c", "c", "cr", "-"]),
-                policy,
-                limit,
-                message,
-                again,
-            )
-        if verb == "leave":
-            outcome = choose(["done", "done", "failed", "abandoned"])
-            return verb, choose([number, number, number, -1]), owner, outcome
-        if verb == "stand":
-            return verb, choose([number, number, -1]), owner, choose([0, lifetime])
-        if verb == "look":
-            asked = self._known[-5:]
-            return verb, *[word for owner, number in asked for word in (number, owner)]
-        if verb == "redeem":
-            return verb, number, choose(["-", owner]), f"{owner}r", lifetime, "c", choose("--m")
-        if verb == "finish":
-            return verb, number, choose(["-", owner]), choose([0, 1]), "n"
-        if verb == "line":
-            return verb, -1
-        if verb == "save":
-            picture = sorted({choose(range(20)) for _ in range(choose(range(4)))})
-            lefts = [(number, choose([-1, 1, 4]) * SECOND) for number in picture]
-            last = max([number for number, left in lefts if left > 0], default=-1)
-            text = " ".join(f"{number} {left}" for number, left in lefts)
-            return verb, choose([0, 3, 9]), 0, BEYOND, 1, picture[0] if picture else 0, last, text
-        return (verb,)
+        name = choose([*weighted, "save", "delete"] if choose(range(4)) == 0 else weighted)
+        args: tuple[Any, ...] = getattr(self, f"_{name}")()
+        return (name, *args)
+
+    def _someone(self) -> tuple[str, int]:
+        return self._random.choice(self._known) if self._known else ("n~0.none", 0)
+
+    def _lifetime(self) -> int:
+        return self._random.choice([1, 2, 3, 9]) * SECOND
+
+    def _take(self) -> tuple[Any, ...]:
+        choose = self._random.choice
+        self._owners += choose([0, 1, 1, 1, 1])
+        owner = f"n~{self._owners % 2}.{self._owners}"
+        again = int(owner in self._first_attempts or choose(range(6)) == 0)
+        if not again:  # there is only one, which may come late
+            self._first_attempts.add(owner)
+        how = choose(["c", "c", "cr", "-"]), choose("qqqqqqqqrli")
+        limit, message = choose([-1, -1, -1, -1, 0, 1, 3]), choose("-----mn")
+        return (owner, self._lifetime(), *how, limit, message, again)
+
+    def _leave(self) -> tuple[Any, ...]:
+        (owner, number), choose = self._someone(), self._random.choice
+        outcome = choose(["done", "done", "failed", "abandoned"])
+        return choose([number, number, number, -1]), owner, outcome
+
+    def _stand(self) -> tuple[Any, ...]:
+        (owner, number), choose = self._someone(), self._random.choice
+        return choose([number, number, -1]), owner, choose([0, self._lifetime()])
+
+    def _look(self) -> tuple[Any, ...]:
+        return tuple(word for owner, number in self._known[-5:] for word in (number, owner))
+
+    def _redeem(self) -> tuple[Any, ...]:
+        (owner, number), choose = self._someone(), self._random.choice
+        return number, choose(["-", owner]), f"{owner}r", self._lifetime(), "c", choose("--m")
+
+    def _finish(self) -> tuple[Any, ...]:
+        (owner, number), choose = self._someone(), self._random.choice
+        return number, choose(["-", owner]), choose([0, 1]), "n"
+
+    def _line(self) -> tuple[Any, ...]:
+        return (-1,)
+
+    def _delete(self) -> tuple[Any, ...]:
+        return ()
+
+    def _save(self) -> tuple[Any, ...]:
+        choose = self._random.choice
+        picture = sorted({choose(range(20)) for _ in range(choose(range(4)))})
+        lefts = [(number, choose([-1, 1, 4]) * SECOND) for number in picture]
+        last = max([number for number, left in lefts if left > 0], default=-1)
+        text = " ".join(f"{number} {left}" for number, left in lefts)
+        return choose([0, 3, 9]), 0, BEYOND, 1, picture[0] if picture else 0, last, text
 
 
 @pytest.fixture
@@ -158,7 +170,7 @@ def play(client: redis.Redis, seed: int, steps: int, *lines: Line) -> Iterator[t
         before, now = now, chance.moment(now)
         if not before < now < before + SECOND:
             for line in lines:
-                line.sweep()  # nothing is left for so long, and how late it is, is counted from then
+                line.sweep()  # nothing is left for so long: how late it is, is counted from then
         scripts.set_clock(client, now)
         verb = chance.verb()
         replies = [line.say(*verb) for line in lines]
@@ -184,7 +196,8 @@ def test_what_is_done_in_pieces_is_decided_as_in_one(
 ) -> None:
     whole = Line(client, "lock:{whole}", scripts.on_our_clock())
     pieces = Line(client, "lock:{pieces}", scripts.on_our_clock(variant()))
-    for verb, expected, reply in play(client, seed, 150, whole, pieces):
+    for verb, in_one, in_many in play(client, seed, 150, whole, pieces):
+        expected, reply = in_one, in_many
         # While it is not known who is next, this is what a waiter is told: to ask again at once.
         assert pieces.say("line", -1) == whole.say("line", -1), verb
         if verb[0] == "look":
