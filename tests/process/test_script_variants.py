@@ -57,7 +57,7 @@ class Line:
         return reply
 
     def _once(self, verb: str, *args: object) -> Any:
-        header = [0, "in:", LATE, verb, len(args), *args]
+        header: list[Any] = [0, "in:", LATE, verb, len(args), *args]
         reply = self._script(keys=[self._key], args=header)[0]
         if isinstance(reply, list):
             return [reply[0].removeprefix("+"), *reply[1:]]

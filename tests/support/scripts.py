@@ -1,4 +1,4 @@
-"""The Lua script as it is not shipped: with a little effort, without its quick steps, on our clock."""
+"""The Lua script as it is not shipped: without quick steps, in small pieces, on our own clock."""
 
 from __future__ import annotations
 
