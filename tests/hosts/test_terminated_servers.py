@@ -29,7 +29,8 @@ def terminate(server: Running, outside: LockStore) -> None:
     """End it, and look at the line that it leaves."""
     until(lambda: in_line(outside) == IN_LINE)
     assert server.stop(within=10.0) < GRACE + EXTRA + ROOM
-    assert in_line(outside) == 0, server.log
+    left = in_line(outside)
+    assert left == 0, f"{left} tickets were left behind; it said: {server.log}"
     began = time.monotonic()
     with outside.lock("c", timeout=1.5):
         assert time.monotonic() - began < 1.5
