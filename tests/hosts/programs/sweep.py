@@ -166,7 +166,7 @@ def main(url: str, how: str, turns: str) -> None:
         assert not complaints, "\n".join(sorted(set(complaints))[:20])
         names = {name for worker in workers for name in worker.names}
         over = time.monotonic() + 5.0
-        while left := [name for name in names if store.get_lock(name) is not None]:
+        while left := [name for name in names if store.is_someone_waiting(name)]:
             assert time.monotonic() < over, f"{len(left)} are held, such as {left[:4]}"
             time.sleep(0.05)
 
