@@ -14,8 +14,6 @@ from tests.support.redis_server import RedisServer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-FIGURES = pytest.StashKey[list[str]]()
-
 
 class Measured(Protocol):
     """Note a figure; the summary of the run shows it."""
@@ -25,16 +23,20 @@ class Measured(Protocol):
 
 @pytest.fixture
 def measured(request: pytest.FixtureRequest) -> Measured:
-    figures = request.config.stash.setdefault(FIGURES, [])
-
     def note(what: str, figure: float) -> None:
-        figures.append(f"{request.node.name}: {what} {figure:.4g}")
+        # A property of the test's report: tests may run in several processes.
+        request.node.user_properties.append(("measured", f"{what} {figure:.4g}"))
 
     return note
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    figures = terminalreporter.config.stash.get(FIGURES, [])
+    figures = [
+        f"{report.nodeid.rpartition('::')[2]}: {figure}"
+        for report in terminalreporter.getreports("passed")
+        for name, figure in report.user_properties
+        if name == "measured"
+    ]
     if figures:
         terminalreporter.section("measured")
         for figure in figures:
