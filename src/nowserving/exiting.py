@@ -16,6 +16,8 @@ import atexit
 import os
 import socket
 import sys
+import threading
+import time
 import weakref
 from contextlib import suppress
 from typing import Any, Protocol
@@ -39,13 +41,23 @@ class Ending(Protocol):
 
 
 _all: weakref.WeakSet[Ending] = weakref.WeakSet()
-_over = False
+_begun = _over = False
 _armed_in = -1
 
 
 def is_over() -> bool:
     """Return whether the process is past the point up to which a thread may be waited for."""
     return _over or sys.is_finalizing()
+
+
+def stop_daemon() -> None:
+    """Stop this thread if it is one that the end of the process stops anyway.
+
+    Once that has begun there is nothing to be told to it: an error would be printed, and read as
+    one of the program's.
+    """
+    while _begun and threading.current_thread().daemon:
+        time.sleep(_AT_MOST)
 
 
 def at_exit(ending: Ending) -> None:
@@ -69,7 +81,8 @@ def arm() -> None:
 
 
 def _end() -> None:
-    global _over  # noqa: PLW0603
+    global _begun, _over  # noqa: PLW0603
+    _begun = True
     endings = [ending for ending in list(_all) if ending.has_tickets()]
     if endings and not _over:
         with suppress(Exception):  # nothing more can be done, and nobody reads it

@@ -101,7 +101,7 @@ class _Call(Generic[_T]):
             if portal.is_running():
                 break
         while not self.ended.acquire(timeout=_LOOK_AROUND):
-            if not portal.is_running() and not _dies_with_the_process():
+            if not portal.is_running():
                 raise StoreClosed(CLOSED)
 
     def result(self) -> _T:
@@ -109,11 +109,6 @@ class _Call(Generic[_T]):
         if self._task is None or self._task.cancelled():
             raise StoreClosed(CLOSED)  # the portal ended under it
         return self._task.result()
-
-
-def _dies_with_the_process() -> bool:
-    """Return whether this thread is one that the interpreter stops anyway: nothing is told it."""
-    return exiting.is_over() and threading.current_thread().daemon
 
 
 class Portal:

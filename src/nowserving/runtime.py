@@ -116,14 +116,14 @@ class Runtime:
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine for a synchronous caller."""
-        if not self.queue.guarantees.suspends:
-            return run_inline(coroutine)
         try:
-            portal = self.portal()
+            if not self.queue.guarantees.suspends:
+                return run_inline(coroutine)
+            return self.portal().run(coroutine)
         except StoreClosed:
             coroutine.close()
+            exiting.stop_daemon()
             raise
-        return portal.run(coroutine)
 
     def portal(self) -> Portal:
         """Return the private loop thread; not of a closed store."""

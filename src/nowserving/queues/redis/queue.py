@@ -248,9 +248,9 @@ class RedisQueue:
         args = ("leave", place.number, place.owner, outcome)
         link = self._link()
         call = link.session.call(self.key(place.conversation_id), args, within=within)
-        if outcome == "abandoned" and not call.sent:
-            # Whoever is cancelled with many others is so by a server that ends, maybe in its next
-            # step: what is written by then arrives.
+        if outcome != "done" and not call.sent:
+            # Holders and waiters that are cancelled all at once are so by a server that ends,
+            # maybe in its next step: what is written by then arrives.
             link.session.hurry()
         reply = await call.future
         if reply[0] in SIGNS:
