@@ -15,10 +15,12 @@ APP = Path(__file__).parent / "programs" / "celery_app.py"
 TASKS = 12
 
 
-@pytest.mark.parametrize("pool", ["prefork", "gevent", "eventlet", "threads"])
+IN_ONE_PROCESS = ["gevent", "eventlet", "threads"]
+POOLS = [(kind, pool) for kind in ("memory", "redis") for pool in IN_ONE_PROCESS]
+
+
+@pytest.mark.parametrize(("url", "pool"), [*POOLS, ("redis", "prefork")], indirect=["url"])
 def test_tasks_take_turns(url: str, pool: str, tmp_path: Path) -> None:
-    if pool == "prefork" and url.startswith("memory"):
-        pytest.skip("processes share no memory")
     (tmp_path / "control").mkdir()
     notes = tmp_path / "notes"
     notes.touch()

@@ -219,10 +219,14 @@ WITHOUT_A_TASK = {
 }
 
 
-@pytest.mark.parametrize("name", LOOPS)
+EAGER_TASKS_SINCE = (3, 12)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in LOOPS if name != "eager tasks" or sys.version_info >= EAGER_TASKS_SINCE],
+)
 def test_loops_and_tasks(url: str, name: str) -> None:
-    if name == "eager tasks" and sys.version_info < (3, 12):
-        pytest.skip("new in Python 3.12")
     run(url, PRELUDE, LOOPS[name])
 
 
