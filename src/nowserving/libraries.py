@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 
@@ -27,16 +26,3 @@ def refuse_other_libraries() -> None:
             "in a thread, where a plain `with store.lock(...)` needs no event loop (in trio: "
             "`await trio.to_thread.run_sync(...)`), or run the program on asyncio (anyio can)."
         )
-
-
-def running_asyncio_loop() -> asyncio.AbstractEventLoop:
-    """Return the event loop that runs here.
-
-    Raises:
-        RuntimeError: If none does; it says what to do where another library runs.
-    """
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        refuse_other_libraries()
-        raise

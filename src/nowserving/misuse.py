@@ -5,20 +5,26 @@ from __future__ import annotations
 from nowserving.held import HeldLock
 
 
-def no_attribute(turn: object, name: str) -> AttributeError:
-    """Make the error for a name that what ``lock()`` returns does not have.
+class _OfTheLock:
+    """An attribute that only the lock has, on what is to be entered first.
 
-    Args:
-        turn: What ``lock()`` returned.
-        name: The name.
+    A descriptor a name, and no ``__getattr__``: that would make every other attribute slow.
     """
-    kind = type(turn).__name__
-    if hasattr(HeldLock, name) or name in {"conversation_id", "tickets"}:
-        return AttributeError(
-            f"{kind!r} object has no attribute {name!r}: it has to be entered first. Use "
-            f"`async with store.lock(...) as lock:` and then lock.{name}"
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, turn: object, owner: type) -> object:
+        raise AttributeError(
+            f"{owner.__name__!r} object has no attribute {self._name!r}: it has to be entered "
+            f"first. Use `async with store.lock(...) as lock:` and then lock.{self._name}"
         )
-    return AttributeError(f"{kind!r} object has no attribute {name!r}")
+
+
+def of_the_lock() -> dict[str, object]:
+    """Return attributes for what ``lock()`` returns: they say where the real ones are."""
+    names = {name for name in dir(HeldLock) if not name.startswith("_")}
+    return {name: _OfTheLock() for name in names | {"conversation_id", "tickets"}}
 
 
 def no_awaitable() -> TypeError:

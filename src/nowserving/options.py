@@ -152,6 +152,8 @@ class Options:
     reentrant: bool = False
     has_moments: bool = field(init=False, repr=False, compare=False)
     """Whether a held turn has other moments to be minded than the end of its lease."""
+    usual: Request = field(init=False, repr=False, compare=False)
+    """What a turn asks for that says nothing of its own, as nearly all do."""
 
     _requests: dict[tuple[float, float], Request] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -161,6 +163,8 @@ class Options:
         """Note what every turn would work out anew."""
         moments = self.auto_renew or self.max_hold is not None
         object.__setattr__(self, "has_moments", moments)
+        usual = self.request(self.lock_lifetime, self.wait_time_in_seconds)
+        object.__setattr__(self, "usual", usual)
 
     def __reduce__(self) -> tuple[object, ...]:
         # What is asked for often stays behind: the other process finds out by itself.

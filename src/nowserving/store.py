@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from nowserving.endpoints import Endpoint
-    from nowserving.options import Defaults, Overrides
+    from nowserving.options import Defaults, Overrides, Request
     from nowserving.queues.base import TicketQueue
     from nowserving.standing import WhenBusy
 
@@ -291,17 +291,9 @@ class LockStore:
             conversation_id = self._name(conversation_id)
         runtime = self._made or self._runtime
         chosen = runtime.defaults.but(**overrides) if overrides else runtime.defaults
-        if lock_lifetime is _LIFETIME:
-            lock_lifetime = chosen.lock_lifetime
-        else:
-            lock_lifetime = options.seconds("lock_lifetime", lock_lifetime)
-        if wait_time_in_seconds is _WAIT_TIME:
-            wait_time_in_seconds = chosen.wait_time_in_seconds
-        else:
-            wait_time_in_seconds = options.seconds(
-                "wait_time_in_seconds", wait_time_in_seconds, zero=True
-            )
-        request = chosen.request(lock_lifetime, wait_time_in_seconds)
+        request = chosen.usual
+        if lock_lifetime is not _LIFETIME or wait_time_in_seconds is not _WAIT_TIME:
+            request = _request(chosen, lock_lifetime, wait_time_in_seconds)
         return Turn(runtime, conversation_id, request)
 
     async def take_ticket(
@@ -412,3 +404,16 @@ class LockStore:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _request(chosen: Options, lifetime: float, wait_time: float) -> Request:
+    """Return what is asked for by a turn that says something of its own, checked."""
+    if lifetime is _LIFETIME:
+        lifetime = chosen.lock_lifetime
+    else:
+        lifetime = options.seconds("lock_lifetime", lifetime)
+    if wait_time is _WAIT_TIME:
+        wait_time = chosen.wait_time_in_seconds
+    else:
+        wait_time = options.seconds("wait_time_in_seconds", wait_time, zero=True)
+    return chosen.request(lifetime, wait_time)

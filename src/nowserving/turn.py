@@ -33,7 +33,7 @@ from nowserving.errors import (
 )
 from nowserving.held import HeldLock
 from nowserving.lease import Lease
-from nowserving.libraries import running_asyncio_loop
+from nowserving.libraries import refuse_other_libraries
 from nowserving.refusals import refusal
 from nowserving.standing import NOT_ISSUED, SERVED, State
 from nowserving.statement import find_statement, is_with, somebody_has
@@ -77,9 +77,7 @@ class Turn:
         self._request = request
 
     if not TYPE_CHECKING:  # a type checker has to see that these are not there
-
-        def __getattr__(self, name: str) -> object:
-            raise misuse.no_attribute(self, name)
+        locals().update(misuse.of_the_lock())
 
         def __await__(self) -> object:
             raise misuse.no_awaitable()
@@ -198,7 +196,11 @@ class Turn:
         self._generation = runtime.generation
         home, task, live = None, None, runtime.live
         if key is None:
-            loop, home = running_asyncio_loop(), runtime.last_home
+            try:
+                loop, home = asyncio.get_running_loop(), runtime.last_home
+            except RuntimeError:
+                refuse_other_libraries()
+                raise
             if home is None or home.loop() is not loop:
                 home = runtime.home_of(loop)
             task = asyncio.current_task(loop)
