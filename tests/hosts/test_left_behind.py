@@ -171,5 +171,7 @@ last_line()
 
 def run(server: RedisServer, url: str, *parts: str) -> None:
     program = "".join(map(textwrap.dedent, (PRELUDE, *parts)))
-    ended = programs.run(program, url, server.port, warnings="ignore").quietly()
+    ended = programs.run(program, url, server.port, warnings="ignore")
+    assert ended.status == 0, ended.err
+    assert "nowserving" not in ended.err  # asyncio may complain of loops that nobody has closed
     assert ended.to_exit < 2.0
