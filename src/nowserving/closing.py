@@ -13,9 +13,10 @@ from nowserving.errors import LockError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nowserving.lease import Lease, LeaseKey
+    from nowserving.lease import Lease
     from nowserving.leaving import Leaving
     from nowserving.queues.base import TicketQueue
+    from nowserving.stay import LeaseKey
 
 _AFTERWARDS = 1.0
 """Seconds for what has to be given back once the drain is over."""

@@ -24,8 +24,9 @@ from nowserving.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine
 
-    from nowserving.lease import Lease, LeaseKey
+    from nowserving.lease import Lease
     from nowserving.queues.base import TicketQueue
+    from nowserving.stay import LeaseKey
 
 logger = logging.getLogger(__name__)
 

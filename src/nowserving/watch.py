@@ -22,8 +22,9 @@ from nowserving.errors import LockError
 if TYPE_CHECKING:
     from weakref import ReferenceType
 
-    from nowserving.lease import Lease, LeaseKey
+    from nowserving.lease import Lease
     from nowserving.queues.base import TicketQueue
+    from nowserving.stay import LeaseKey
 
 _LAST_ANSWER = 0.1
 """Seconds past the end of a lease for which an answer that prolongs it is still waited for."""
