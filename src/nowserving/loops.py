@@ -205,10 +205,12 @@ class PerLoop(Generic[_T]):
         for thing in self:
             if thing.loop is here:
                 self._close_here(thing)
-            else:
-                # A loop that is closed, maybe since a moment ago, has let go of it.
-                with suppress(RuntimeError):
-                    thing.loop.call_soon_threadsafe(self._close_here, thing)
+                continue
+            if not thing.loop.is_running():  # maybe it never will again
+                thing.hang_up()
+            # A loop that is closed, maybe since a moment ago, has let go of it.
+            with suppress(RuntimeError):
+                thing.loop.call_soon_threadsafe(self._close_here, thing)
 
     def _close_here(self, thing: _T) -> None:
         self.discard(thing)

@@ -22,6 +22,8 @@ def abandon_task(task: asyncio.Task[Any]) -> None:
     """Close the sockets of a task of a closed loop, and of the tasks that it waits for."""
     coroutine: Any = task.get_coro()
     found = list(_of_frames(coroutine))
+    if task.done() and not task.cancelled() and task.exception() is None:
+        found += _of_connection(task.result())  # nobody has fetched it
     with suppress(AttributeError):  # else it says that it "was destroyed but it is pending"
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
     for each in found:
@@ -53,10 +55,15 @@ def _of_frames(coroutine: Any) -> Iterator[object]:  # noqa: ANN401 - whatever i
     while coroutine is not None:
         frame = getattr(coroutine, "cr_frame", None)
         for value in list(frame.f_locals.values()) if frame is not None else ():
-            if isinstance(value, AbstractConnection):
-                writer, value._reader, value._writer = value._writer, None, None  # noqa: SLF001
-                if writer is not None:
-                    yield writer.transport
-            elif isinstance(value, (asyncio.Task, asyncio.BaseTransport, socket.socket)):
+            yield from _of_connection(value)
+            if isinstance(value, (asyncio.Task, asyncio.BaseTransport, socket.socket)):
                 yield value
         coroutine = getattr(coroutine, "cr_await", None)
+
+
+def _of_connection(value: object) -> Iterator[asyncio.BaseTransport]:
+    if isinstance(value, AbstractConnection):
+        used: Any = value
+        writer, used._reader, used._writer = used._writer, None, None  # noqa: SLF001
+        if writer is not None:
+            yield writer.transport
