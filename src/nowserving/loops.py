@@ -190,6 +190,10 @@ class PerLoop(Generic[_T]):
             self._forget(id(thing.loop), home)
             home.untie()
 
+    def clear(self) -> None:
+        """Forget all of them, in a forked child: they are the parent's."""
+        self._homes = {}
+
     def __iter__(self) -> Iterator[_T]:
         for home in list(self._homes.values()):
             thing = home.thing()

@@ -41,10 +41,13 @@ class _Parts(NamedTuple):
 
     portals: list[Portal]
     homes: PerLoop[Watch]
+    links: PerLoop[Any] | None
 
     def end(self) -> None:
-        """End the threads and the timers; waits for nothing: a finaliser calls it."""
+        """End threads, timers and connections; waits for nothing: a finaliser calls it."""
         self.homes.close()
+        if self.links is not None:
+            self.links.close()
         for portal in self.portals:
             portal.stop_soon()
 
@@ -88,7 +91,7 @@ class Runtime:
         self._tasks: set[asyncio.Task[None]] = set()
         self.last_home: Home[Watch] | None = None
         self._homes: PerLoop[Watch] = PerLoop()
-        self._parts = _Parts([], self._homes)
+        self._parts = _Parts([], self._homes, self.queue.links)
         self.leaving = Leaving(self.queue, weakref.ref(self))
         self._closing = Closing()
         self._end = weakref.finalize(self, self._parts.end)

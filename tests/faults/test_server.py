@@ -165,7 +165,8 @@ async def test_an_inbox_that_hears_nothing_is_opened_anew(server: RedisServer, t
             await turns.finish()
             proxy.swallow_messages = False
             await asyncio.sleep(1.0)
-            link: Any = next(iter(store._runtime.queue._links))  # type: ignore[attr-defined]
+            queue: Any = store._runtime.queue
+            link: Any = next(iter(queue.links))
             assert link.inbox.resubscribed == 1
             assert told.times("does not push wake-ups") == 1
             waiting = Turns(store)

@@ -10,7 +10,7 @@ the :class:`~nowserving.standing.Place` makes the repetition find what the first
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving.standing import Glance, State
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from nowserving.errors import LockError
     from nowserving.lock import TicketLock
+    from nowserving.loops import PerLoop
     from nowserving.place import Place
     from nowserving.standing import Admission, Departure, Line, Outcome, Standing
 
@@ -80,6 +81,11 @@ class TicketQueue(Protocol):
     """
 
     guarantees: Guarantees
+
+    @property
+    def links(self) -> PerLoop[Any] | None:
+        """What it has in event loops, which have to be rid of it when its store is dropped."""
+        ...
 
     @property
     def at_once(self) -> AtOnce | None:

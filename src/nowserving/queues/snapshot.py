@@ -56,7 +56,7 @@ class SnapshotQueue:
             which goes on giving back its ticket; the reference's own methods raise it as it is.
     """
 
-    at_once = None
+    at_once = links = None
     guarantees = Guarantees(
         cross_process=False,
         cross_host=False,

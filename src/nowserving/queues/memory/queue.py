@@ -49,6 +49,7 @@ _NOBODY_LEFT = Departure(left=False, someone_waiting=False)
 class MemoryQueue:
     """Records in a dictionary."""
 
+    links = None
     guarantees = Guarantees(
         cross_process=False,
         cross_host=False,

@@ -23,7 +23,7 @@ def abandon_task(task: asyncio.Task[Any]) -> None:
     coroutine: Any = task.get_coro()
     found = list(_of_frames(coroutine))
     if task.done() and not task.cancelled() and task.exception() is None:
-        found += _of_connection(task.result())  # nobody has fetched it
+        _abandon_connection(task.result())  # nobody has fetched it
     with suppress(AttributeError):  # else it says that it "was destroyed but it is pending"
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
     for each in found:
@@ -55,15 +55,16 @@ def _of_frames(coroutine: Any) -> Iterator[object]:  # noqa: ANN401 - whatever i
     while coroutine is not None:
         frame = getattr(coroutine, "cr_frame", None)
         for value in list(frame.f_locals.values()) if frame is not None else ():
-            yield from _of_connection(value)
+            _abandon_connection(value)
             if isinstance(value, (asyncio.Task, asyncio.BaseTransport, socket.socket)):
                 yield value
         coroutine = getattr(coroutine, "cr_await", None)
 
 
-def _of_connection(value: object) -> Iterator[asyncio.BaseTransport]:
+def _abandon_connection(value: object) -> None:
     if isinstance(value, AbstractConnection):
         used: Any = value
-        writer, used._reader, used._writer = used._writer, None, None  # noqa: SLF001
-        if writer is not None:
-            yield writer.transport
+        if used._writer is not None:  # noqa: SLF001
+            # First of all: a stream's writer complains when it goes before its transport is closed.
+            abandon_transport(used._writer.transport)  # noqa: SLF001
+        used._reader = used._writer = None  # noqa: SLF001

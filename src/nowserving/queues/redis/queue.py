@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
-import weakref
 from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -87,6 +86,7 @@ class RedisQueue:
         min_replicas: How many replicas shall confirm a take before it counts; 0 asks none.
 
     Attributes:
+        links: What each event loop has of this Redis.
         replicas: How often ``min_replicas`` was not reached; None when nobody asked for it.
     """
 
@@ -113,11 +113,9 @@ class RedisQueue:
         self._key_prefix = key_prefix.encode()
         self._memory_judged = False
         self._closed = False
-        self._links: PerLoop[Link] = PerLoop()
+        self.links: PerLoop[Link] = PerLoop()
         self._nonce = nonce()
         self._link_counter = itertools.count()
-        self._dropped = weakref.finalize(self, self._links.close)
-        self._dropped.atexit = False
         on_fork(self)
 
     def key(self, conversation_id: str) -> bytes:
@@ -325,22 +323,19 @@ class RedisQueue:
         """Close every loop's connections; those of other loops on their own threads."""
         self._closed = True
         here = asyncio.get_running_loop()
-        for link in self._links:
+        for link in self.links:
             if link.loop is here:
                 await link.aclose()
-        self._links.close()
+        self.links.close()
 
     def forked(self) -> None:
         """Forget the parent's connections without closing them."""
-        self._dropped.detach()
-        _inherited.append((self._links, list(self._links)))
-        self._links = PerLoop()
-        self._dropped = weakref.finalize(self, self._links.close)
-        self._dropped.atexit = False
+        _inherited.append(list(self.links))
+        self.links.clear()
         self._nonce = nonce()
 
     def _link(self) -> Link:
-        link = self._links.of(asyncio.get_running_loop(), self._make_link).thing()
+        link = self.links.of(asyncio.get_running_loop(), self._make_link).thing()
         if link is None:  # closed in this very moment
             raise StoreClosed(_CLOSED)
         return link
@@ -349,7 +344,7 @@ class RedisQueue:
         if self._closed:
             raise StoreClosed(_CLOSED)
         name = f"{self._nonce}~{next(self._link_counter)}"
-        link = Link(loop, self._links, self._topology, self._terms, self._channel_prefix, name)
+        link = Link(loop, self.links, self._topology, self._terms, self._channel_prefix, name)
         if not self._memory_judged:
             self._memory_judged = True
             soon(loop, self._judge_memory, link)  # behind the call that is about to be made
