@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nowserving.background import soon
 from nowserving.errors import LockError, StoreClosed
 from nowserving.identity import nonce, on_fork
-from nowserving.loops import PerLoop
+from nowserving.loops import Home, PerLoop
 from nowserving.queues.base import Guarantees
 from nowserving.queues.redis import memory
 from nowserving.queues.redis.link import Link
@@ -114,6 +114,7 @@ class RedisQueue:
         self._memory_judged = False
         self._closed = False
         self.links: PerLoop[Link] = PerLoop()
+        self._last_home: Home[Link] | None = None
         self._nonce = nonce()
         self._link_counter = itertools.count()
         on_fork(self)
@@ -332,10 +333,14 @@ class RedisQueue:
         """Forget the parent's connections without closing them."""
         _inherited.append(list(self.links))
         self.links.clear()
+        self._last_home = None
         self._nonce = nonce()
 
     def _link(self) -> Link:
-        link = self.links.of(asyncio.get_running_loop(), self._make_link).thing()
+        loop, home = asyncio.get_running_loop(), self._last_home  # mostly there is only one
+        if home is None or home.loop() is not loop:
+            home = self._last_home = self.links.of(loop, self._make_link)
+        link = home.thing()
         if link is None:  # closed in this very moment
             raise StoreClosed(_CLOSED)
         return link
