@@ -169,7 +169,8 @@ class Turn:
             else:
                 within = request.options.timeout or None  # 0 tries once
                 standing = await runtime.queue.take(lease.place, request.admission, within)
-                runtime.check_open()
+                if runtime.closing:
+                    runtime.check_open()
                 now = monotonic()
             lease.answered(asked, standing)
             if standing.state is not SERVED or now >= lease.ends_at:

@@ -144,7 +144,7 @@ class RedisQueue:
     ) -> Standing:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
         flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
-        lifetime = _lifetime(admission.lifetime)
+        lifetime = max(1, round(admission.lifetime * 1000)) * 1000  # as _lifetime(), at each turn
         message = _message(admission.message_id)
         if admission.redeem is not None:
             args: tuple[Any, ...] = (
