@@ -1,6 +1,9 @@
 """nowserving: one message at a time per conversation, in order, on any number of workers."""
 
-from nowserving.endpoints import EndpointConfig
+from nowserving._turns.held import HeldLock
+from nowserving._turns.options import Defaults, OnLost, Options, Overrides
+from nowserving._turns.turn import Turn
+from nowserving.config.endpoints import EndpointConfig
 from nowserving.errors import (
     ConfigurationError,
     ConnectionException,
@@ -17,18 +20,15 @@ from nowserving.errors import (
     StoreClosed,
     StoreUnavailable,
 )
-from nowserving.held import HeldLock
 from nowserving.lock import NO_TICKET_ISSUED, Ticket, TicketLock
-from nowserving.options import Defaults, OnLost, Options, Overrides
-from nowserving.standing import IssuedTicket, WhenBusy
-from nowserving.store import LOCK_LIFETIME, LockStore
-from nowserving.stores.memory import InMemoryLockStore
-from nowserving.stores.redis import (
+from nowserving.protocol.status import IssuedTicket, WhenBusy
+from nowserving.stores.base import LOCK_LIFETIME, LockStore
+from nowserving.stores.memory.store import InMemoryLockStore
+from nowserving.stores.redis.store import (
     DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX,
     DEFAULT_SOCKET_TIMEOUT_IN_SECONDS,
     RedisLockStore,
 )
-from nowserving.turn import Turn
 
 __version__ = "0.1.0"
 

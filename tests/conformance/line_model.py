@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from nowserving.standing import Outcome, WhenBusy
+    from nowserving.protocol.status import Outcome, WhenBusy
 
 
 @dataclass

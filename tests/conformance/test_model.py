@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nowserving.queues.redis import queue
-from nowserving.queues.redis.script import load_script
-from nowserving.standing import NOT_ISSUED, Admission, IssuedTicket, Standing, State
+from nowserving.protocol.status import NOT_ISSUED, Admission, IssuedTicket, State, TicketStatus
+from nowserving.stores.redis import queue
+from nowserving.stores.redis.script import load_script
 from tests.conformance.line_model import Answer, LineModel
 from tests.conformance.stores import STORES
 from tests.support import scripts
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nowserving import LockStore
-    from nowserving.place import Place
-    from nowserving.queues.base import TicketQueue
-    from nowserving.standing import Line, Outcome
+    from nowserving.protocol.handle import TicketHandle
+    from nowserving.protocol.queue import TicketQueue
+    from nowserving.protocol.status import Line, Outcome
     from tests.support.redis_server import RedisServer
 
 _LIFETIME = 600.0  # seconds: nothing expires here
@@ -74,14 +74,14 @@ class _Play:
         self._queue = queue
         self._model = LineModel()
         self._name = f"model-{secrets.token_hex(6)}"
-        self._places: list[Place] = []
+        self._handles: list[TicketHandle] = []
         self._issued: dict[int, str] = {}  # the secrets, by the position of the place
 
     async def step(self, verb: str, **arguments: Any) -> None:
         if verb in {"take", "delete"}:
             await getattr(self, f"_{verb}")(**arguments)
-        elif self._places:
-            arguments["which"] %= len(self._places)
+        elif self._handles:
+            arguments["which"] %= len(self._handles)
             await getattr(self, f"_{verb}")(**arguments)
         line = await self._queue.line(self._name)
         assert _read_line(line) == self._model.line()
@@ -95,10 +95,10 @@ class _Play:
         claimed: bool,
         renewed: bool,
     ) -> None:
-        place = self._queue.place(self._name)
+        handle = self._queue.handle(self._name)
         if not claimed:
-            place = self._queue.place(self._name, secrets.token_hex(6))
-            self._issued[len(self._places)] = place.owner
+            handle = self._queue.handle(self._name, secrets.token_hex(6))
+            self._issued[len(self._handles)] = handle.owner
         admission = Admission(
             lifetime=_LIFETIME,
             renewed=renewed and claimed,
@@ -107,63 +107,63 @@ class _Play:
             message_id=message,
             claimed=claimed,
         )
-        standing = await self._queue.take(place, admission)
-        expected = self._model.take(place.owner, when_busy, limit, message, claimed=claimed)
-        assert _read(standing) == expected
-        if place.number != NOT_ISSUED:
-            self._places.append(place)
+        status = await self._queue.take(handle, admission)
+        expected = self._model.take(handle.owner, when_busy, limit, message, claimed=claimed)
+        assert _read(status) == expected
+        if handle.number != NOT_ISSUED:
+            self._handles.append(handle)
         else:
-            self._issued.pop(len(self._places), None)
+            self._issued.pop(len(self._handles), None)
 
     async def _redeem(self, *, which: int, secret: str, renewed: bool) -> None:
-        old = self._places[which]
+        old = self._handles[which]
         known = {"its own": self._issued.get(which, old.owner), "none": "", "wrong": "wrong"}
         issued = IssuedTicket(old.number, known[secret])
-        place = self._queue.place(self._name)
+        handle = self._queue.handle(self._name)
         admission = Admission(lifetime=_LIFETIME, renewed=renewed, redeem=issued)
-        standing = await self._queue.take(place, admission)
-        expected = self._model.redeem(old.number, issued.secret, place.owner)
-        assert _read(standing) == expected
-        if standing.state not in {State.GONE, State.SUPERSEDED}:
-            assert place.number == old.number
-            self._places.append(place)
+        status = await self._queue.take(handle, admission)
+        expected = self._model.redeem(old.number, issued.secret, handle.owner)
+        assert _read(status) == expected
+        if status.state not in {State.GONE, State.SUPERSEDED}:
+            assert handle.number == old.number
+            self._handles.append(handle)
             # Whoever redeems a ticket takes it from a place that no turn stands at and nobody
             # looks for; so a line's mark need not say so, and this place may not rely on it.
             old.doubt()
 
     async def _stand(self, *, which: int) -> None:
-        place = self._places[which]
-        standing = await self._queue.stand(place)
-        assert _read(standing) == self._model.stand(place.number, place.owner)
+        handle = self._handles[which]
+        status = await self._queue.stand(handle)
+        assert _read(status) == self._model.stand(handle.number, handle.owner)
 
     async def _renew(self, *, which: int) -> None:
-        chosen = self._places[which:]
-        standings = await self._queue.renew([(place, _LIFETIME) for place in chosen])
-        for place, standing in zip(chosen, standings, strict=True):
-            assert isinstance(standing, Standing)
-            assert _read(standing) == self._model.stand(place.number, place.owner)
+        chosen = self._handles[which:]
+        statuses = await self._queue.renew([(handle, _LIFETIME) for handle in chosen])
+        for handle, status in zip(chosen, statuses, strict=True):
+            assert isinstance(status, TicketStatus)
+            assert _read(status) == self._model.stand(handle.number, handle.owner)
 
     async def _look(self, *, which: int) -> None:
-        chosen = self._places[which:]  # two of them may have one number, if one was redeemed
-        glance = await self._queue.look(self._name, chosen)
+        chosen = self._handles[which:]  # two of them may have one number, if one was redeemed
+        line_update = await self._queue.look(self._name, chosen)
         expected = {p.owner: self._model.stand(p.number, p.owner) for p in chosen}
         waiting = [answer for answer in expected.values() if answer.state == "WAITING"]
-        assert {owner: _read(news) for owner, news in glance.news.items()} == {
+        assert {owner: _read(news) for owner, news in line_update.news.items()} == {
             owner: answer for owner, answer in expected.items() if answer not in waiting
         }
         if waiting:
-            assert glance.serving == self._model.tickets[0].number
-            assert 0 < glance.blocked_for <= _LIFETIME
+            assert line_update.serving == self._model.tickets[0].number
+            assert 0 < line_update.blocked_for <= _LIFETIME
 
     async def _leave(self, *, which: int, outcome: Outcome) -> None:
-        place = self._places[which]
-        departure = await self._queue.leave(place, outcome)
-        assert tuple(departure) == self._model.leave(place.number, place.owner, outcome)
+        handle = self._handles[which]
+        departure = await self._queue.leave(handle, outcome)
+        assert tuple(departure) == self._model.leave(handle.number, handle.owner, outcome)
 
     async def _finish(self, *, which: int, secret: str, keep: bool) -> None:
-        place = self._places[which]
-        known = {"its own": self._issued.get(which, place.owner), "none": "", "wrong": "wrong"}
-        arguments = (place.number, known[secret])
+        handle = self._handles[which]
+        known = {"its own": self._issued.get(which, handle.owner), "none": "", "wrong": "wrong"}
+        arguments = (handle.number, known[secret])
         waiting = await self._queue.finish(self._name, *arguments, keep=keep)
         assert waiting == self._model.finish(*arguments, keep=keep)
 
@@ -172,20 +172,20 @@ class _Play:
         self._model.delete()
 
 
-def _read(standing: Standing) -> Answer:
-    state = standing.state.name
-    if standing.state in {State.SERVED, State.INTERRUPTED}:
-        assert standing.token > 0
-        assert 0 < standing.expires_in <= _LIFETIME + 1e-6  # (now + x) - now is not quite x
-        return Answer(state, standing.number, standing.ahead, standing.predecessor)
-    if standing.state is State.WAITING:
-        assert 0 < standing.blocked_for <= _LIFETIME
-        return Answer(state, standing.number, standing.ahead)
-    if standing.state is State.BUSY:
-        return Answer(state, ahead=standing.ahead, detail=standing.detail)
-    if standing.state is State.DUPLICATE:
-        return Answer(state, detail=standing.detail)
-    return Answer(state, standing.number)
+def _read(status: TicketStatus) -> Answer:
+    state = status.state.name
+    if status.state in {State.SERVED, State.INTERRUPTED}:
+        assert status.token > 0
+        assert 0 < status.expires_in <= _LIFETIME + 1e-6  # (now + x) - now is not quite x
+        return Answer(state, status.number, status.ahead, status.predecessor)
+    if status.state is State.WAITING:
+        assert 0 < status.blocked_for <= _LIFETIME
+        return Answer(state, status.number, status.ahead)
+    if status.state is State.BUSY:
+        return Answer(state, ahead=status.ahead, detail=status.detail)
+    if status.state is State.DUPLICATE:
+        return Answer(state, detail=status.detail)
+    return Answer(state, status.number)
 
 
 def _read_line(line: Line | None) -> list[tuple[int, str, bool]] | None:

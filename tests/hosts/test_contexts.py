@@ -19,7 +19,7 @@ from nowserving.errors import LockTimeout, StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
-    from nowserving.held import HeldLock
+    from nowserving._turns.held import HeldLock
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -55,8 +55,8 @@ def fail_renewals(store: LockStore) -> None:
     """Have them fail as they do while the store can't be reached."""
     queue: Any = store._runtime.queue
 
-    async def fail(places: list[Any]) -> list[StoreUnavailable]:
-        return [StoreUnavailable("The store can't be reached.") for _ in places]
+    async def fail(handles: list[Any]) -> list[StoreUnavailable]:
+        return [StoreUnavailable("The store can't be reached.") for _ in handles]
 
     queue.renew = fail
 

@@ -11,7 +11,7 @@ from nowserving import LockReentered, LockStore
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from nowserving.turn import Turn
+    from nowserving._turns.turn import Turn
     from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.timeout(20)

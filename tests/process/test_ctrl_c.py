@@ -14,14 +14,14 @@ from unittest import mock
 import pytest
 
 from nowserving import InMemoryLockStore, LockError, LockStore
-from nowserving.portal import Portal, run_inline
+from nowserving._runtime.portal import Portal, run_inline
 from tests.support.crew import ROOT, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
-    from nowserving.place import Place
-    from nowserving.standing import Departure, Outcome
+    from nowserving.protocol.handle import TicketHandle
+    from nowserving.protocol.status import Departure, Outcome
     from tests.support.redis_server import RedisServer
 
     Run = Callable[[Portal, Coroutine[Any, Any, Any]], Any]
@@ -147,10 +147,10 @@ def test_in_memory_in_the_middle_of_a_leave() -> None:
         here = threading.current_thread()
         leave = queue.at_once.leave_now
 
-        def struck(place: Place, outcome: Outcome) -> Departure:
+        def struck(handle: TicketHandle, outcome: Outcome) -> Departure:
             if threading.current_thread() is here:
                 raise Signalled
-            departure: Departure = leave(place, outcome)
+            departure: Departure = leave(handle, outcome)
             return departure
 
         with mock.patch.object(queue, "leave_now", struck), pytest.raises(Signalled):
@@ -172,7 +172,7 @@ def test_a_turn_that_is_entered_twice_keeps_its_ticket(far: LockStore) -> None:
 PROGRAM = """
 import random, signal, sys, time, traceback
 from nowserving import LockStore
-from nowserving.turn import Turn
+from nowserving._turns.turn import Turn
 
 class Signalled(BaseException): pass
 

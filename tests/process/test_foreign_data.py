@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nowserving import CorruptLock, LockError, LockStore, TicketLock
-from nowserving.standing import Admission
+from nowserving.protocol.status import Admission
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -114,7 +114,7 @@ async def test_a_leave_of_a_damaged_record_writes_nothing(
     server: RedisServer, store: LockStore, field: str
 ) -> None:
     queue, admission = store._runtime.queue, Admission(lifetime=60.0)
-    holder, waiter = queue.place("damaged"), queue.place("damaged")
+    holder, waiter = queue.handle("damaged"), queue.handle("damaged")
     await queue.take(holder, admission)
     await queue.take(waiter, admission)
     server.cli("HSET", "lock:{damaged}", field, "{}")
@@ -148,7 +148,7 @@ async def test_a_damaged_token_is_not_handed_on(
     server: RedisServer, store: LockStore, *, waits: bool
 ) -> None:
     queue, admission = store._runtime.queue, Admission(lifetime=60.0)
-    holder, waiter = queue.place("damaged"), queue.place("damaged")
+    holder, waiter = queue.handle("damaged"), queue.handle("damaged")
     token = (await queue.take(holder, admission)).token
     if waits:
         await queue.take(waiter, admission)
@@ -192,14 +192,14 @@ async def test_a_take_that_would_live_too_long_writes_nothing(
     queue, admission = store._runtime.queue, Admission(lifetime=TOO_LONG)
     for message_id in (None, "m"):  # a quick step, and the whole verb
         with pytest.raises(CorruptLock, match="too long"):
-            await queue.take(queue.place("long"), replace(admission, message_id=message_id))
+            await queue.take(queue.handle("long"), replace(admission, message_id=message_id))
         assert server.cli("EXISTS", "lock:{long}") == 0
-    holder = queue.place("long")
+    holder = queue.handle("long")
     await queue.take(holder, Admission(lifetime=60.0))
     before = server.cli("DUMP", "lock:{long}")
     for message_id in (None, "m"):
         with pytest.raises(CorruptLock, match="too long"):
-            await queue.take(queue.place("long"), replace(admission, message_id=message_id))
+            await queue.take(queue.handle("long"), replace(admission, message_id=message_id))
         assert server.cli("DUMP", "lock:{long}") == before
     (answer,) = await queue.renew([(holder, TOO_LONG)])
     assert isinstance(answer, CorruptLock)
@@ -211,7 +211,7 @@ async def test_a_hand_off_to_a_ticket_that_would_live_too_long_writes_nothing(
     server: RedisServer, store: LockStore
 ) -> None:
     queue, admission = store._runtime.queue, Admission(lifetime=60.0)
-    holder, waiter = queue.place("long"), queue.place("long")
+    holder, waiter = queue.handle("long"), queue.handle("long")
     await queue.take(holder, admission)
     await queue.take(waiter, admission)
     expires, _, rest = str(server.cli("HGET", "lock:{long}", "1")).split(" ", 2)

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from nowserving import StoreUnavailable, Ticket, TicketLock
-from nowserving.queues.redis.queue import RedisQueue
+from nowserving.stores.redis.queue import RedisQueue
 
 if TYPE_CHECKING:
     from nowserving import LockStore

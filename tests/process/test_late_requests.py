@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
     from typing import Any
 
-    from nowserving.standing import WhenBusy
+    from nowserving.protocol.status import WhenBusy
     from tests.support.proxy import Proxy
     from tests.support.redis_server import RedisServer
 

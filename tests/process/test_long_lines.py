@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nowserving import LockStore, LockSuperseded
-from nowserving.standing import Admission, State
+from nowserving.protocol.status import Admission, State
 from tests.support.tasks import Turns
 
 if TYPE_CHECKING:
-    from nowserving.place import Place
+    from nowserving.protocol.handle import TicketHandle
     from tests.process.conftest import Measured
     from tests.support.redis_server import RedisServer
 
@@ -21,13 +21,13 @@ MANY = 8000
 ROOM = 25.0  # milliseconds; it takes 1 to 4 here, and took 84 when all was done in one step
 
 
-async def crowd(store: LockStore, lifetime: float = 60.0) -> list[Place]:
+async def crowd(store: LockStore, lifetime: float = 60.0) -> list[TicketHandle]:
     """Have many stand in the line of "c"."""
     queue = store._runtime.queue
-    places = [queue.place("c") for _ in range(MANY)]
+    handles = [queue.handle("c") for _ in range(MANY)]
     admission = Admission(lifetime=lifetime)
-    await asyncio.gather(*(queue.take(place, admission) for place in places))
-    return places
+    await asyncio.gather(*(queue.take(handle, admission) for handle in handles))
+    return handles
 
 
 class Slowest:
@@ -50,11 +50,11 @@ VERBS = ["latest", "limit", "leave by owner", "line", "save", "delete", "all hav
 @pytest.mark.parametrize("verb", VERBS)
 async def test_a_verb(server: RedisServer, store: LockStore, measured: Measured, verb: str) -> None:
     queue = store._runtime.queue
-    places = await crowd(store, 4.0 if verb == "all have expired" else 60.0)
+    handles = await crowd(store, 4.0 if verb == "all have expired" else 60.0)
     picture = await asyncio.to_thread(store.get_lock, "c")
     assert picture is not None
     assert len(picture.tickets) == MANY
-    another = queue.place("c")
+    another = queue.handle("c")
     if verb == "all have expired":
         await asyncio.sleep(4.1)
     slowest = Slowest(server)
@@ -64,8 +64,8 @@ async def test_a_verb(server: RedisServer, store: LockStore, measured: Measured,
         refused = await queue.take(another, Admission(60.0, max_waiting=MANY - 1))
         assert refused.state is State.BUSY
     elif verb == "leave by owner":
-        unknown: Any = places[MANY // 2]
-        unknown.number, unknown.take = -1, places[0].take  # type: ignore[attr-defined]
+        unknown: Any = handles[MANY // 2]
+        unknown.number, unknown.take = -1, handles[0].take  # type: ignore[attr-defined]
         assert (await queue.leave(unknown, "abandoned")).left
     elif verb == "line":
         await asyncio.to_thread(store.get_lock, "c")

@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from nowserving import LockLost, LockStore, StoreUnavailable
-from nowserving.queues.redis.wire import Wire
+from nowserving.stores.redis.connection.resp import RespProtocol
 from tests.support.crew import assert_exact
 from tests.support.tasks import Lag, Turns
 
@@ -68,7 +68,9 @@ async def test_a_connection_after_an_outage_is_not_blamed_for_it(server: RedisSe
         await asyncio.to_thread(server.pause)
         turns.start(20)
         await asyncio.sleep(2.5)  # their connections are given up after half of the time
-        with mock.patch.object(Wire, "abort", autospec=True, side_effect=Wire.abort) as abort:
+        with mock.patch.object(
+            RespProtocol, "abort", autospec=True, side_effect=RespProtocol.abort
+        ) as abort:
             await asyncio.to_thread(server.resume)
             await turns.finish()
         assert not abort.called
@@ -80,11 +82,11 @@ async def test_a_long_lease_does_not_hold_up_the_renewal_of_a_short_one(
 ) -> None:
     queue = store._runtime.queue
     async with store.lock("long", 60.0), store.lock("short", 3.0):
-        places = [lease.place for lease in store._runtime.live.values()]
-        await queue.renew([(places[0], 60.0)])
+        handles = [lease.handle for lease in store._runtime.live.values()]
+        await queue.renew([(handles[0], 60.0)])
         await asyncio.to_thread(server.pause)
         began = time.monotonic()
-        answers = await queue.renew(list(zip(places, (60.0, 3.0), strict=True)))
+        answers = await queue.renew(list(zip(handles, (60.0, 3.0), strict=True)))
         assert time.monotonic() - began < 0.5 + ROOM
         assert {type(answer) for answer in answers} == {StoreUnavailable}
         await asyncio.to_thread(server.resume)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from nowserving.queues.redis.script import Script
+    from nowserving.stores.redis.script import Script
     from tests.support.redis_server import RedisServer
 
 BEGIN = 1_800_000_000_000_000  # microseconds

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nowserving.queues.redis.script import load_script
+from nowserving.stores.redis.script import load_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Connection
 
-from nowserving.queues.redis.dial import Dialler, Server
-from nowserving.queues.redis.outage import Outage
-from nowserving.queues.redis.uplink import Uplink
+from nowserving.stores._remote.outage import Outage
+from nowserving.stores._remote.reconnecting import ReconnectingConnection
+from nowserving.stores.redis.connection.dial import Dialler, Server
 from tests.support.redis_server import HOST
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ async def test_a_connection_that_stands_when_its_owner_has_just_closed_is_closed
 
     async def connect() -> Any:
         fresh = await dialler.connect(host=HOST, port=server.port)
-        uplink.close()
+        connection.close()
         return fresh
 
-    uplink = Uplink(
+    connection = ReconnectingConnection(
         Server(connect, Outage("here"), 2.0),
         on_reply=_nothing,
         on_up=_nothing,
@@ -39,12 +39,12 @@ async def test_a_connection_that_stands_when_its_owner_has_just_closed_is_closed
         on_failure=_nothing,
         wanted=lambda: True,
     )
-    uplink.dial()
+    connection.dial()
     give_up = time.monotonic() + 5.0
-    while uplink._dialling is not None:
+    while connection._dialling is not None:
         assert time.monotonic() < give_up
         await asyncio.sleep(0.01)
-    assert uplink.wire is None
+    assert connection.wire is None
     await asyncio.sleep(0.05)
     clients = await asyncio.to_thread(server.cli, "CLIENT", "LIST")
     assert len(clients.splitlines()) == 1, "only the one that asks"

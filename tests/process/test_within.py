@@ -10,9 +10,9 @@ from unittest import mock
 import pytest
 
 from nowserving import LockStore, StoreUnavailable
-from nowserving.queues.redis.queue import RedisQueue
-from nowserving.queues.redis.wire import Wire
-from nowserving.standing import Admission, State
+from nowserving.protocol.status import Admission, State
+from nowserving.stores.redis.connection.resp import RespProtocol
+from nowserving.stores.redis.queue import RedisQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -45,9 +45,11 @@ async def given_up(verb: Awaitable[Any], within: float) -> bool:
 async def test_a_caller_that_waits_no_longer_costs_nobody_anything(
     server: RedisServer, queue: RedisQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
-    taken, patient, hasty = (queue.place(name) for name in ("c", "c", "d"))
+    taken, patient, hasty = (queue.handle(name) for name in ("c", "c", "d"))
     await queue.take(taken, ADMISSION)
-    with mock.patch.object(Wire, "abort", autospec=True, side_effect=Wire.abort) as abort:
+    with mock.patch.object(
+        RespProtocol, "abort", autospec=True, side_effect=RespProtocol.abort
+    ) as abort:
         await asyncio.to_thread(server.pause)
         leaving = asyncio.create_task(given_up(queue.leave(taken, "done", within=0.3), 0.3))
         await asyncio.sleep(0)  # it is on its way
@@ -66,10 +68,10 @@ async def test_what_was_not_sent_yet_is_not_sent_any_more(server: RedisServer) -
     server.stop()
     async with LockStore.create(server.url(socket_timeout=4)) as store:
         queue: Any = store._runtime.queue
-        place, other = queue.place("c"), queue.place("d")
+        handle, other = queue.handle("c"), queue.handle("d")
         kept = asyncio.create_task(queue.take(other, ADMISSION))
-        assert await given_up(queue.take(place, ADMISSION, within=0.1), 0.1)
-        departure = await asyncio.wait_for(queue.leave(place, "abandoned"), 0.1)
+        assert await given_up(queue.take(handle, ADMISSION, within=0.1), 0.1)
+        departure = await asyncio.wait_for(queue.leave(handle, "abandoned"), 0.1)
         assert not departure.left, "and nothing has to be asked for that"
         await asyncio.to_thread(server.start)
         await kept
@@ -80,16 +82,16 @@ async def test_a_store_that_does_not_answer_is_told_first(
     server: RedisServer, queue: RedisQueue
 ) -> None:
     await asyncio.to_thread(server.pause)
-    place = queue.place("c")
+    handle = queue.handle("c")
     with pytest.raises(StoreUnavailable, match="did not answer in time"):
-        await queue.take(place, ADMISSION, within=4.0)
+        await queue.take(handle, ADMISSION, within=4.0)
 
 
 async def test_a_limit_for_each_call_is_no_timer_for_each_call(queue: RedisQueue) -> None:
     async def turn(name: str) -> None:
-        place = queue.place(name)
-        await queue.take(place, ADMISSION, within=2.0)
-        await queue.leave(place, "done", within=1.0)
+        handle = queue.handle(name)
+        await queue.take(handle, ADMISSION, within=2.0)
+        await queue.leave(handle, "done", within=1.0)
 
     loop = asyncio.get_running_loop()
     with mock.patch.object(loop, "call_at", wraps=loop.call_at) as timers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from nowserving.queues.redis.script import Script, load_script
+from nowserving.stores.redis.script import Script, load_script
 
 if TYPE_CHECKING:
     import redis

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import redis
 
-from nowserving.queues.redis.dial import RESP2
+from nowserving.stores.redis.connection.dial import RESP2
 from nowserving.verify import servers
 from tests.support.redis_server import HOST, RedisServer
 from tests.support.tls import TlsServer

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from nowserving import LockStore
-from nowserving.queues.redis.call import Call
-from nowserving.queues.redis.dial import Server
-from nowserving.queues.redis.outage import Outage
-from nowserving.queues.redis.trouble import Trouble
+from nowserving.stores._remote.call import Call
+from nowserving.stores._remote.outage import Outage
+from nowserving.stores.redis.connection.dial import Server
+from nowserving.stores.redis.trouble import Trouble
 
 TIMEOUT = 0.3  # seconds
 BLOCKED = 3 * TIMEOUT

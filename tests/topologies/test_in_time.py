@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nowserving import LockStore, RedisLockStore, StoreUnavailable
-from nowserving.standing import Admission
+from nowserving.protocol.status import Admission
 from tests.support.redis_server import HOST, RedisServer
 from tests.support.sentinel import SERVICE
 
@@ -24,9 +24,9 @@ ROOM = 0.15  # the law says 0.05, on a machine that does nothing else
 
 async def take(store: LockStore, name: str = "c") -> None:
     queue: Any = store._runtime.queue
-    place = queue.place(name)
-    await queue.take(place, Admission(30.0))
-    await queue.leave(place, "done")
+    handle = queue.handle(name)
+    await queue.take(handle, Admission(30.0))
+    await queue.leave(handle, "done")
 
 
 async def assert_told_in_time(store: LockStore) -> None:

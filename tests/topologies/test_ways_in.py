@@ -13,7 +13,7 @@ import redis.asyncio
 from redis.asyncio.sentinel import Sentinel
 
 from nowserving import ConfigurationError, LockStore, RedisLockStore, StoreUnavailable
-from nowserving.queues.redis.dial import RESP2
+from nowserving.stores.redis.connection.dial import RESP2
 from tests.support.redis_server import HOST, RedisServer
 from tests.support.secrecy import assert_untold
 from tests.support.sentinel import SERVICE

@@ -4,11 +4,11 @@ import asyncio
 import threading
 import time
 
-from nowserving.bell import Bell
-from nowserving.portal import run_inline
-from nowserving.standing import Standing, State
+from nowserving._runtime.portal import run_inline
+from nowserving.protocol.bell import Bell
+from nowserving.protocol.status import State, TicketStatus
 
-_NEWS = Standing(State.SERVED, 1)
+_NEWS = TicketStatus(State.SERVED, 1)
 
 
 def test_a_ring_before_the_wait_is_kept() -> None:
@@ -28,7 +28,7 @@ def test_a_ring_without_news_wakes() -> None:
 
 def test_the_latest_news_counts() -> None:
     bell = Bell()
-    bell.ring(Standing(State.WAITING, 1))
+    bell.ring(TicketStatus(State.WAITING, 1))
     bell.ring(_NEWS)
     bell.ring()
     assert bell.take_news() is _NEWS
@@ -90,7 +90,7 @@ def test_a_ring_for_a_loop_that_is_closed_is_no_error() -> None:
 
 
 def test_an_answer_is_called_at_each_ring() -> None:
-    bell, calls = Bell(), list[Standing | None]()
+    bell, calls = Bell(), list[TicketStatus | None]()
     bell.answer(lambda: calls.append(bell.take_news()))
     bell.ring(_NEWS)
     bell.ring()

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nowserving import LockError, LockStore, StoreUnavailable, TicketLock
-from nowserving.standing import Admission, State
+from nowserving.protocol.status import Admission, State
 from nowserving.testing.harness import SOON, log_records, quiet, until
 from nowserving.testing.visitor import Visitor
 
 if TYPE_CHECKING:
-    from nowserving.queues.base import TicketQueue
-    from nowserving.turn import Turn
+    from nowserving._turns.turn import Turn
+    from nowserving.protocol.queue import TicketQueue
 
 
 class Shards(LockStore):
@@ -65,11 +65,11 @@ async def test_a_conversation_that_cannot_be_renewed_costs_no_other_its_lease() 
 async def test_every_place_has_its_own_error_of_a_renewal() -> None:
     async with Shards() as store:
         queue = store._runtime.queue
-        places = [queue.place(name) for name in ("down", "a")]
-        for place in places:
-            await queue.take(place, Admission(lifetime=60))
+        handles = [queue.handle(name) for name in ("down", "a")]
+        for handle in handles:
+            await queue.take(handle, Admission(lifetime=60))
         store.down.add("down")
-        failed, renewed = await queue.renew([(place, 60) for place in places])
+        failed, renewed = await queue.renew([(handle, 60) for handle in handles])
         assert isinstance(failed, StoreUnavailable)
         assert "'down'" in str(failed)
         assert "shard 7 is down" in str(failed)
@@ -189,7 +189,7 @@ async def test_a_holder_that_outlived_its_ticket_touches_none_with_the_same_numb
 async def test_a_number_that_came_again_is_gone_for_whoever_had_it_before() -> None:
     async with Shards() as store:
         queue = store._runtime.queue
-        before, after = queue.place("c"), queue.place("c")
+        before, after = queue.handle("c"), queue.handle("c")
         await queue.take(before, Admission(lifetime=0.01))
         await asyncio.sleep(0.02)
         await queue.take(after, Admission(lifetime=60))

@@ -5,8 +5,8 @@ import pickle
 import pytest
 
 from nowserving import errors
-from nowserving.refusals import REFUSALS, refusal
-from nowserving.standing import Standing, State
+from nowserving._turns.refusals import REFUSALS, refusal
+from nowserving.protocol.status import State, TicketStatus
 
 _CHILDREN = [
     kind
@@ -31,15 +31,15 @@ def test_a_configuration_error_is_a_value_error_too() -> None:
 
 @pytest.mark.parametrize(("state", "kind"), REFUSALS.items())
 def test_every_final_standing_has_an_error(state: State, kind: type[errors.LockError]) -> None:
-    error = refusal(kind, "a name", Standing(state, 4), message_id="m", waited=0.5)
+    error = refusal(kind, "a name", TicketStatus(state, 4), message_id="m", waited=0.5)
     assert type(error) is kind
     assert str(error).startswith("Could not acquire lock for conversation_id 'a name'")
     assert (error.conversation_id, error.number, error.waited) == ("a name", 4, 0.5)
 
 
 def test_busy_says_who_is_served_since_when() -> None:
-    standing = Standing(State.BUSY, ahead=3, detail="somebody", since=5.0)
-    error = refusal(errors.LockBusy, "c", standing)
+    status = TicketStatus(State.BUSY, ahead=3, detail="somebody", since=5.0)
+    error = refusal(errors.LockBusy, "c", status)
     assert isinstance(error, errors.LockBusy)
     assert (error.holder, error.position, error.number) == ("somebody", 3, None)
     assert error.held_since is not None
@@ -48,21 +48,21 @@ def test_busy_says_who_is_served_since_when() -> None:
 
 @pytest.mark.parametrize("nobody", ["", "-"])
 def test_busy_with_a_ticket_of_nobody(nobody: str) -> None:
-    error = refusal(errors.LockBusy, "c", Standing(State.BUSY, ahead=1, detail=nobody))
+    error = refusal(errors.LockBusy, "c", TicketStatus(State.BUSY, ahead=1, detail=nobody))
     assert "a ticket without owner is served" in str(error)
 
 
 def test_a_duplicate_says_how_far_the_message_is() -> None:
-    standing = Standing(State.DUPLICATE, detail="working")
-    error = refusal(errors.DuplicateMessage, "c", standing, message_id="m 1")
+    status = TicketStatus(State.DUPLICATE, detail="working")
+    error = refusal(errors.DuplicateMessage, "c", status, message_id="m 1")
     assert isinstance(error, errors.DuplicateMessage)
     assert error.state == "working"
     assert "'m 1' is working" in str(error)
 
 
 def test_a_timeout_says_position_and_wait() -> None:
-    standing = Standing(State.WAITING, 7, ahead=2)
-    error = refusal(errors.LockTimeout, "c", standing, waited=1.25)
+    status = TicketStatus(State.WAITING, 7, ahead=2)
+    error = refusal(errors.LockTimeout, "c", status, waited=1.25)
     assert (error.position, error.waited, error.number) == (2, 1.25, 7)
     assert "2 ahead" in str(error)
     assert "1.25 s" in str(error)

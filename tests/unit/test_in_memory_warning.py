@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from nowserving import InMemoryLockStore
-from nowserving.stores import memory
+from nowserving.stores.memory import store as memory
 
 
 @pytest.fixture(autouse=True)

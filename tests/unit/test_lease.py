@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nowserving.lease import Lease
-from nowserving.options import Options
-from nowserving.place import Place
-from nowserving.standing import Glance, Standing, State
+from nowserving._turns.lease import Lease
+from nowserving._turns.options import Options
+from nowserving.protocol.handle import TicketHandle
+from nowserving.protocol.status import LineUpdate, State, TicketStatus
 
 LIFETIME = 10.0
 
 
-class Keeper:
+class LeaseHost:
     """What a lease needs of its runtime, for leases that are never lost here."""
 
     pushes = False
@@ -88,21 +88,21 @@ class Ticket:
                 self.expiries.append((moment, moment + LIFETIME))
         self.dies = self.expiries[-1][1]
 
-    def standing(self, moment: float) -> Standing:
+    def status(self, moment: float) -> TicketStatus:
         if moment >= self.dies:
-            return Standing(State.GONE, 3)
+            return TicketStatus(State.GONE, 3)
         expires = [end for since, end in self.expiries if since <= moment][-1]
         left = expires - moment
         if moment < self.served:
-            return Standing(State.WAITING, 3, 1, left, 1.0)
-        return Standing(State.SERVED, 3, 0, left, left, token=1)
+            return TicketStatus(State.WAITING, 3, 1, left, 1.0)
+        return TicketStatus(State.SERVED, 3, 0, left, left, token=1)
 
 
 def lease_of(*, renewed: bool) -> Lease:
-    place = Place("c", "me.1")
-    place.number = 3
+    handle = TicketHandle("c", "me.1")
+    handle.number = 3
     request = Options(auto_renew=renewed).request(LIFETIME, 1.0)
-    return Lease(Keeper(), place, request, "key", None, None, 0.0)
+    return Lease(LeaseHost(), handle, request, "key", None, None, 0.0)
 
 
 def play(story: Story, *, renewed: bool) -> None:
@@ -112,35 +112,35 @@ def play(story: Story, *, renewed: bool) -> None:
     if ticket.served < ticket.dies:
         reads.append((pushed, None))
     take = story.questions[0]
-    lease.answered(take.sent, ticket.standing(take.answered))
+    lease.answered(take.sent, ticket.status(take.answered))
     assert lease.ends_at <= ticket.dies
     for moment, asked in sorted(reads, key=lambda read: read[0]):
         if moment < take.read:
             continue  # nobody reads news of a ticket whose take is not answered
         if asked is None:
             if lease.served is None:
-                lease.pushed(ticket.standing(ticket.served))
+                lease.pushed(ticket.status(ticket.served))
         else:
-            tell(lease, asked, ticket.standing(asked.answered))
+            tell(lease, asked, ticket.status(asked.answered))
         assert lease.ends_at <= ticket.dies + 1e-9, (moment, asked)
 
 
-def tell(lease: Lease, asked: Asked, standing: Standing) -> None:
-    if standing.state is State.GONE:
+def tell(lease: Lease, asked: Asked, status: TicketStatus) -> None:
+    if status.state is State.GONE:
         return
     if asked.how == "l":
-        waits = standing.state is State.WAITING
-        news = {} if waits else {lease.place.owner: standing}
-        lease.seen(Glance(0, 1.0, news), asked.sent)
-        rung = lease.place.take_news()
+        waits = status.state is State.WAITING
+        news = {} if waits else {lease.handle.owner: status}
+        lease.seen(LineUpdate(0, 1.0, news), asked.sent)
+        rung = lease.handle.take_news()
         if rung is not None and lease.served is None:
             lease.pushed(rung)  # the turn can't tell who has rung
     elif asked.how == "s":
-        lease.wait_on(standing, asked.sent)
+        lease.wait_on(status, asked.sent)
     else:
-        lease.answered(asked.sent, standing)
-    if standing.state is State.SERVED and lease.served is None:
-        lease.begin(standing, asked.read)
+        lease.answered(asked.sent, status)
+    if status.state is State.SERVED and lease.served is None:
+        lease.begin(status, asked.read)
 
 
 @settings(max_examples=1000)
@@ -158,26 +158,26 @@ def test_nor_does_one_with_renewals(story: Story) -> None:
 def test_a_look_that_finds_it_served_counts_by_what_it_says() -> None:
     """The push was lost: the turn began before the look, nobody knows when."""
     lease = lease_of(renewed=False)
-    lease.answered(0.0, Standing(State.WAITING, 3, 1, 9.9, 5.0))
-    lease.seen(Glance(3, 0.0, {"me.1": Standing(State.SERVED, 3, 0, 4.0, 4.0)}), 8.0)
+    lease.answered(0.0, TicketStatus(State.WAITING, 3, 1, 9.9, 5.0))
+    lease.seen(LineUpdate(3, 0.0, {"me.1": TicketStatus(State.SERVED, 3, 0, 4.0, 4.0)}), 8.0)
     assert lease.ends_at == 12.0
-    lease.pushed(Standing(State.SERVED, 3, 0, 10.0, 10.0))  # late, or what the look has rung
+    lease.pushed(TicketStatus(State.SERVED, 3, 0, 10.0, 10.0))  # late, or what the look has rung
     assert lease.ends_at == 12.0
 
 
 def test_a_push_counts_from_the_last_question_that_found_it_waiting() -> None:
     lease = lease_of(renewed=False)
-    lease.answered(0.0, Standing(State.WAITING, 3, 2, 9.9, 5.0))
-    lease.seen(Glance(1, 5.0, {}), 8.0)
-    lease.pushed(Standing(State.SERVED, 3, 0, 10.0, 10.0))
+    lease.answered(0.0, TicketStatus(State.WAITING, 3, 2, 9.9, 5.0))
+    lease.seen(LineUpdate(1, 5.0, {}), 8.0)
+    lease.pushed(TicketStatus(State.SERVED, 3, 0, 10.0, 10.0))
     assert lease.ends_at == 18.0
 
 
 def test_a_push_gives_a_renewed_ticket_nothing() -> None:
     lease = lease_of(renewed=True)
-    lease.answered(0.0, Standing(State.WAITING, 3, 2, 9.9, 5.0))
-    lease.seen(Glance(1, 5.0, {}), 8.0)
-    lease.pushed(Standing(State.SERVED, 3, 0, 10.0, 10.0))
+    lease.answered(0.0, TicketStatus(State.WAITING, 3, 2, 9.9, 5.0))
+    lease.seen(LineUpdate(1, 5.0, {}), 8.0)
+    lease.pushed(TicketStatus(State.SERVED, 3, 0, 10.0, 10.0))
     assert lease.ends_at == 9.9
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from nowserving.identity import Owners
-from nowserving.queues.memory.record import Record, Tokens
-from nowserving.queues.memory.ticket import MemoryTicket
-from nowserving.standing import Admission, State
+from nowserving._host.identity import Owners
+from nowserving.protocol.status import Admission, State
+from nowserving.stores.memory.record import Record, Tokens
+from nowserving.stores.memory.ticket import MemoryTicket
 
 
 def handle(record: Record, owners: Owners, message_id: str, lifetime: float, now: float) -> None:
     ticket = MemoryTicket("c", owners)
-    standing = record.admit(ticket, Admission(lifetime=lifetime, message_id=message_id), now)
-    assert standing.state is State.SERVED
+    status = record.admit(ticket, Admission(lifetime=lifetime, message_id=message_id), now)
+    assert status.state is State.SERVED
     record.drop(ticket, "done", now)
     record.settle(now)
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from nowserving import InMemoryLockStore, StoreClosed
-from nowserving.portal import Portal
+from nowserving._runtime.portal import Portal
 
 
 async def _answer() -> str:
@@ -76,4 +76,4 @@ def test_a_portal_that_has_ended_refuses_calls_and_may_be_stopped_again() -> Non
 def test_a_leave_that_comes_after_the_end_covers_no_error_of_its_turn() -> None:
     runtime = InMemoryLockStore()._runtime
     runtime.portal().stop()  # close() is just here: the portal is not forgotten yet
-    runtime.leaving.in_background(runtime.queue.place("c"), "done", time.monotonic() + 60)
+    runtime.leaving.in_background(runtime.queue.handle("c"), "done", time.monotonic() + 60)

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from nowserving.queues.redis.call import Call
-from nowserving.queues.redis.diagnosis import unquoted
-from nowserving.queues.redis.passing import concerns_writes, passes
+from nowserving.stores._remote.call import Call
+from nowserving.stores.redis.connection.diagnosis import unquoted
+from nowserving.stores.redis.passing import concerns_writes, passes
 
 SECRET = "YUdqii1EooK9"  # noqa: S105 - a ticket's
 

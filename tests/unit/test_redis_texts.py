@@ -9,17 +9,17 @@ from importlib import resources
 import pytest
 
 from nowserving.errors import CorruptLock, StoreUnavailable
-from nowserving.queues.redis.replies import (
+from nowserving.protocol.status import NOT_ISSUED, State
+from nowserving.stores.redis.replies import (
     NOTHING_MORE,
     error_of,
     parse_departure,
     parse_line,
-    parse_standing,
+    parse_status,
 )
-from nowserving.queues.redis.script import load_script
-from nowserving.standing import NOT_ISSUED, State
+from nowserving.stores.redis.script import load_script
 
-_FOLDER = resources.files("nowserving.queues.redis") / "lua"
+_FOLDER = resources.files("nowserving.stores.redis") / "lua"
 _FILES = sorted(file.name for file in _FOLDER.iterdir() if file.name.endswith(".lua"))
 _VERBS = ("take", "redeem", "stand", "look", "leave", "line", "save", "delete", "finish", "sweep")
 
@@ -55,32 +55,32 @@ def test_the_script_asks_for_no_list_of_keys() -> None:
 
 
 def test_a_served_standing() -> None:
-    standing = parse_standing("S 4 0 1500000 1500000 1795476169321423 expired")
-    assert (standing.state, standing.number, standing.ahead) == (State.SERVED, 4, 0)
-    assert standing.expires_in == standing.blocked_for == 1.5
-    assert (standing.token, standing.predecessor) == (1795476169321423, "expired")
-    assert parse_standing("I 4 0 1 1 7 none").state is State.INTERRUPTED
+    status = parse_status("S 4 0 1500000 1500000 1795476169321423 expired")
+    assert (status.state, status.number, status.ahead) == (State.SERVED, 4, 0)
+    assert status.expires_in == status.blocked_for == 1.5
+    assert (status.token, status.predecessor) == (1795476169321423, "expired")
+    assert parse_status("I 4 0 1 1 7 none").state is State.INTERRUPTED
 
 
 def test_a_waiting_standing() -> None:
-    standing = parse_standing("W 4 2 1500000 -250000")
-    assert (standing.state, standing.number, standing.ahead) == (State.WAITING, 4, 2)
-    assert (standing.expires_in, standing.blocked_for) == (1.5, -0.25)
+    status = parse_status("W 4 2 1500000 -250000")
+    assert (status.state, status.number, status.ahead) == (State.WAITING, 4, 2)
+    assert (status.expires_in, status.blocked_for) == (1.5, -0.25)
 
 
 def test_refused_standings() -> None:
-    busy = parse_standing("B 3 2500000 nonce.5")
+    busy = parse_status("B 3 2500000 nonce.5")
     assert (busy.state, busy.number, busy.ahead) == (State.BUSY, NOT_ISSUED, 3)
     assert (busy.detail, busy.since) == ("nonce.5", 2.5)
-    duplicate = parse_standing("D waiting")
+    duplicate = parse_status("D waiting")
     assert (duplicate.state, duplicate.detail) == (State.DUPLICATE, "waiting")
 
 
 def test_standings_of_what_is_not_there() -> None:
-    assert parse_standing("G 5").state is State.GONE
-    assert parse_standing("G 5").number == 5
-    assert parse_standing("G -1").number == NOT_ISSUED
-    assert parse_standing("X 5").state is State.SUPERSEDED
+    assert parse_status("G 5").state is State.GONE
+    assert parse_status("G 5").number == 5
+    assert parse_status("G -1").number == NOT_ISSUED
+    assert parse_status("X 5").state is State.SUPERSEDED
 
 
 def test_departures() -> None:

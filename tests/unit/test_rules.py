@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nowserving import rules
+from nowserving._turns import rules
 from nowserving.errors import (
     DuplicateMessage,
     LockBusy,
@@ -14,34 +14,34 @@ from nowserving.errors import (
     LockSuperseded,
     LockTimeout,
 )
-from nowserving.standing import Standing, State
+from nowserving.protocol.status import State, TicketStatus
 
-_SERVED = Standing(State.SERVED, 3, token=1)
-_INTERRUPTED = Standing(State.INTERRUPTED, 3, token=1)
-_WAITING = Standing(State.WAITING, 3, ahead=1, expires_in=60, blocked_for=50)
+_SERVED = TicketStatus(State.SERVED, 3, token=1)
+_INTERRUPTED = TicketStatus(State.INTERRUPTED, 3, token=1)
+_WAITING = TicketStatus(State.WAITING, 3, ahead=1, expires_in=60, blocked_for=50)
 
 
 def _decide(
-    standing: Standing,
+    status: TicketStatus,
     now: float = 100.0,
     *,
     lease_end: float = 160.0,
     deadline: float = math.inf,
     look_at: float = math.inf,
 ) -> rules.Decision:
-    return rules.decide(standing, now, lease_end=lease_end, deadline=deadline, look_at=look_at)
+    return rules.decide(status, now, lease_end=lease_end, deadline=deadline, look_at=look_at)
 
 
-@pytest.mark.parametrize("standing", [_SERVED, _INTERRUPTED])
-def test_who_is_served_enters_while_the_lease_lasts(standing: Standing) -> None:
-    assert _decide(standing) == rules.Enter()
-    assert _decide(standing, 159.999) == rules.Enter()
+@pytest.mark.parametrize("status", [_SERVED, _INTERRUPTED])
+def test_who_is_served_enters_while_the_lease_lasts(status: TicketStatus) -> None:
+    assert _decide(status) == rules.Enter()
+    assert _decide(status, 159.999) == rules.Enter()
 
 
-@pytest.mark.parametrize("standing", [_SERVED, _INTERRUPTED])
+@pytest.mark.parametrize("status", [_SERVED, _INTERRUPTED])
 @pytest.mark.parametrize("now", [160.0, 500.0])
-def test_who_was_paused_past_the_lease_looks_first(standing: Standing, now: float) -> None:
-    assert _decide(standing, now) == rules.Look()
+def test_who_was_paused_past_the_lease_looks_first(status: TicketStatus, now: float) -> None:
+    assert _decide(status, now) == rules.Look()
 
 
 def test_who_is_served_in_time_enters_although_the_wait_is_over() -> None:
@@ -59,7 +59,7 @@ def test_who_is_served_in_time_enters_although_the_wait_is_over() -> None:
 )
 @pytest.mark.parametrize("now", [100.0, 500.0])
 def test_who_has_no_ticket_gives_up(state: State, error: type[LockError], now: float) -> None:
-    assert _decide(Standing(state), now, deadline=200.0) == rules.GiveUp(error)
+    assert _decide(TicketStatus(state), now, deadline=200.0) == rules.GiveUp(error)
 
 
 def test_a_wait_that_takes_too_long_ends() -> None:
@@ -91,9 +91,9 @@ def test_a_waiter_looks_when_it_is_time_to() -> None:
 def test_a_decision_never_waits_in_the_past_nor_for_ever(
     now: float, lease: float, deadline: float, look: float, blocked: float, state: State
 ) -> None:
-    standing = Standing(state, 3, blocked_for=blocked)
+    status = TicketStatus(state, 3, blocked_for=blocked)
     decision = _decide(
-        standing, now, lease_end=now + lease, deadline=now + deadline, look_at=now + look
+        status, now, lease_end=now + lease, deadline=now + deadline, look_at=now + look
     )
     if isinstance(decision, rules.Sleep):
         assert 0 <= decision.seconds <= 100

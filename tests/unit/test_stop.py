@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from nowserving import InMemoryLockStore, LockInterrupted
-from nowserving.stop import Stop
+from nowserving._turns.cancellation import BodyCancellation
 
 
 async def test_an_interrupted_turn_whose_coroutine_is_closed_awaits_nothing() -> None:
@@ -16,7 +16,7 @@ async def test_an_interrupted_turn_whose_coroutine_is_closed_awaits_nothing() ->
         await turn.__aenter__()
         (lease,) = store._runtime.live.values()
         other = asyncio.create_task(asyncio.sleep(30))
-        lease.stop = Stop(other, LockInterrupted, 0)
+        lease.stop = BodyCancellation(other, LockInterrupted, 0)
         leaving = turn.__aexit__(GeneratorExit, GeneratorExit(), None)
         with pytest.raises(StopIteration):
             leaving.send(None)

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nowserving import ConfigurationError, EndpointConfig, LockStore, RedisLockStore
-from nowserving.urls import StoreUrl, shown
+from nowserving.config.urls import StoreUrl, shown
 from tests.support.secrecy import everything_told
 
 if TYPE_CHECKING:
-    from nowserving.queues.redis.settings import RedisSettings
+    from nowserving.stores.redis.settings import RedisSettings
 
 SECRET = "S3cr3t"  # noqa: S105 - the test's own
 

@@ -6,7 +6,7 @@ import asyncio
 from unittest import mock
 
 from nowserving import InMemoryLockStore
-from nowserving.watch import Watch
+from nowserving._runtime.watch import Watch
 
 
 async def test_a_lost_lock_is_not_minded_any_more() -> None:

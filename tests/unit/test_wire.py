@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving.queues.redis.wire import Wire
+from nowserving.stores.redis.connection.resp import RespProtocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MUCH = "x" * (64 * 1024)  # more than the other end has room for: our kernel holds the rest
 
 
-async def connected(path: str | None = None) -> tuple[Wire, socket.socket]:
+async def connected(path: str | None = None) -> tuple[RespProtocol, socket.socket]:
     """Return a wire, and its other end, which does not read."""
     listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -29,7 +29,7 @@ async def connected(path: str | None = None) -> tuple[Wire, socket.socket]:
     else:
         reader, writer = await asyncio.open_connection(*listener.getsockname())
     connection = SimpleNamespace(_reader=reader, _writer=writer)
-    wire = Wire(connection, on_reply=lambda _: None, on_lost=lambda _: None)
+    wire = RespProtocol(connection, on_reply=lambda _: None, on_lost=lambda _: None)
     peer, _ = listener.accept()
     listener.close()
     peer.settimeout(5.0)

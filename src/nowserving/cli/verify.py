@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from nowserving import LockStore, RasaException
+from nowserving._turns.options import seconds
 from nowserving.cli import signals, view
-from nowserving.options import seconds
-from nowserving.urls import shown
+from nowserving.config.urls import shown
 from nowserving.verify import servers, traffic
 from nowserving.verify.plan import Plan, make_plan
 from nowserving.verify.replay import Replay, replay

@@ -1,82 +1,419 @@
-"""What the stores over our own queues share: the reference's methods for storage."""
+"""``LockStore``: the reference API, word for word, and what goes beyond it."""
 
 from __future__ import annotations
 
-import time
-from typing import Any
+import functools
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from nowserving import options
-from nowserving.lock import Ticket, TicketLock
-from nowserving.stores.configured import ConfiguredStore
+from nowserving._host.libraries import refuse_other_libraries
+from nowserving._runtime.runtime import Runtime
+from nowserving._turns import options
+from nowserving._turns.issuing import Issuing
+from nowserving._turns.options import WAIT_TIME, Options
+from nowserving._turns.serialized import serialize
+from nowserving._turns.turn import Turn
+from nowserving.config.factory import from_endpoint, from_url
+from nowserving.config.unsaid import is_said, usual
+from nowserving.errors import ConfigurationError, ConnectionException, LockError
+from nowserving.lock import TicketLock
+from nowserving.protocol.status import IssuedTicket
+from nowserving.stores.custom import SnapshotQueue
 
-_NUMBERS = 2**52
-"""Half of the numbers that a record can count to: there is room behind each."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from typing_extensions import Self, Unpack
+
+    from nowserving._turns.options import Defaults, Overrides, Request
+    from nowserving.config.endpoints import Endpoint
+    from nowserving.protocol.queue import TicketQueue
+    from nowserving.protocol.status import WhenBusy
+
+LOCK_LIFETIME = options.LOCK_LIFETIME
+"""Seconds a ticket lives by default: ``TICKET_LOCK_LIFETIME`` from the environment, else 60."""
+
+_LIFETIME, _WAIT_TIME = usual(LOCK_LIFETIME), usual(WAIT_TIME)
+"""The reference's defaults in signatures, where they mean: as it is set on the store."""
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
 
 
-def _check_picture(lock: TicketLock) -> None:
-    latest = time.time() + options.LONGEST
-    for ticket in lock.tickets:
-        number: Any = ticket.number
-        is_number = isinstance(number, int) and not isinstance(number, bool)
-        if not is_number or not 0 <= number < _NUMBERS:
-            what = "its number must be an int of 0 and up, as issue_ticket() gives"
-        elif not ticket.expires <= latest:
-            # Told and not shortened: a unit that was mistaken would block the line for ten years.
-            what = (
-                "expires must be a Unix time in seconds (time.time() + lifetime), at most ten "
-                "years from now"
+class LockStore:
+    """Takes, serves and gives back tickets; the base of every store.
+
+    A subclass that defines only ``get_lock``, ``save_lock`` and ``delete_lock`` works by the
+    reference's own algorithm (see ``queues/snapshot.py`` for what that lacks).
+
+    It pickles (and copies) as its settings, and opens anew wherever it comes to.
+
+    Args:
+        **defaults: Options of ``lock()`` for every turn that does not say otherwise (see
+            :class:`~nowserving.Options`).
+
+    Raises:
+        TypeError: For an unknown option, one of a single message, or a value of the wrong type.
+        ValueError: For a value that is out of range.
+        ConfigurationError: For an option that the store can't honour.
+    """
+
+    _kinds: ClassVar[dict[str, type[LockStore]]] = {}
+    _schemes: ClassVar[dict[str, type[LockStore]]] = {}
+    _defaults = Options()
+    _made: Runtime | None = None
+
+    def __init_subclass__(
+        cls, *, kinds: tuple[str, ...] = (), schemes: tuple[str, ...] = ()
+    ) -> None:
+        """Register a store under its endpoint types and URL schemes."""
+        super().__init_subclass__()
+        LockStore._kinds.update(dict.fromkeys(kinds, cls))
+        LockStore._schemes.update(dict.fromkeys(schemes, cls))
+
+    def __init__(self, **defaults: Unpack[Defaults]) -> None:
+        for name in ("ticket", "message_id"):
+            if defaults.get(name) is not None:
+                raise TypeError(f"{name} belongs to one message: give it to lock(), not to a store")
+        self._defaults = Options().but(**defaults)
+        self._made = Runtime(self._make_queue(), self._defaults)
+        asks_for_more = (
+            self._defaults.when_busy != "queue" or self._defaults.max_waiting is not None
+        )
+        if asks_for_more and not self._made.queue.guarantees.policies:
+            raise ConfigurationError(
+                "when_busy and max_waiting need a store that decides atomically; "
+                f"{type(self).__name__} defines only get_lock, save_lock and delete_lock."
             )
-        else:
-            continue
-        msg = f"{ticket!r} of conversation_id {lock.conversation_id!r} can't be saved: {what}"
-        raise ValueError(msg)
 
+    def _make_queue(self) -> TicketQueue:
+        return SnapshotQueue(self)
 
-class QueueLockStore(ConfiguredStore):
-    """A store whose storage methods are its queue's verbs."""
+    def __getstate__(self) -> dict[str, Any]:
+        # What it runs on (connections, threads, tickets) is this process's and this object's.
+        return {name: value for name, value in vars(self).items() if name != "_made"}
 
-    def get_lock(self, conversation_id: str) -> TicketLock | None:
-        """Fetch a picture of a conversation's line; None where there is no lock.
+    @property
+    def _runtime(self) -> Runtime:
+        # A custom store written for the reference need not call our __init__.
+        if self._made is not None:
+            return self._made
+        # One step, and no lock that a fork could inherit: the runtime of whichever thread is first
+        # here is everybody's. Nothing was started yet of another that was made meanwhile.
+        fresh = Runtime(self._make_queue(), self._defaults)
+        made: Runtime = vars(self).setdefault("_made", fresh)
+        return made
+
+    @staticmethod
+    def create(obj: LockStore | Endpoint | str | None) -> LockStore:
+        """Make a lock store.
+
+        Args:
+            obj: A ``LockStore``, which is returned as it is; a URL (``memory://``,
+                ``redis://host:6379/1``, ``rediss://``, ``valkey://``, ``unix://``,
+                ``redis+sentinel://``, ``redis+cluster://``; see docs/redis.md), whose parameters
+                are the store's arguments, ``?auto_renew=true&lock_lifetime=10``; an
+                ``EndpointConfig`` (Rasa's own or ours), which without a type means what its URL
+                says, else in memory; or None for an in-memory store.
+
+        Raises:
+            ConfigurationError: If it names an unknown type, scheme, parameter or value, or a
+                package is missing. No secret is in its message.
+            ConnectionException: If the store can't be reached while it is made. (Ours connect
+                when the first lock is asked for.)
+        """
+        if isinstance(obj, LockStore):
+            return obj
+        try:
+            if isinstance(obj, str):
+                return from_url(obj, LockStore._schemes)
+            return from_endpoint(obj, LockStore._kinds, LockStore._schemes)
+        except ConnectionError as error:
+            raise ConnectionException("Cannot connect to lock store.") from error
+
+    # The reference's synchronous methods
+
+    @staticmethod
+    def create_lock(conversation_id: str) -> TicketLock:
+        """Make a new lock without tickets for a conversation; nothing is stored."""
+        return TicketLock(conversation_id)
+
+    def get_lock(self, conversation_id: str) -> TicketLock | None:  # noqa: ARG002 - a subclass's
+        """Fetch a picture of a conversation's line; None where there is no lock."""
+        raise self._lacks("get_lock")
+
+    def delete_lock(self, conversation_id: str) -> None:  # noqa: ARG002 - a subclass's
+        """Remove a conversation's lock with every ticket in it; their owners are told."""
+        raise self._lacks("delete_lock")
+
+    def save_lock(self, lock: TicketLock) -> None:  # noqa: ARG002 - a subclass's
+        """Merge a picture of a line into the stored one (see ``TicketQueue.save``)."""
+        raise self._lacks("save_lock")
+
+    def _lacks(self, method: str) -> NotImplementedError:
+        return NotImplementedError(
+            f"{type(self).__name__} does not define {method}(): it stores nothing by itself. Use "
+            "LockStore.create(url), InMemoryLockStore() or RedisLockStore(); a store of your own "
+            "defines get_lock, save_lock and delete_lock."
+        )
+
+    def issue_ticket(self, conversation_id: str, lock_lifetime: float = _LIFETIME) -> int:
+        """Issue a ticket, to be redeemed with ``lock(ticket=...)`` or finished by its number.
 
         Args:
             conversation_id: The conversation.
+            lock_lifetime: Seconds until the ticket expires, unless it is redeemed before; as it is
+                set on the store, else 60.
+
+        Returns:
+            The ticket's number; it also carries what makes it unmistakable.
 
         Raises:
+            LockError: Whatever went wrong.
+        """
+        issuing = self._issuing(conversation_id, lock_lifetime)
+        try:
+            return self._runtime.run(issuing.take())
+        except BaseException as error:
+            issuing.undo(error)
+            if not isinstance(error, Exception):
+                raise
+            raise LockError(f"Error while acquiring lock. Error:\n{error}") from error
+
+    def update_lock(self, conversation_id: str) -> None:
+        """Remove the expired tickets of a conversation; the next live one is served."""
+        self._runtime.run(self._runtime.queue.line(self._name(conversation_id)))
+
+    def get_or_create_lock(self, conversation_id: str) -> TicketLock:
+        """Fetch a conversation's lock, or make a new one if there is none."""
+        return self.get_lock(conversation_id) or self.create_lock(conversation_id)
+
+    def is_someone_waiting(self, conversation_id: str) -> bool:
+        """Return whether a live ticket is in a conversation's line, the holder's included."""
+        lock = self.get_lock(conversation_id)
+        return lock is not None and lock.is_someone_waiting()
+
+    def finish_serving(self, conversation_id: str, ticket_number: int) -> None:
+        """Take a ticket out of the line and serve the next one.
+
+        Args:
+            conversation_id: The conversation.
+            ticket_number: A number from ``issue_ticket``. A bare number touches only a ticket
+                that nobody claimed, or one of this store object: it may be a stale one.
+        """
+        self._finish(conversation_id, ticket_number, keep=True)
+
+    def cleanup(self, conversation_id: str, ticket_number: int) -> None:
+        """Take a ticket out of the line; without a ticket left, there is no lock any more."""
+        self._finish(conversation_id, ticket_number, keep=False)
+
+    def _finish(self, conversation_id: str, ticket_number: int, *, keep: bool) -> None:
+        ticket = IssuedTicket.parse(ticket_number)
+        name = self._name(conversation_id)
+        queue = self._runtime.queue
+        self._runtime.run(queue.finish(name, int(ticket), ticket.secret, keep=keep))
+
+    # Turns
+
+    def _name(self, conversation_id: object) -> str:
+        """Check the name of a conversation."""
+        return options.conversation(conversation_id)
+
+    def _issuing(self, conversation_id: str, lock_lifetime: float) -> Issuing:
+        runtime = self._runtime
+        lifetime = lock_lifetime if is_said(lock_lifetime) else runtime.defaults.lock_lifetime
+        return Issuing(runtime, conversation_id, lifetime, self._name)
+
+    def lock(
+        self,
+        conversation_id: str,
+        lock_lifetime: float = _LIFETIME,
+        wait_time_in_seconds: float = _WAIT_TIME,
+        **overrides: Unpack[Overrides],
+    ) -> Turn:
+        """Wait for the turn of a message and hold the lock of its conversation.
+
+        Use it as ``async with store.lock(...) as lock:`` or, in a thread without a running event
+        loop, as ``with store.lock(...) as lock:``; it yields a ``HeldLock``. What is not said is as
+        it is set on the store, else as it stands here. Durations are in seconds, at most ten years.
+
+        Args:
+            conversation_id: Any non-empty string.
+            lock_lifetime: Seconds the ticket lives: while it waits, and anew once it is served.
+                With ``auto_renew`` it is renewed as long as the work lasts. More than 0; 60, or
+                ``TICKET_LOCK_LIFETIME`` from the environment.
+            wait_time_in_seconds: The longest time between two looks, in seconds. Wake-ups are
+                pushed, so it only bounds what a lost push costs. At least 0; 1.
+            **overrides: The options, each by its name (see
+                :class:`~nowserving.Options`):
+
+                ``auto_renew`` (False): renew the ticket every third of its lifetime, while it
+                waits and while it holds. Without it the lifetime is a limit.
+
+                ``timeout`` (None, no limit): seconds to wait at most, the body not included, then
+                ``LockTimeout``; 0 tries once.
+
+                ``max_hold`` (None, no limit): seconds the body may hold the lock at most, renewed
+                or not; then it is lost.
+
+                ``on_lost`` (``"warn"``): ``"warn"`` logs a lost lock; ``"cancel"`` cancels the
+                body as well, and ``LockLost`` leaves the ``async with``.
+
+                ``on_expiring`` (None): called once with the held lock when renewal fails and the
+                lease is about to end; may be a coroutine function.
+
+                ``when_busy`` (``"queue"``): what the message does while the conversation is busy.
+                ``"queue"`` waits; ``"reject"`` raises ``LockBusy``; ``"latest"`` takes the place of
+                all waiters, who get ``LockSuperseded``; ``"interrupt"`` also cancels the holder,
+                who leaves with ``LockInterrupted``.
+
+                ``max_waiting`` (None, no limit): raise ``LockBusy`` when this many wait already.
+
+                ``ticket`` (None, a new one): redeem this ticket of ``take_ticket`` or
+                ``issue_ticket``, with the place it took.
+
+                ``message_id`` (None, no check): raise ``DuplicateMessage`` when the message with
+                this id waits, works, or was done less than a lifetime ago.
+
+                ``reentrant`` (False): allow the task that holds the lock to take it again.
+
+        Raises:
+            TypeError: If an argument has the wrong type.
+            ValueError: If an argument is empty or out of range.
+
+        Entering raises ``LockError`` when the ticket expired while it waited, and the child of it
+        that says what else happened (``LockTimeout``, ``LockBusy``, ``LockSuperseded``,
+        ``DuplicateMessage``, ``LockReentered``, ``StoreUnavailable``, ``StoreClosed``,
+        ``CorruptLock``). Leaving raises ``LockInterrupted`` or ``LockLost`` if the body was
+        cancelled for that, and never covers an exception of the body.
+        """
+        # What is nearly always given is not checked again at every turn.
+        if type(conversation_id) is not str or not conversation_id:
+            conversation_id = self._name(conversation_id)
+        runtime = self._made or self._runtime
+        chosen = runtime.defaults.but(**overrides) if overrides else runtime.defaults
+        request = chosen.usual
+        if lock_lifetime is not _LIFETIME or wait_time_in_seconds is not _WAIT_TIME:
+            request = _request(chosen, lock_lifetime, wait_time_in_seconds)
+        return Turn(runtime, conversation_id, request)
+
+    async def take_ticket(
+        self,
+        conversation_id: str,
+        lock_lifetime: float = _LIFETIME,
+        *,
+        message_id: str | None = None,
+        max_waiting: int | None = None,
+        when_busy: WhenBusy | None = None,
+    ) -> IssuedTicket:
+        """Take a place in line now, to be redeemed later with ``lock(ticket=...)``.
+
+        Until then the ticket is not renewed, survives ``aclose``, and blocks the line for its
+        lifetime at the most.
+
+        Args:
+            conversation_id: The conversation.
+            lock_lifetime: Seconds within which it must be redeemed, at most ten years; as it is
+                set on the store, else 60.
+            message_id: Refuse when the message with this id is known.
+            max_waiting: Refuse when this many wait already; the store's default if None.
+            when_busy: What the message does when the conversation is busy, as in :meth:`lock`,
+                and at once: redeeming asks nothing more. The store's default if None.
+
+        Returns:
+            The ticket: an ``int`` that pickles and whose ``str()`` may travel.
+
+        Raises:
+            LockBusy: If ``max_waiting`` wait already, or somebody holds it and ``when_busy`` is
+                ``"reject"``.
+            DuplicateMessage: If the message is known.
+            StoreClosed: If the store is closed.
             StoreUnavailable: If the store does not answer in time.
-            CorruptLock: If foreign data stands where the lock belongs.
         """
-        name = self._name(conversation_id)
-        line = self._runtime.run(self._runtime.queue.line(name))
-        if line is None:
-            return None
-        now = time.time()
-        lock = TicketLock(name, [Ticket(t.number, now + t.expires_in) for t in line.tickets])
-        lock.seen_below = line.next_number
-        return lock
+        refuse_other_libraries()
+        issuing = self._issuing(conversation_id, lock_lifetime)
+        return await issuing.take(
+            message_id=message_id, max_waiting=max_waiting, when_busy=when_busy
+        )
 
-    def delete_lock(self, conversation_id: str) -> None:
-        """Remove every ticket of a conversation; their owners are told.
+    def serialized(
+        self,
+        key: str | Callable[..., str],
+        lock_lifetime: float = _LIFETIME,
+        wait_time_in_seconds: float = _WAIT_TIME,
+        **overrides: Unpack[Overrides],
+    ) -> Callable[[_F], _F]:
+        """Decorate a handler so that its calls for one conversation run one at a time, in order.
 
         Args:
-            conversation_id: The conversation.
-        """
-        name = self._name(conversation_id)
-        self._runtime.run(self._runtime.queue.delete(name))
-
-    def save_lock(self, lock: TicketLock) -> None:
-        """Merge a picture of a line into the stored one.
-
-        Tickets that the store showed in the picture and that were taken out of it are removed,
-        those that are still in it get its expiry, new ones join the line. Tickets issued since
-        the picture was taken are left alone, and the next number never falls.
-
-        Args:
-            lock: The picture, from :meth:`get_lock` or :meth:`create_lock`.
+            key: The name of the parameter that holds the conversation's id, or a function that
+                gets the handler's arguments and returns the id.
+            lock_lifetime: As in :meth:`lock`.
+            wait_time_in_seconds: As in :meth:`lock`.
+            **overrides: As in :meth:`lock`.
 
         Raises:
-            ValueError: If a ticket has a number that can't be one, or expires more than ten years
-                from now: Unix time is in seconds.
+            TypeError: If the handler has no parameter of that name, or is a generator function
+                (its body would run after the call, and so after the turn).
         """
-        self._name(lock.conversation_id)
-        _check_picture(lock)
-        self._runtime.run(self._runtime.queue.save(lock))
+        turn_of = functools.partial(
+            self.lock,
+            lock_lifetime=lock_lifetime,
+            wait_time_in_seconds=wait_time_in_seconds,
+            **overrides,
+        )
+        return serialize(turn_of, key)
+
+    # The end
+
+    async def aclose(self, drain: float = 0.0) -> None:
+        """Close the store; leaves no ticket of its own behind. Idempotent.
+
+        Args:
+            drain: Seconds that running turns get to finish, 0 to ten years; then they are lost and
+                released. Waiters get ``StoreClosed`` at once.
+
+        Raises:
+            TypeError: If ``drain`` is no number.
+            ValueError: If it is out of range.
+        """
+        refuse_other_libraries()
+        await self._runtime.aclose(options.seconds("drain", drain, zero=True))
+
+    def close(self, drain: float = 0.0) -> None:
+        """Do the same as :meth:`aclose` for a synchronous caller."""
+        self._runtime.close(options.seconds("drain", drain, zero=True))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _request(chosen: Options, lifetime: float, wait_time: float) -> Request:
+    """Return what is asked for by a turn that says something of its own, checked."""
+    if lifetime is _LIFETIME:
+        lifetime = chosen.lock_lifetime
+    else:
+        lifetime = options.seconds("lock_lifetime", lifetime)
+    if wait_time is _WAIT_TIME:
+        wait_time = chosen.wait_time_in_seconds
+    else:
+        wait_time = options.seconds("wait_time_in_seconds", wait_time, zero=True)
+    return chosen.request(lifetime, wait_time)

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nowserving import options, readers
-from nowserving.endpoints import is_endpoint, read_section, read_settings
+from nowserving._turns import options
+from nowserving.config import readers
+from nowserving.config.endpoints import is_endpoint, read_section, read_settings
+from nowserving.config.unsaid import said
 from nowserving.errors import ConfigurationError
-from nowserving.standing import WhenBusy
-from nowserving.store import LockStore
-from nowserving.unsaid import said
+from nowserving.protocol.status import WhenBusy
+from nowserving.stores.base import LockStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from typing_extensions import Self
 
-    from nowserving.endpoints import Endpoint
-    from nowserving.options import Defaults
-    from nowserving.readers import Reader
-    from nowserving.urls import StoreUrl
+    from nowserving._turns.options import Defaults
+    from nowserving.config.endpoints import Endpoint
+    from nowserving.config.readers import Reader
+    from nowserving.config.urls import StoreUrl
 
 TURN_SETTINGS: dict[str, Reader] = {
     "lock_lifetime": readers.number,

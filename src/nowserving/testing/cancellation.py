@@ -21,7 +21,7 @@ from nowserving.testing.visitor import Visitor
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from nowserving.store import LockStore
+    from nowserving.stores.base import LockStore
     from nowserving.testing.steps import How
 
 _PROMPTLY = 1.0

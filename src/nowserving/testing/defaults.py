@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving.standing import IssuedTicket
+from nowserving.protocol.status import IssuedTicket
 from nowserving.testing.harness import LOOK, StoreHarness, until
 
 if TYPE_CHECKING:
-    from nowserving.store import LockStore
+    from nowserving.stores.base import LockStore
 
 _OWN = 17.0
 """Seconds that nothing else here is set to."""

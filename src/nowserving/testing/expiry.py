@@ -10,7 +10,7 @@ from nowserving.errors import LockError
 from nowserving.testing.harness import SOON, StoreHarness, quiet, scenario, until
 
 if TYPE_CHECKING:
-    from nowserving.store import LockStore
+    from nowserving.stores.base import LockStore
 
 
 class Expiry(StoreHarness):

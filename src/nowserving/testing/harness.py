@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from nowserving.held import HeldLock
-    from nowserving.options import Defaults
-    from nowserving.queues.base import Guarantees
-    from nowserving.store import LockStore
+    from nowserving._turns.held import HeldLock
+    from nowserving._turns.options import Defaults
+    from nowserving.protocol.queue import Guarantees
+    from nowserving.stores.base import LockStore
 
     _Scenario = Callable[[Any, LockStore], Awaitable[None]]
     _Test = Callable[[Any], None]

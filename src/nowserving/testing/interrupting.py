@@ -25,7 +25,7 @@ from nowserving.testing.harness import (
 )
 
 if TYPE_CHECKING:
-    from nowserving.store import LockStore
+    from nowserving.stores.base import LockStore
 
 
 class Interrupting(StoreHarness):

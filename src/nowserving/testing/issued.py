@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nowserving.errors import LockBusy, LockError, LockInterrupted, LockSuperseded, LockTimeout
-from nowserving.standing import IssuedTicket
+from nowserving.protocol.status import IssuedTicket
 from nowserving.testing.harness import (
     LOOK,
     SOON,
@@ -22,7 +22,7 @@ from nowserving.testing.harness import (
 )
 
 if TYPE_CHECKING:
-    from nowserving.store import LockStore
+    from nowserving.stores.base import LockStore
 
 
 class Issued(StoreHarness):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving.standing import IssuedTicket
+from nowserving.protocol.status import IssuedTicket
 from nowserving.testing.harness import StoreHarness, log_records, quiet, scenario, until, until_lost
 
 if TYPE_CHECKING:
-    from nowserving.store import LockStore
+    from nowserving.stores.base import LockStore
 
 
 class _BodyError(Exception):

@@ -19,7 +19,7 @@ from nowserving.testing.harness import (
 )
 
 if TYPE_CHECKING:
-    from nowserving.store import LockStore
+    from nowserving.stores.base import LockStore
 
 _NAMES_OF_MESSAGES = ("a", "a b", "a:b", "done 5", "-", "🦄", "\ud800", "x" * 10_000)
 

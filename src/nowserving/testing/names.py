@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nowserving.options import LONGEST
+from nowserving.protocol.limits import LONGEST
 from nowserving.testing.harness import LOOK, StoreHarness, scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nowserving.store import LockStore
+    from nowserving.stores.base import LockStore
 
 NAMES = (
     "plain",

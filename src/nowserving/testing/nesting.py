@@ -22,7 +22,7 @@ from nowserving.testing.harness import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from nowserving.store import LockStore
+    from nowserving.stores.base import LockStore
 
 
 class Reentrancy(StoreHarness):

@@ -20,7 +20,7 @@ from nowserving.testing.harness import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from nowserving.store import LockStore
+    from nowserving.stores.base import LockStore
 
 
 class LineOrder(StoreHarness):

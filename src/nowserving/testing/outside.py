@@ -15,7 +15,7 @@ from nowserving.errors import LockInterrupted
 from nowserving.testing.harness import LOOK, SOON, StoreHarness, drop_in, in_thread, policy, until
 
 if TYPE_CHECKING:
-    from nowserving.store import LockStore
+    from nowserving.stores.base import LockStore
 
 
 class FromOutside(StoreHarness):

@@ -14,7 +14,7 @@ import pytest
 
 from nowserving.errors import LockError
 from nowserving.lock import NO_TICKET_ISSUED, Ticket, TicketLock
-from nowserving.store import LOCK_LIFETIME, LockStore
+from nowserving.stores.base import LOCK_LIFETIME, LockStore
 from nowserving.testing.harness import StoreHarness, log_records, scenario, until
 
 

@@ -17,7 +17,7 @@ from nowserving.testing.harness import (
 )
 
 if TYPE_CHECKING:
-    from nowserving.store import LockStore
+    from nowserving.stores.base import LockStore
 
 
 class Rejecting(StoreHarness):

@@ -22,8 +22,8 @@ from nowserving.testing.visitor import Visitor
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from nowserving.held import HeldLock
-    from nowserving.store import LockStore
+    from nowserving._turns.held import HeldLock
+    from nowserving.stores.base import LockStore
 
 _LIFETIME = 0.4
 
@@ -183,11 +183,11 @@ def _fail_renewals(store: LockStore, times: int = 1_000_000) -> list[int]:
     queue: Any = store._runtime.queue  # noqa: SLF001 - a failure of the store is inside it
     renew, failures = queue.renew, list(range(min(times, 1000)))
 
-    async def fail_or_renew(places: Any) -> Any:
-        if failures and any(lifetime for _, lifetime in places):
+    async def fail_or_renew(handles: Any) -> Any:
+        if failures and any(lifetime for _, lifetime in handles):
             failures.pop()
-            return [StoreUnavailable("The store can't be reached.") for _ in places]
-        return await renew(places)
+            return [StoreUnavailable("The store can't be reached.") for _ in handles]
+        return await renew(handles)
 
     queue.renew = fail_or_renew
     return failures

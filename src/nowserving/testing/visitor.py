@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from nowserving.standing import NOT_ISSUED
+from nowserving.protocol.status import NOT_ISSUED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nowserving.held import HeldLock
-    from nowserving.store import LockStore
+    from nowserving._turns.held import HeldLock
+    from nowserving.stores.base import LockStore
 
 _SOON = 5.0
 
@@ -70,7 +70,7 @@ class Visitor:
     def in_line(self) -> bool:
         """Whether its ticket was issued; the only look of the suite into a turn."""
         lease = self._turn._lease  # noqa: SLF001 - a line shows numbers, and they may come again
-        return lease is not None and lease.place.number != NOT_ISSUED
+        return lease is not None and lease.handle.number != NOT_ISSUED
 
     @property
     def held(self) -> HeldLock:

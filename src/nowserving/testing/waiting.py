@@ -19,7 +19,7 @@ from nowserving.testing.harness import (
 )
 
 if TYPE_CHECKING:
-    from nowserving.store import LockStore
+    from nowserving.stores.base import LockStore
 
 _LIFETIME = 0.4
 

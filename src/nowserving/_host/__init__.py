@@ -1,0 +1,1 @@
+"""What the process is made of: its clock, its event loops, its forks."""

@@ -1,0 +1,1 @@
+"""What a store runs on in one process: event loops, threads, and their end."""

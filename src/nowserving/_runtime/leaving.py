@@ -1,0 +1,178 @@
+"""Giving tickets back against odds: cancelled callers, silent stores, finalisers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from nowserving._host.background import spawn
+from nowserving._host.clock import monotonic
+from nowserving._runtime.portal import run_inline
+from nowserving.errors import CorruptLock, LockError, StoreClosed
+
+if TYPE_CHECKING:
+    from weakref import ReferenceType
+
+    from nowserving._runtime.portal import Portal
+    from nowserving.protocol.handle import TicketHandle
+    from nowserving.protocol.queue import TicketQueue
+    from nowserving.protocol.status import Outcome
+
+logger = logging.getLogger("nowserving.leaving")
+
+_FIRST_DELAY, _LONGEST_DELAY = 0.05, 2.0
+
+_MANY = 64
+
+
+class Owner(Protocol):
+    """Whose tickets are given back (``runtime.py``)."""
+
+    def portal(self) -> Portal:
+        """Return the thread in which leaves are repeated.
+
+        Raises:
+            StoreClosed: If the store is closed.
+        """
+        ...
+
+
+class _Leave:
+    """A ticket on its way back.
+
+    Attributes:
+        handle: The ticket.
+        outcome: How its stay ended.
+        lease_end: When it expires at the latest, and trying is over.
+    """
+
+    __slots__ = ("handle", "lease_end", "outcome")
+
+    def __init__(self, handle: TicketHandle, outcome: Outcome, lease_end: float) -> None:
+        self.handle = handle
+        self.outcome = outcome
+        self.lease_end = lease_end
+
+
+class Leaving:
+    """Gives the tickets of one store back.
+
+    Nothing here takes a lock: finalisers come this way, in the middle of any step of their thread.
+
+    Args:
+        queue: Where the tickets stand.
+        owner: What the store runs on. It ends with the store, but not before a leave that has
+            begun is done: until then that leave refers to it.
+    """
+
+    def __init__(self, queue: TicketQueue, owner: ReferenceType[Owner]) -> None:
+        self._queue = queue
+        self._owner = owner
+        self._pending: set[_Leave] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._pending)
+
+    async def wait(
+        self, handle: TicketHandle, outcome: Outcome, lease_end: float, grace: float
+    ) -> None:
+        """Leave on behalf of a turn that is being cancelled or has failed.
+
+        The caller stays to see it done, so that the ticket is gone when its task is, also while
+        ``asyncio.run`` shuts its loop down. What is not done in time, or not at all because the
+        caller is cancelled once more, goes on behind its back.
+
+        Args:
+            handle: The ticket.
+            outcome: How its stay ended.
+            lease_end: When it expires at the latest, monotonic.
+            grace: Seconds to stay at the most; 0 for not at all.
+        """
+        if not self._queue.guarantees.suspends:
+            self.at_once(handle, outcome, lease_end)
+            return
+        leave = self._begin(handle, outcome, lease_end)
+        if not grace:
+            task = spawn(asyncio.get_running_loop(), self._hand_over(leave, 1.0, self._owner()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            return
+        await self._hand_over(leave, grace, self._owner())
+
+    async def _hand_over(self, leave: _Leave, grace: float, owner: Owner | None) -> None:
+        left = False
+        try:
+            left = await self._try(leave, grace)
+        finally:
+            if not left:
+                self._repeat(leave, owner)
+
+    async def _try(self, leave: _Leave, within: float | None = None) -> bool:
+        try:
+            await self._queue.leave(leave.handle, leave.outcome, within)
+        except (StoreClosed, CorruptLock):
+            pass  # nothing of ours is left there, or nothing can be done about it
+        except (LockError, asyncio.TimeoutError) as error:
+            logger.debug("A leave failed, it will be repeated: %s", repr(error))
+            return False
+        self._pending.discard(leave)
+        return True
+
+    def at_once(self, handle: TicketHandle, outcome: Outcome, lease_end: float) -> None:
+        """Leave for whoever may not wait for anything: a coroutine that is closed, a finaliser."""
+        leave = self._begin(handle, outcome, lease_end)
+        left = False
+        try:
+            if not self._queue.guarantees.suspends:
+                left = run_inline(self._try(leave))
+        finally:  # also when Ctrl-C struck in the leave itself: it may be repeated
+            if not left:
+                self._repeat(leave, self._owner())
+
+    def in_background(self, handle: TicketHandle, outcome: Outcome, lease_end: float) -> None:
+        """Leave from the portal's thread, again and again until it is done or the lease is over."""
+        self._repeat(self._begin(handle, outcome, lease_end), self._owner())
+
+    def _begin(self, handle: TicketHandle, outcome: Outcome, lease_end: float) -> _Leave:
+        leave = _Leave(handle, outcome, lease_end)
+        if len(self._pending) >= _MANY:  # what a loop left behind that ended in the middle
+            now = monotonic()
+            self._pending.difference_update([old for old in self._pending if old.lease_end < now])
+        self._pending.add(leave)
+        return leave
+
+    def _repeat(self, leave: _Leave, owner: Owner | None) -> None:
+        try:
+            if owner is not None:
+                owner.portal().call(lambda: self._start(leave, owner))
+        except StoreClosed:
+            pass  # whoever closes gives every ticket back, and so does the end of the process
+
+    def _start(self, leave: _Leave, owner: Owner) -> None:
+        task = spawn(asyncio.get_running_loop(), self._until_done(leave, owner))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _until_done(self, leave: _Leave, owner: Owner) -> None:  # noqa: ARG002 - kept alive
+        delay = _FIRST_DELAY
+        while not await self._try(leave):
+            if monotonic() + delay >= leave.lease_end:
+                logger.warning(
+                    "Ticket %d of conversation %r could not be given back before it expired",
+                    leave.handle.number,
+                    leave.handle.conversation_id,
+                )
+                self._pending.discard(leave)
+                return
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LONGEST_DELAY)
+
+    async def all_pending(self) -> None:
+        """Try each leave once more that is on its way: the process ends."""
+        await asyncio.gather(*(self._try(leave) for leave in list(self._pending)))
+
+    def forget(self) -> None:
+        """Give up what is still on its way: its portal has ended."""
+        self._pending.clear()

@@ -1,0 +1,1 @@
+"""A stay in line, from taking a ticket to leaving."""

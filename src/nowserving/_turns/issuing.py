@@ -1,0 +1,89 @@
+"""A ticket that is taken now and redeemed later: its way from the store to whoever asked for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nowserving._host import identity
+from nowserving._host.clock import monotonic
+from nowserving._turns import options
+from nowserving._turns.refusals import REFUSALS, refusal
+from nowserving.errors import LockError
+from nowserving.protocol.status import Admission, IssuedTicket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nowserving._runtime.runtime import Runtime
+    from nowserving.protocol.handle import TicketHandle
+    from nowserving.protocol.status import WhenBusy
+
+
+class Issuing:
+    """Takes one ticket, and gives it back if it can't reach its caller any more.
+
+    Args:
+        runtime: What the store runs on.
+        conversation_id: The conversation.
+        lock_lifetime: Seconds within which it must be redeemed.
+        check: Checks the name of a conversation, and returns it.
+    """
+
+    _place: TicketHandle | None = None
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        conversation_id: str,
+        lock_lifetime: float,
+        check: Callable[[object], str],
+    ) -> None:
+        self._runtime = runtime
+        self._conversation_id = conversation_id
+        self._lifetime = lock_lifetime
+        self._check = check
+
+    async def take(
+        self,
+        *,
+        message_id: str | None = None,
+        max_waiting: int | None = None,
+        when_busy: WhenBusy | None = None,
+    ) -> IssuedTicket:
+        """Take the ticket; for the arguments and the errors see ``LockStore.take_ticket``."""
+        runtime = self._runtime
+        runtime.check_open()
+        given = {"message_id": message_id, "max_waiting": max_waiting, "when_busy": when_busy}
+        chosen = runtime.defaults.but(**{k: v for k, v in given.items() if v is not None})
+        name = self._check(self._conversation_id)
+        admission = Admission(
+            lifetime=options.seconds("lock_lifetime", self._lifetime),
+            claimed=False,
+            when_busy=chosen.when_busy,
+            max_waiting=chosen.max_waiting,
+            message_id=message_id,
+        )
+        handle = self._place = runtime.queue.handle(name, identity.nonce())
+        try:
+            status = await runtime.queue.take(handle, admission)
+        except BaseException:
+            # Cancelled, or the reply was lost: nobody will redeem what was maybe issued.
+            self._give_back(handle)
+            raise
+        if status.state in REFUSALS:
+            kind = REFUSALS[status.state]
+            raise refusal(kind, name, status, message_id=message_id)
+        return IssuedTicket(status.number, handle.owner)
+
+    def undo(self, error: BaseException) -> None:
+        """Give the ticket back when the thread that asked for it was interrupted, by Ctrl-C say.
+
+        Args:
+            error: What ended the call. After a ``LockError``, which is our own, nothing is left.
+        """
+        if self._place is not None and not isinstance(error, LockError):
+            self._give_back(self._place)
+
+    def _give_back(self, handle: TicketHandle) -> None:
+        lease_end = monotonic() + self._lifetime
+        self._runtime.leaving.at_once(handle, "abandoned", lease_end)

@@ -1,0 +1,87 @@
+"""The errors of a ticket that does not get its turn, worded in one place."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from nowserving.errors import DuplicateMessage, LockBusy, LockError, LockSuperseded, LockTimeout
+from nowserving.protocol.status import NOT_ISSUED, State
+
+if TYPE_CHECKING:
+    from nowserving.protocol.status import TicketStatus
+
+REFUSALS: dict[State, type[LockError]] = {
+    State.GONE: LockError,
+    State.SUPERSEDED: LockSuperseded,
+    State.BUSY: LockBusy,
+    State.DUPLICATE: DuplicateMessage,
+}
+"""The error that each final standing means to whoever asked for the lock."""
+
+_NEARLY = 0.99
+"""Of a lifetime: a store counts it from a moment a little before the caller does."""
+
+
+def refusal(  # noqa: PLR0913 - what is known of a ticket
+    kind: type[LockError],
+    conversation_id: str,
+    status: TicketStatus,
+    *,
+    message_id: str | None = None,
+    waited: float = 0.0,
+    lifetime: float | None = None,
+) -> LockError:
+    """Make the error with which a ticket leaves the line.
+
+    Args:
+        kind: The error's class, one of ``REFUSALS`` or ``LockTimeout``.
+        conversation_id: The conversation.
+        status: What the store said last.
+        message_id: The message it was for.
+        waited: Seconds it waited.
+        lifetime: Seconds it had to live; None if it was renewed.
+    """
+    error = kind(
+        f"Could not acquire lock for conversation_id '{conversation_id}'"
+        f"{_because(kind, status, message_id, waited)}."
+        f"{_remedy(kind, waited, lifetime)}",
+        conversation_id=conversation_id,
+        number=None if status.number == NOT_ISSUED else status.number,
+        position=status.ahead or None,
+        waited=waited,
+    )
+    if isinstance(error, LockBusy):
+        error.holder = status.detail
+        error.held_since = time.time() - status.since
+    elif isinstance(error, DuplicateMessage):
+        error.state = status.detail
+    return error
+
+
+def _because(
+    kind: type[LockError], status: TicketStatus, message_id: str | None, waited: float
+) -> str:
+    if kind is LockTimeout:
+        return f": {status.ahead} ahead after a wait of {waited:.3g} s"
+    if kind is LockBusy:
+        holder = "a ticket without owner" if status.detail in {"", "-"} else status.detail
+        return f": {status.ahead} in line, {holder} is served for {status.since:.3g} s"
+    if kind is DuplicateMessage:
+        return f": message {message_id!r} is {status.detail} already"
+    if kind is LockSuperseded:
+        return ": a newer message took its place"
+    return ""  # the reference's own sentence for a ticket that expired or is gone
+
+
+def _remedy(kind: type[LockError], waited: float, lifetime: float | None) -> str:
+    """Return what is said behind the reference's sentence of a ticket that outlived its lifetime.
+
+    Whose ticket is gone sooner lost it to somebody else, and there is nothing to advise.
+    """
+    if kind is not LockError or lifetime is None or waited < lifetime * _NEARLY:
+        return ""
+    return (
+        f" It waited for {waited:.3g} s, and its ticket lived for {lifetime:.3g} s. Renew tickets "
+        "while they wait (auto_renew=True), or give them a longer lock_lifetime."
+    )

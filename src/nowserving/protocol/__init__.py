@@ -1,0 +1,1 @@
+"""What turns and queues say to each other; what a store has to know."""

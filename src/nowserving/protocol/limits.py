@@ -1,0 +1,9 @@
+"""Bounds that turns and every store agree on."""
+
+LONGEST = 315_360_000
+"""The most seconds that any duration may be: ten years. A store writes moments as microseconds and
+keeps records for three lifetimes, in numbers that are exact up to 2**53: there a century would be
+too long. Clocks, timers and ``PEXPIRE`` have limits of their own, all of them far above this."""
+
+MOST_AT_ONCE = 500
+"""Tickets in one question, verbs in one round trip: a store is never blocked for long."""

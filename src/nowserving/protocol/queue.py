@@ -1,0 +1,216 @@
+"""The seam between turns and stores: a ``TicketQueue`` decides order, atomically, on its own clock.
+
+Every verb is one atomic step in the store. A queue never decides how long to wait, whether to give
+up or what to tell the caller: that is for ``rules.py`` and ``turn.py``. It imports nothing of them.
+
+Every verb may be repeated: a queue that lost a reply sends the same verb again, and the owner in
+the ticket handle (``handle.py``) makes the repetition find what the first attempt did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nowserving.protocol.status import LineUpdate, State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from nowserving._host.loops import PerLoop
+    from nowserving.errors import LockError
+    from nowserving.lock import TicketLock
+    from nowserving.protocol.handle import TicketHandle
+    from nowserving.protocol.status import Admission, Departure, Line, Outcome, TicketStatus
+
+
+@dataclass(frozen=True)
+class Guarantees:
+    """What a queue promises; declared by each one, with no defaults to hide behind.
+
+    Attributes:
+        cross_process: Several processes of one machine share the line.
+        cross_host: Several machines do.
+        pushes: A promoted waiter is told, without looking, and no notice is ever lost.
+        durable: An answered verb survives a crash of the store.
+        store_clock: Time is the store's, so that callers' clocks do not matter.
+        suspends: Its verbs travel: they need an event loop, and the looks of many waiters are
+            worth sharing. False when they never suspend: then they are run straight in the calling
+            thread, and each waiter looks for itself.
+        policies: ``when_busy``, ``max_waiting``, ``message_id`` and redeeming are decided
+            atomically inside ``take``.
+    """
+
+    cross_process: bool
+    cross_host: bool
+    pushes: bool
+    durable: bool
+    store_clock: bool
+    suspends: bool
+    policies: bool
+
+
+class AtOnce(Protocol):
+    """What nearly every turn is made of as plain functions, of a queue that never waits.
+
+    There a coroutine would cost as much as the verb does.
+    """
+
+    def take_now(self, handle: TicketHandle, admission: Admission) -> TicketStatus:
+        """Do what :meth:`TicketQueue.take` does."""
+        ...
+
+    def leave_now(self, handle: TicketHandle, outcome: Outcome) -> Departure:
+        """Do what :meth:`TicketQueue.leave` does."""
+        ...
+
+
+class TicketQueue(Protocol):
+    """One store's lines.
+
+    Errors of every verb: ``StoreUnavailable`` when the store does not answer in time or refuses,
+    ``CorruptLock`` when foreign data stands where the record belongs.
+
+    Some verbs take ``within``: the seconds that their caller waits for the answer. When they are
+    over, ``asyncio.TimeoutError`` is raised; the verb may be carried out all the same, and costs
+    nobody else anything. A queue whose verbs never suspend has always answered by then.
+    """
+
+    guarantees: Guarantees
+
+    @property
+    def links(self) -> PerLoop[Any] | None:
+        """What it has in event loops, which have to be rid of it when its store is dropped."""
+        ...
+
+    @property
+    def at_once(self) -> AtOnce | None:
+        """The same queue, if it never waits and can do without coroutines."""
+        ...
+
+    def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
+        """Return a fresh, unissued place; the other verbs take only places made here.
+
+        Args:
+            conversation_id: The conversation.
+            owner: The secret of a ticket that is to be redeemed later, which nobody waits for. By
+                default a new owner, whose bell this queue rings on the caller's loop.
+        """
+        ...
+
+    def owns(self, owner: str) -> bool:
+        """Return whether ``owner`` was made by this queue object in this process."""
+        ...
+
+    async def take(
+        self, handle: TicketHandle, admission: Admission, within: float | None = None
+    ) -> TicketStatus:
+        """Join the line, and set ``place.number``.
+
+        Returns:
+            ``SERVED`` or ``WAITING``; ``BUSY`` or ``DUPLICATE`` when it was refused, with nothing
+            issued; ``GONE`` or ``SUPERSEDED`` for a ticket that can't be redeemed, or whose reply
+            was lost and which is gone by now.
+        """
+        ...
+
+    async def stand(self, handle: TicketHandle, within: float | None = None) -> TicketStatus:
+        """Tell where a ticket stands; expired tickets ahead of it are removed on the way."""
+        ...
+
+    async def look(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:
+        """Tell what is new of many tickets of one line.
+
+        What a watch asks every ``wait_time_in_seconds``: a thousand waiters that go on waiting
+        must cost next to nothing, so only those that do not merely wait are in the answer. A queue
+        may leave out those whose ``mark`` tells it that they wait on; whoever has reason to doubt
+        that, because the lease is over, empties the mark before.
+        """
+        ...
+
+    async def renew(
+        self, handles: Sequence[tuple[TicketHandle, float]]
+    ) -> list[TicketStatus | LockError]:
+        """Give each place its lifetime (seconds) anew. A ticket that is gone stays gone.
+
+        Returns:
+            For each place its standing, or the error of asking for it: one record that can't be
+            read must not cost the others their leases.
+        """
+        ...
+
+    async def leave(
+        self, handle: TicketHandle, outcome: Outcome, within: float | None = None
+    ) -> Departure:
+        """Give the ticket back and serve the next one.
+
+        A place that is not numbered (its take was never answered) is looked up by its owner, who is
+        remembered whether or not it is there, so that an attempt that arrives later is refused.
+        """
+        ...
+
+    async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
+        """Wait ``timeout`` seconds at most for news of a ticket; may return early with None."""
+        ...
+
+    async def line(self, conversation_id: str) -> Line | None:
+        """Return the line, None where the reference would say that there is no lock."""
+        ...
+
+    async def save(self, lock: TicketLock) -> None:
+        """Merge a caller's picture of the line (the reference's ``save_lock``).
+
+        Tickets below ``lock.seen_below`` that the picture lacks are removed, those it has are
+        kept or added, newer ones are left alone, and the next number never falls.
+        """
+        ...
+
+    async def delete(self, conversation_id: str) -> None:
+        """Remove every ticket of a conversation; their owners are told."""
+        ...
+
+    async def finish(self, conversation_id: str, number: int, secret: str, *, keep: bool) -> bool:
+        """Remove an issued ticket by its number (the reference's ``finish_serving``, ``cleanup``).
+
+        Only a ticket that nobody claimed or that this queue object issued is touched.
+
+        Args:
+            conversation_id: The conversation.
+            number: The ticket's number.
+            secret: Its secret if the caller has it, else an empty string.
+            keep: Whether ``line`` shall still find an empty line afterwards.
+
+        Returns:
+            Whether there is a live ticket in the line afterwards.
+        """
+        ...
+
+    def conversations(self) -> AsyncIterator[str]:
+        """Iterate over the conversations that have a record, in no order."""
+        ...
+
+    async def close(self) -> None:
+        """Release what the queue holds: connections, tasks. Idempotent."""
+        ...
+
+    def forked(self) -> None:
+        """Forget, in a forked child, all that belongs to the parent, without touching it."""
+        ...
+
+
+async def poll_one_by_one(queue: TicketQueue, handles: Sequence[TicketHandle]) -> LineUpdate:
+    """Look at many tickets by standing each: for a queue whose verbs cost no round trip.
+
+    Args:
+        queue: The queue.
+        handles: The tickets, all of one conversation.
+    """
+    line_update = LineUpdate(serving=0, blocked_for=0.0, news={})
+    for handle in handles:
+        status = await queue.stand(handle)
+        if status.state is State.WAITING:
+            serving = status.number - status.ahead
+            line_update = line_update._replace(serving=serving, blocked_for=status.blocked_for)
+        else:
+            line_update.news[handle.owner] = status
+    return line_update

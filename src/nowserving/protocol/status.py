@@ -1,0 +1,208 @@
+"""What a caller and a queue say to each other: value objects, no behaviour.
+
+A turn hands a queue a place (``place.py``) and an :class:`Admission`; the queue answers with a
+:class:`TicketStatus`. All times are seconds, and all of them are *durations* ("in 3.2 s"), never
+moments: a queue's clock is not its caller's clock.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+WhenBusy = Literal["queue", "reject", "latest", "interrupt"]
+"""What a new message does when the conversation is busy."""
+
+Outcome = Literal["done", "failed", "interrupted", "expired", "released", "abandoned"]
+"""How a stay in line ended; ``abandoned`` is a waiter that left before it was served."""
+
+_SECRET = re.compile(r"[A-Za-z0-9._~-]*")
+"""What ``identity.nonce`` draws, and nothing that could not be sent."""
+
+NOT_ISSUED = -1
+"""The number of a place whose take has not been answered (yet)."""
+
+
+class State(Enum):
+    """Where a ticket stands."""
+
+    SERVED = "S"
+    WAITING = "W"
+    GONE = "G"
+    """It is not in line: expired, released, or never issued."""
+    SUPERSEDED = "X"
+    """A newer message took its place."""
+    INTERRUPTED = "I"
+    """It is served, and a newer message asks it to stop."""
+    BUSY = "B"
+    """It was not issued: the policy or the limit refused it."""
+    DUPLICATE = "D"
+    """It was not issued: its message is known."""
+
+
+SERVED, WAITING, INTERRUPTED = State.SERVED, State.WAITING, State.INTERRUPTED
+"""For the hot path: up to Python 3.10 each ``State.SERVED`` is a call."""
+
+ALIVE = frozenset({State.SERVED, State.WAITING, State.INTERRUPTED})
+"""The states of a ticket that is in line."""
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What a take asks for; all that needs the store's atomicity is decided from it.
+
+    Attributes:
+        lifetime: Seconds the ticket lives unless it is renewed.
+        renewed: Its owner's heartbeat keeps it alive, so being served does not restart its life.
+        when_busy: What to do when the conversation is busy.
+        max_waiting: Refuse when this many tickets wait already; None for no limit.
+        message_id: Refuse when the message with this id is known; None for no check.
+        redeem: The ticket issued earlier that this take redeems, None for a new one.
+        claimed: False for a ticket to be redeemed later: it has no inbox, and being served does
+            not restart its life.
+    """
+
+    lifetime: float
+    renewed: bool = False
+    when_busy: WhenBusy = "queue"
+    max_waiting: int | None = None
+    message_id: str | None = None
+    redeem: IssuedTicket | None = None
+    claimed: bool = True
+
+
+class TicketStatus(NamedTuple):
+    """A queue's answer: where a ticket stood at the moment the store looked.
+
+    Attributes:
+        state: See :class:`State`.
+        number: The ticket's number.
+        ahead: How many places are in front of it, the holder's included (0 when it is served).
+        expires_in: Seconds until it expires unless renewed.
+        blocked_for: Seconds until the line may move on without a push to this ticket.
+        token: The fencing token of the turn, once it is served.
+        predecessor: How the turn before this one ended; ``"none"`` when nobody knows.
+        detail: For ``BUSY`` the holder's owner id, for ``DUPLICATE`` how far the message is.
+        since: For ``BUSY``, seconds since the holder is being served.
+    """
+
+    state: State
+    number: int = NOT_ISSUED
+    ahead: int = 0
+    expires_in: float = 0.0
+    blocked_for: float = 0.0
+    token: int = 0
+    predecessor: str = "none"
+    detail: str = ""
+    since: float = 0.0
+
+
+class Departure(NamedTuple):
+    """What a queue says of a leave.
+
+    Attributes:
+        left: The ticket was there and is not any more.
+        someone_waiting: There is a live ticket in the line.
+    """
+
+    left: bool
+    someone_waiting: bool
+
+
+class LineUpdate(NamedTuple):
+    """What one look at a line brings for many of its tickets.
+
+    Attributes:
+        serving: The number that is served.
+        blocked_for: Seconds until the ticket that is served expires unless renewed.
+        news: By owner the standing of each ticket asked about that does not merely wait. Two
+            tickets of one process can have one number, after a store has lost its data.
+    """
+
+    serving: int
+    blocked_for: float
+    news: dict[str, TicketStatus]
+
+
+class LineTicket(NamedTuple):
+    """One live ticket of a line, as an operator sees it.
+
+    Attributes:
+        number: Its number.
+        expires_in: Seconds until it expires unless renewed.
+        owner: Its owner id.
+        served_for: Seconds since it is being served, None while it waits.
+    """
+
+    number: int
+    expires_in: float
+    owner: str
+    served_for: float | None
+
+
+class Line(NamedTuple):
+    """A whole conversation's line.
+
+    Attributes:
+        next_number: The number of the next ticket to be issued.
+        tickets: The live tickets in the order of their numbers.
+    """
+
+    next_number: int
+    tickets: tuple[LineTicket, ...]
+
+
+class IssuedTicket(int):
+    """A ticket's number that also knows its secret: what ``take_ticket`` and ``issue_ticket`` give.
+
+    It *is* the number (an ``int``), so the reference's methods take it. Its ``str()`` carries
+    number and secret, so that it may travel as text; it pickles.
+    """
+
+    secret: str
+
+    def __new__(cls, number: int, secret: str = "") -> Self:
+        """Make the ticket ``number`` with the secret that its issuer drew."""
+        ticket = super().__new__(cls, number)
+        ticket.secret = secret
+        return ticket
+
+    @classmethod
+    def parse(cls, ticket: int | str) -> IssuedTicket:
+        """Read what a caller gives as ``ticket=``: an issued ticket, its ``str()``, or a number.
+
+        Raises:
+            ValueError: If it is none of them.
+        """
+        if isinstance(ticket, IssuedTicket):
+            return ticket
+        if isinstance(ticket, int) and not isinstance(ticket, bool) and ticket >= 0:
+            return cls(ticket)
+        if isinstance(ticket, str):
+            number, dot, secret = ticket.partition(".")
+            if number.isdecimal() and number.isascii() and _SECRET.fullmatch(secret):
+                return cls(int(number), secret)
+            ticket = number + dot + "…" * bool(secret)
+        msg = (
+            f"ticket={ticket!r} is not a ticket; give what take_ticket() or issue_ticket() "
+            "returned, its str(), or a ticket's number"
+        )
+        raise ValueError(msg)
+
+    def __str__(self) -> str:
+        return f"{int(self)}.{self.secret}" if self.secret else int.__repr__(self)
+
+    def __repr__(self) -> str:
+        return int.__repr__(self)
+
+    def __format__(self, spec: str) -> str:
+        # In a log line ("ticket {number} of …") it is the number: the secret stays out of logs.
+        return format(int(self), spec)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (IssuedTicket, (int(self), self.secret))

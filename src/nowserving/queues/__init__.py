@@ -1,1 +1,0 @@
-"""One file or folder a store: the lines themselves."""

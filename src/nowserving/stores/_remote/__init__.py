@@ -1,0 +1,1 @@
+"""What stores behind a connection share."""

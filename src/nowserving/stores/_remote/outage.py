@@ -1,0 +1,54 @@
+"""One server's outage, told to the log once when it begins and once when it is over."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+
+from nowserving.stores.redis.connection.diagnosis import told
+
+logger = logging.getLogger("nowserving.queues.redis.outage")
+
+
+class Outage:
+    """Whether one server serves us; shared by all connections of a store to it, on all loops.
+
+    Args:
+        where: The server's address for messages; holds no password.
+
+    Attributes:
+        reached: Whether a connection to it ever stood.
+        since: When its outage began, monotonic; None while it serves.
+        of_writes: Whether it still answers who only looks, so that such an answer ends nothing.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.reached = False
+        self.since: float | None = None
+        self.of_writes = False
+        # Several loops see an outage begin at the same moment. Whoever pops, tells; that is
+        # atomic without a lock, which a fork could inherit held.
+        self._calm = deque([True])
+
+    def begin(self, error: BaseException, *, of_writes: bool = False) -> None:
+        """Something kept this server from serving us."""
+        if self.since is not None:
+            return
+        try:
+            self._calm.pop()
+        except IndexError:
+            return
+        self.of_writes = of_writes
+        self.since = time.monotonic()
+        logger.warning("Redis at %s does not serve: %s", self.where, told(error))
+
+    def end(self) -> None:
+        """It has answered a call; to be called while ``since`` is set."""
+        since, self.since = self.since, None
+        if since is None:
+            return
+        lasted = time.monotonic() - since
+        logger.warning("Redis at %s serves again, after %.1f s", self.where, lasted)
+        self._calm.append(True)

@@ -1,0 +1,144 @@
+"""One connection that is dialled again, with growing pauses, for as long as somebody wants it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from nowserving._host.background import spawn
+from nowserving.stores._remote.abandonment import abandon_task
+from nowserving.stores._remote.patience import patiently
+from nowserving.stores.redis.connection.diagnosis import diagnose
+from nowserving.stores.redis.connection.dial import hang_up
+from nowserving.stores.redis.connection.resp import RespProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nowserving.stores.redis.connection.diagnosis import Unreachable
+    from nowserving.stores.redis.connection.dial import Server
+
+logger = logging.getLogger("nowserving.queues.redis.uplink")
+
+FIRST_DELAY, LONGEST_DELAY = 0.02, 1.0
+"""Seconds between two attempts to connect."""
+
+
+class ReconnectingConnection:
+    """A wire to one server, replaced when it breaks.
+
+    There is no task here while the connection stands, so a loop that is shut down
+    (``asyncio.run`` cancels every task) takes nothing away. If a connection was just being made
+    and somebody still wants it, another attempt begins.
+
+    Args:
+        server: Where to connect to.
+        on_reply: Called with each reply.
+        on_up: Called when a connection stands.
+        on_lost: Called when it is gone, with the reason.
+        on_failure: Called with the error of each attempt that failed.
+        wanted: Asked before each attempt whether there is still need of it.
+
+    Attributes:
+        wire: The connection while it stands.
+    """
+
+    def __init__(  # noqa: PLR0913 - what happens to a connection, each told to its owner
+        self,
+        server: Server,
+        *,
+        on_reply: Callable[[Any], None],
+        on_up: Callable[[], None],
+        on_lost: Callable[[BaseException], None],
+        on_failure: Callable[[Unreachable], None],
+        wanted: Callable[[], bool],
+    ) -> None:
+        self.wire: RespProtocol | None = None
+        self._loop = asyncio.get_running_loop()
+        self._server = server
+        self._on_reply = on_reply
+        self._on_up = on_up
+        self._on_lost = on_lost
+        self._on_failure = on_failure
+        self._wanted = wanted
+        self._dialling: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def dial(self, delay: float = 0.0) -> None:
+        """Connect in the background, unless that is done or under way.
+
+        Args:
+            delay: Seconds to wait before.
+        """
+        if self._dialling is None and self.wire is None and not self._closed:
+            self._dialling = spawn(self._loop, self._keep_dialling(delay))
+            self._dialling.add_done_callback(self._dialled)
+
+    def abandon(self) -> None:
+        """Give the connection up without a word to anybody; ``dial`` makes another."""
+        if self.wire is not None:
+            self.wire.close()
+            self.wire = None
+
+    def hang_up(self) -> None:
+        """Have the server end the connection, on a loop that does not run; from any thread."""
+        wire = self.wire
+        if wire is not None:
+            wire.hang_up()
+
+    def abandon_socket(self) -> None:
+        """Close the socket of a loop that is closed itself, also of one that is half made."""
+        self._closed = True
+        if self._dialling is not None:
+            abandon_task(self._dialling)
+            self._dialling = None
+        if self.wire is not None:
+            self.wire.abandon()
+            self.wire = None
+
+    def close(self) -> None:
+        """Close for good."""
+        self._closed = True
+        if self._dialling is not None:
+            self._dialling.cancel()
+        self.abandon()
+
+    async def _keep_dialling(self, delay: float) -> None:
+        while self._wanted():
+            if delay:
+                await asyncio.sleep(delay)
+            # Not so long that a call fails in a pause although the server can be reached again.
+            delay = min(max(delay * 2, FIRST_DELAY), LONGEST_DELAY, self._server.timeout / 2)
+            try:
+                connect, limit = self._server.connect(), self._server.timeout
+                connection = await patiently(connect, limit, hang_up)
+                wire = RespProtocol(connection, self._on_reply, self._broke)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the dialling
+                failure = diagnose(error)
+                if failure.hopeless:
+                    delay = LONGEST_DELAY
+                self._on_failure(failure)
+            else:
+                if self._closed:  # just then
+                    wire.close()
+                    return
+                self.wire = wire
+                self._server.outage.reached = True
+                return
+
+    def _dialled(self, task: asyncio.Task[None]) -> None:
+        self._dialling = None
+        if task.cancelled():
+            if self._wanted():
+                self.dial(FIRST_DELAY)  # a pause, in case that whatever connects cancels itself
+        elif task.exception() is not None:
+            logger.error("Connecting to %s failed", self._server.where, exc_info=task.exception())
+        elif self.wire is not None:
+            self._on_up()
+        elif self._wanted():  # wanted again since the last look
+            self.dial()
+
+    def _broke(self, error: Exception | None) -> None:
+        self.wire = None
+        self._on_lost(error or ConnectionError("the server closed the connection"))

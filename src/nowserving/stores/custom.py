@@ -1,0 +1,254 @@
+"""The adapter for a store that knows only ``get_lock``, ``save_lock`` and ``delete_lock``.
+
+A custom lock store written for Rasa defines these three and inherits the rest. Here is the rest,
+by the reference's own algorithm: read the line, change it, save it whole, and look again every
+``wait_time_in_seconds``. It lacks what that algorithm lacks: two processes that read before either
+has saved overwrite each other's tickets, nobody is pushed, a ticket's life counts from its issue,
+and the fencing tokens rest on this process's clock. Policies hold within one process.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakValueDictionary
+
+from nowserving._host.identity import Owners, on_fork
+from nowserving.errors import LockError, StoreUnavailable
+from nowserving.protocol.handle import TicketHandle
+from nowserving.protocol.queue import Guarantees, poll_one_by_one
+from nowserving.protocol.status import Departure, Line, LineTicket, State, TicketStatus
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from nowserving.lock import Ticket, TicketLock
+    from nowserving.protocol.status import Admission, LineUpdate, Outcome
+
+
+class Snapshots(Protocol):
+    """The three storage methods of the reference, and how it makes a lock."""
+
+    def create_lock(self, conversation_id: str) -> TicketLock:
+        """Make a lock without tickets."""
+        ...
+
+    def get_lock(self, conversation_id: str) -> TicketLock | None:
+        """Read a lock."""
+        ...
+
+    def save_lock(self, lock: TicketLock) -> None:
+        """Write a lock."""
+        ...
+
+    def delete_lock(self, conversation_id: str) -> None:
+        """Remove a lock."""
+        ...
+
+
+class SnapshotQueue:
+    """Lines as pictures in somebody else's storage.
+
+    Args:
+        storage: The three methods. What they raise becomes ``StoreUnavailable`` where a turn asks,
+            which goes on giving back its ticket; the reference's own methods raise it as it is.
+    """
+
+    at_once = links = None
+    guarantees = Guarantees(
+        cross_process=False,
+        cross_host=False,
+        pushes=False,
+        durable=False,
+        store_clock=False,
+        suspends=False,
+        policies=False,
+    )
+
+    def __init__(self, storage: Snapshots) -> None:
+        self._storage = storage
+        self.forked()
+        on_fork(self)
+
+    def forked(self) -> None:
+        """Begin with owners of our own; the lines are the storage's."""
+        self._owners = Owners()
+        self._mutex = threading.RLock()
+        self._held: WeakValueDictionary[tuple[str, int], TicketHandle] = WeakValueDictionary()
+        self._token = 0
+
+    def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
+        """Return a fresh, unissued place."""
+        return TicketHandle(conversation_id, owner or self._owners.draw())
+
+    def owns(self, owner: str) -> bool:
+        """Return whether ``owner`` was drawn here."""
+        return owner.startswith(self._owners.nonce)
+
+    async def take(
+        self,
+        handle: TicketHandle,
+        admission: Admission,
+        within: float | None = None,  # noqa: ARG002
+    ) -> TicketStatus:
+        """Issue a ticket and save the line.
+
+        Raises:
+            LockError: For what needs a store that decides atomically: ``when_busy`` other than
+                ``"queue"``, ``max_waiting``, ``message_id``, ``ticket``.
+        """
+        asks_for_more = (
+            admission.when_busy != "queue"
+            or admission.max_waiting is not None
+            or admission.message_id is not None
+            or admission.redeem is not None
+        )
+        if asks_for_more:
+            raise LockError(
+                "when_busy, max_waiting, message_id and ticket need a store that decides "
+                "atomically; this one defines only get_lock, save_lock and delete_lock."
+            )
+        with self._mutex, _asked(handle):
+            lock = self._read(handle.conversation_id)
+            lock = lock or self._storage.create_lock(handle.conversation_id)
+            handle.number = lock.issue_ticket(admission.lifetime)
+            # Before it is saved: an error can come late, and then the leave has to find it.
+            self._held[handle.conversation_id, handle.number] = handle
+            self._storage.save_lock(lock)
+            return self._status(lock, handle)
+
+    async def stand(self, handle: TicketHandle, within: float | None = None) -> TicketStatus:  # noqa: ARG002
+        """Read the line and find the ticket in it."""
+        with self._mutex, _asked(handle):
+            lock = self._read(handle.conversation_id) if self._is_held(handle) else None
+            if lock is None or lock.has_lock_expired(handle.number):
+                return TicketStatus(State.GONE, handle.number)
+            return self._status(lock, handle)
+
+    async def look(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:  # noqa: ARG002
+        """Tell what is new of many tickets of one line."""
+        return await poll_one_by_one(self, handles)
+
+    async def renew(
+        self, handles: Sequence[tuple[TicketHandle, float]]
+    ) -> list[TicketStatus | LockError]:
+        """Read, extend and save, one line after the other."""
+        return [self._renew(handle, lifetime) for handle, lifetime in handles]
+
+    def _renew(self, handle: TicketHandle, lifetime: float) -> TicketStatus | LockError:
+        try:
+            with self._mutex, _asked(handle):
+                lock = self._read(handle.conversation_id) if self._is_held(handle) else None
+                ticket = None if lock is None else _find(lock, handle.number)
+                if lock is None or ticket is None:
+                    return TicketStatus(State.GONE, handle.number)
+                ticket.expires = time.time() + lifetime
+                self._storage.save_lock(lock)
+                return self._status(lock, handle)
+        except LockError as error:
+            return error
+
+    async def leave(
+        self,
+        handle: TicketHandle,
+        outcome: Outcome,  # noqa: ARG002 - there is no room for it
+        within: float | None = None,  # noqa: ARG002
+    ) -> Departure:
+        """Take the ticket out and save; delete the lock when nobody is in line any more."""
+        with self._mutex, _asked(handle):
+            if not self._is_held(handle):
+                return Departure(left=False, someone_waiting=False)
+            there = (await self.stand(handle)).state is not State.GONE
+            waiting = await self.finish(handle.conversation_id, handle.number, "", keep=False)
+            self._held.pop((handle.conversation_id, handle.number), None)
+            return Departure(left=there, someone_waiting=waiting)
+
+    async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
+        """Sleep: nobody pushes here, except a release in this very process."""
+        return await handle.wait(timeout)
+
+    async def line(self, conversation_id: str) -> Line | None:
+        """Read the line, take the expired tickets out, and save."""
+        with self._mutex:
+            lock = self._read(conversation_id)
+            if lock is None:
+                return None
+            self._storage.save_lock(lock)
+        now = time.time()
+        tickets = tuple(LineTicket(t.number, t.expires - now, "", None) for t in lock.tickets)
+        return Line(lock.last_issued + 1, tickets)
+
+    async def save(self, lock: TicketLock) -> None:
+        """Save the picture as it is."""
+        self._storage.save_lock(lock)
+
+    async def delete(self, conversation_id: str) -> None:
+        """Delete the lock."""
+        self._storage.delete_lock(conversation_id)
+
+    async def finish(self, conversation_id: str, number: int, secret: str, *, keep: bool) -> bool:  # noqa: ARG002
+        """Take the ticket with this number out and save; ``keep`` a lock without tickets."""
+        with self._mutex:
+            lock = self._read(conversation_id)
+            if lock is None:
+                return False
+            lock.remove_ticket_for(number)
+            self._storage.save_lock(lock)
+            if lock.tickets:
+                following = self._held.get((conversation_id, lock.tickets[0].number))
+                if following is not None:
+                    following.ring()
+            waiting = lock.is_someone_waiting()
+            if not waiting and not keep:
+                self._storage.delete_lock(conversation_id)
+            return waiting
+
+    async def conversations(self) -> AsyncIterator[str]:
+        """Nobody knows them."""
+        nobody: tuple[str, ...] = ()
+        for conversation_id in nobody:
+            yield conversation_id
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _is_held(self, handle: TicketHandle) -> bool:
+        # The numbers begin at 0 again after the last ticket, so one of ours that expired may have
+        # the number of a stranger's: only the place that was given it last may touch it.
+        return self._held.get((handle.conversation_id, handle.number)) is handle
+
+    def _read(self, conversation_id: str) -> TicketLock | None:
+        lock = self._storage.get_lock(conversation_id)
+        if lock is not None:
+            lock.remove_expired_tickets()
+        return lock
+
+    def _status(self, lock: TicketLock, handle: TicketHandle) -> TicketStatus:
+        ticket = _find(lock, handle.number)
+        left = 0.0 if ticket is None else ticket.expires - time.time()
+        if not lock.is_locked(handle.number):
+            self._token = max(self._token + 1, time.time_ns() // 1000)
+            return TicketStatus(State.SERVED, handle.number, 0, left, left, self._token)
+        head = lock.tickets[0]
+        ahead = handle.number - head.number
+        return TicketStatus(State.WAITING, handle.number, ahead, left, head.expires - time.time())
+
+
+@contextmanager
+def _asked(handle: TicketHandle) -> Iterator[None]:
+    """Tell what the storage raises as the error that turns, watch and heartbeat know to survive."""
+    try:
+        yield
+    except LockError:
+        raise
+    except Exception as error:
+        name, said = handle.conversation_id, str(error) or type(error).__name__
+        raise StoreUnavailable(
+            f"The storage of conversation_id '{name}' failed: {said}", conversation_id=name
+        ) from error
+
+
+def _find(lock: TicketLock, number: int) -> Ticket | None:
+    return next((ticket for ticket in lock.tickets if ticket.number == number), None)

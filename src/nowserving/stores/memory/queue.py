@@ -1,0 +1,395 @@
+"""The in-memory queue: one process, any number of threads and event loops, no polling.
+
+Each verb is one step under one mutex, which is never held across an ``await`` or while a bell is
+rung. So no verb suspends: a cancelled caller has either not begun its step or finished it. What
+happens when a finaliser comes in the middle of one is told in ``steps.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from nowserving._host.clock import monotonic
+from nowserving._host.identity import Owners, on_fork
+from nowserving.errors import LockError
+from nowserving.protocol.queue import Guarantees, poll_one_by_one
+from nowserving.protocol.status import Admission, Departure, Line, LineTicket, State, TicketStatus
+from nowserving.stores.memory import steps
+from nowserving.stores.memory.record import Record, Tokens
+from nowserving.stores.memory.ticket import MemoryTicket
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from nowserving.lock import TicketLock
+    from nowserving.protocol.handle import TicketHandle
+    from nowserving.protocol.queue import AtOnce
+    from nowserving.protocol.status import LineUpdate, Outcome
+
+logger = logging.getLogger("nowserving.queues.memory.queue")
+
+_SWEEP_EVERY = 60.0
+"""Seconds after which an entry of the idle list is looked at, however long its record stays."""
+
+_SWEEP_AT_ONCE = 16
+"""Entries one take looks at: it adds one at most, so the list shrinks, and no take pays for all."""
+
+_LEFT_ALONE = Departure(left=True, someone_waiting=False)
+"""How nearly every turn ends."""
+
+_NOBODY_LEFT = Departure(left=False, someone_waiting=False)
+
+
+class MemoryQueue:
+    """Records in a dictionary."""
+
+    links = None
+    guarantees = Guarantees(
+        cross_process=False,
+        cross_host=False,
+        pushes=True,
+        durable=False,
+        store_clock=True,
+        suspends=False,
+        policies=True,
+    )
+
+    def __init__(self) -> None:
+        self._is_fork = False
+        self._start_afresh()
+        on_fork(self)
+
+    def _start_afresh(self) -> None:
+        self._owners = Owners()
+        self._mutex = threading.Lock()
+        self._tokens = Tokens()
+        self._records: dict[str, Record] = {}
+        self._idle: deque[tuple[float, str]] = deque()
+        self._put_off: deque[tuple[TicketHandle, Outcome]] = deque()
+        self._outbox: deque[tuple[MemoryTicket, TicketStatus]] = deque()
+
+    @property
+    def at_once(self) -> AtOnce | None:
+        """This queue: its verbs need no coroutine."""
+        return self
+
+    def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
+        """Return a fresh, unissued place."""
+        return MemoryTicket(conversation_id, self._owners, owner)
+
+    def owns(self, owner: str) -> bool:
+        """Return whether ``owner`` was drawn here."""
+        return owner.startswith(self._owners.nonce)
+
+    async def take(
+        self,
+        handle: TicketHandle,
+        admission: Admission,
+        within: float | None = None,  # noqa: ARG002
+    ) -> TicketStatus:
+        """Join the line, or claim an issued ticket."""
+        return self.take_now(handle, admission)
+
+    def take_now(self, handle: TicketHandle, admission: Admission) -> TicketStatus:
+        """Do the same without a coroutine."""
+        if not isinstance(handle, MemoryTicket):
+            msg = f"{handle!r} was not made by this queue's handle()"
+            raise TypeError(msg)
+        if self._is_fork:
+            self._warn_of_fork()
+        name, mutex = handle.conversation_id, self._mutex
+        if mutex.locked():
+            self._refuse_finaliser(name)
+        with mutex:
+            now = monotonic()
+            if self._idle and self._idle[0][0] <= now:
+                self._sweep(now)
+            record = self._records.get(name)
+            if record is None:
+                record = self._records[name] = Record(self._tokens)
+            if record.tickets:
+                record.settle(now)
+            if admission.redeem is None:
+                status = record.admit(handle, admission, now)
+            else:
+                status = record.redeem(admission.redeem, handle, admission, now)
+            if len(record.tickets) != 1 or record.mail:
+                self._close_step(name, record, now, admission.lifetime)
+        if self._outbox or self._put_off:
+            self._after_step()
+        return status
+
+    async def stand(self, handle: TicketHandle, within: float | None = None) -> TicketStatus:  # noqa: ARG002
+        """Tell where a ticket stands."""
+        return self._stand(handle, 0.0)
+
+    async def look(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:  # noqa: ARG002
+        """Tell what is new of many tickets of one line."""
+        return await poll_one_by_one(self, handles)
+
+    async def renew(
+        self, handles: Sequence[tuple[TicketHandle, float]]
+    ) -> list[TicketStatus | LockError]:
+        """Give each place its lifetime anew."""
+        return [self._stand(handle, lifetime) for handle, lifetime in handles]
+
+    def _stand(self, handle: TicketHandle, lifetime: float) -> TicketStatus:
+        with self._step(handle.conversation_id):
+            record = self._records.get(handle.conversation_id)
+            if record is None:
+                return TicketStatus(State.GONE, handle.number)
+            now = monotonic()
+            record.settle(now)
+            ticket = record.find(handle, now)
+            if ticket is None:
+                status = record.gone(handle.number)
+            else:
+                ticket.expires = now + lifetime if lifetime else ticket.expires
+                status = record.status(ticket, now)
+            self._close_step(handle.conversation_id, record, now, lifetime)
+        return status
+
+    async def leave(
+        self,
+        handle: TicketHandle,
+        outcome: Outcome,
+        within: float | None = None,  # noqa: ARG002
+    ) -> Departure:
+        """Give the ticket back and serve the next one.
+
+        A take is answered before it can be cancelled, so no tombstone is needed here.
+        """
+        return self.leave_now(handle, outcome)
+
+    def leave_now(self, handle: TicketHandle, outcome: Outcome) -> Departure:
+        """Do the same without a coroutine."""
+        mutex = self._mutex
+        if mutex.locked() and steps.is_inside_another():
+            # Put in before it is tried: whoever holds the mutex looks here once it is free.
+            self._put_off.append((handle, outcome))
+            self._after_step()
+            return Departure(left=True, someone_waiting=True)
+        with mutex:
+            record = self._records.get(handle.conversation_id)
+            if record is None:
+                return _NOBODY_LEFT
+            now, tickets, lifetime = monotonic(), record.tickets, 0.0
+            ticket = record.find(handle, now)
+            if ticket is not None:
+                lifetime = ticket.admission.lifetime
+                record.drop(ticket, outcome, now)
+            if tickets:
+                record.settle(now)
+            else:
+                record.serving = record.next
+            waiting = bool(tickets)
+            if waiting or record.mail or not record.in_idle_list:
+                self._close_step(handle.conversation_id, record, now, lifetime)
+        if self._outbox or self._put_off:
+            self._after_step()
+        if waiting or ticket is None:
+            return Departure(left=ticket is not None, someone_waiting=waiting)
+        return _LEFT_ALONE
+
+    def _after_step(self) -> None:
+        """Deliver the mail of steps, and do what finalisers have put off in the middle of one.
+
+        Outside the mutex: whoever answers a bell may call the queue again. If somebody is in a
+        step, he will see to the rest.
+        """
+        while self._outbox:
+            with suppress(IndexError):  # another thread was quicker
+                ticket, status = self._outbox.popleft()
+                ticket.ring(status)
+        while self._put_off and not self._mutex.locked():
+            with suppress(IndexError):
+                self.leave_now(*self._put_off.popleft())
+
+    def _refuse_finaliser(self, conversation_id: str) -> None:
+        """Raise if this thread is in a step itself, and so must not wait for its end."""
+        if steps.is_inside_another():
+            raise LockError(
+                f"The lock store was asked about conversation_id '{conversation_id}' by a "
+                "finaliser (`__del__`, a weak reference's callback, a generator that is "
+                "collected) which Python runs in the middle of a step of the store. There a turn "
+                "can be left, but nothing else: take and look elsewhere.",
+                conversation_id=conversation_id,
+            )
+
+    async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
+        """Wait for the bell; a promotion always rings it."""
+        return await handle.wait(timeout)
+
+    async def line(self, conversation_id: str) -> Line | None:
+        """Return the line, None where there is no lock."""
+        with self._step(conversation_id):
+            record = self._records.get(conversation_id)
+            if record is None:
+                return None
+            now = monotonic()
+            record.settle(now)
+            tickets = tuple(
+                _picture(ticket, now)
+                for _, ticket in sorted(record.tickets.items())
+                if ticket.expires > now
+            )
+            found = Line(record.next, tickets) if tickets or record.opened else None
+            self._close_step(conversation_id, record, now, 0.0)
+        return found
+
+    async def save(self, lock: TicketLock) -> None:
+        """Merge a caller's picture of the line."""
+        name, wall = lock.conversation_id, time.time()
+        expiries = {ticket.number: ticket.expires - wall for ticket in lock.tickets}
+        with self._step(name):
+            now = monotonic()
+            record = self._records.setdefault(name, Record(self._tokens))
+            record.settle(now)
+            known = [t for t in record.tickets.values() if t.number < lock.seen_below]
+            for ticket in known:
+                if ticket.number not in expiries:
+                    record.dismiss(ticket, "released", now)
+            record.settle(now)
+            own = [number for number in expiries if number >= lock.seen_below]
+            if own and not record.tickets and min(expiries) < record.next:
+                record.restart_at(min(expiries))
+            for number, left in sorted(expiries.items()):
+                present = record.tickets.get(number)
+                if present is not None:
+                    present.extend(now, left)
+                elif number >= record.next and left > 0:
+                    record.next = number
+                    ticket = MemoryTicket(name, self._owners, owner="")
+                    record.join(ticket, Admission(lifetime=left, claimed=False), now)
+            record.opened = True
+            record.settle(now)
+            self._close_step(name, record, now, max([1.0, *expiries.values()]))
+
+    async def delete(self, conversation_id: str) -> None:
+        """Remove every ticket; their owners are told."""
+        with self._step(conversation_id):
+            record = self._records.get(conversation_id)
+            if record is None:
+                return
+            now = monotonic()
+            tickets = list(record.tickets.values())
+            for ticket in tickets:
+                record.dismiss(ticket, "released", now)
+            record.restart_at(0)
+            record.opened = False
+            lifetime = max((ticket.lifetime for ticket in tickets), default=0.0)
+            self._close_step(conversation_id, record, now, lifetime)
+
+    async def finish(self, conversation_id: str, number: int, secret: str, *, keep: bool) -> bool:
+        """Remove an issued ticket by its number.
+
+        Every claimed ticket here is one of ours; a secret names exactly one ticket.
+        """
+        with self._step(conversation_id):
+            record = self._records.get(conversation_id)
+            if record is None:
+                return False
+            now = monotonic()
+            ticket = record.tickets.get(number)
+            lifetime = 0.0
+            if ticket is not None and secret in {"", ticket.owner}:
+                lifetime = ticket.lifetime
+                record.dismiss(ticket, "done" if ticket.expires > now else "expired", now)
+            record.settle(now)
+            waiting = bool(record.tickets)
+            if not waiting:
+                record.opened = keep
+                if not keep:
+                    record.restart_at(0)
+            self._close_step(conversation_id, record, now, lifetime)
+        return waiting
+
+    async def conversations(self) -> AsyncIterator[str]:
+        """Iterate over the conversations that have a record."""
+        for conversation_id in list(self._records):
+            yield conversation_id
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def forked(self) -> None:
+        """Start with empty lines: those of the parent are its own."""
+        self._start_afresh()
+        self._is_fork = True
+
+    def _warn_of_fork(self) -> None:
+        self._is_fork = False  # once is enough
+        logger.warning(
+            "An in-memory lock store is used in process %d, a fork of the one that made it. Each "
+            "process keeps lines of its own, so messages of one conversation can be handled side "
+            "by side; use a Redis lock store for several processes.",
+            os.getpid(),
+        )
+
+    @contextmanager
+    def _step(self, conversation_id: str) -> Iterator[None]:
+        """Make a step; what is done often does it by hand."""
+        if self._mutex.locked():
+            self._refuse_finaliser(conversation_id)
+        with self._mutex:
+            yield
+        self._after_step()
+
+    # Under the mutex
+
+    def _close_step(self, name: str, record: Record, now: float, lifetime: float) -> None:
+        """End a verb's step: note an idle record for the sweep, hand the mail out."""
+        if not record.tickets:
+            record.idle_until = max(record.idle_until, now + lifetime)
+            if not record.in_idle_list:
+                record.in_idle_list = True
+                due = min(record.idle_until, now + _SWEEP_EVERY)
+                self._idle.append((due, name))
+        elif len(record.tickets) > 1:
+            record.tell_first_waiter(now)
+        if record.mail:
+            self._outbox.extend(record.mail)
+            record.mail.clear()
+
+    def _sweep(self, now: float) -> None:
+        """Drop idle records whose time is over: a record stays one lifetime after its last ticket.
+
+        A busy conversation is no reason to look at its entry again and again: it comes back when
+        its last ticket leaves.
+        """
+        for _ in range(_SWEEP_AT_ONCE):
+            if not self._idle or self._idle[0][0] > now:
+                return
+            _, name = self._idle.popleft()
+            record = self._records[name]
+            record.in_idle_list = False
+            if record.tickets:
+                continue
+            if record.idle_until > now:
+                self._close_step(name, record, now, 0.0)
+            else:
+                del self._records[name]
+
+
+steps.register(
+    [
+        MemoryQueue.take_now,
+        MemoryQueue.leave_now,
+        MemoryQueue._stand,  # noqa: SLF001 - its own class
+        MemoryQueue.line,
+        MemoryQueue.save,
+        MemoryQueue.delete,
+        MemoryQueue.finish,
+    ]
+)
+
+
+def _picture(ticket: MemoryTicket, now: float) -> LineTicket:
+    served_for = None if ticket.served_at is None else now - ticket.served_at
+    return LineTicket(ticket.number, ticket.expires - now, ticket.owner, served_for)

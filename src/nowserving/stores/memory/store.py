@@ -1,0 +1,85 @@
+"""``InMemoryLockStore``: for one process."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from nowserving.stores.memory import MemoryQueue
+from nowserving.stores.queued import QueueLockStore
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from nowserving._turns.options import Defaults
+    from nowserving.config.endpoints import Endpoint
+    from nowserving.protocol.queue import TicketQueue
+
+logger = logging.getLogger("nowserving.stores.memory")
+
+_WORKER_COUNTS = ("TICKET_LOCK_WORKERS", "SANIC_WORKERS", "WEB_CONCURRENCY")
+_warned: set[str] = set()
+
+
+class InMemoryLockStore(QueueLockStore, kinds=("in_memory",), schemes=("memory",)):
+    """Lines in this process's memory: exact over its threads and event loops, no polling.
+
+    Guarantees: one process only. It warns once when the environment says that there are several
+    workers, or when it is used in a fork of the process that made it.
+
+    A copy (``copy.deepcopy``) is the store itself, since the lines are in it. Pickled into another
+    process it is a store of that process's own, and says so in the log.
+
+    Args:
+        endpoint_config: An ``endpoints.yml`` section, as Rasa makes the store; arguments beside it
+            win.
+        **defaults: Options of ``lock()`` for every turn that does not say otherwise (see
+            :class:`~nowserving.Options`): ``lock_lifetime=10``, ``auto_renew=True``, ...
+
+    Raises:
+        ConfigurationError: If the section holds an unknown key or value.
+        TypeError: If an argument is unknown or has the wrong type.
+        ValueError: If an argument is out of range.
+    """
+
+    _named = "The in-memory lock store"
+
+    def __init__(
+        self, *, endpoint_config: Endpoint | None = None, **defaults: Unpack[Defaults]
+    ) -> None:
+        _, defaults = self._settle(endpoint_config, {}, defaults)
+        super().__init__(**defaults)
+        _warn_of_workers()
+
+    def _make_queue(self) -> TicketQueue:
+        return MemoryQueue()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        logger.warning(
+            "An in-memory lock store came into process %d from another one: it has lines of its "
+            "own here, so messages of one conversation can be handled side by side; use a Redis "
+            "lock store.",
+            os.getpid(),
+        )
+
+
+def _warn_of_workers() -> None:
+    for name in _WORKER_COUNTS:
+        count = os.environ.get(name, "")
+        if name not in _warned and count.isdecimal() and int(count) > 1:
+            _warned.add(name)
+            logger.warning(
+                "%s=%s: an in-memory lock store serves one process only, so messages of one "
+                "conversation can be handled side by side by several workers; use a Redis lock "
+                "store.",
+                name,
+                count,
+            )

@@ -1,0 +1,47 @@
+"""What all sessions of a queue agree on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nowserving.stores._remote.call import Call
+    from nowserving.stores.redis.replicas import Replicas
+    from nowserving.stores.redis.script import Script
+
+
+class CallSettings(NamedTuple):
+    """How calls travel.
+
+    Attributes:
+        script: The verbs.
+        header: Returns what every script call begins with (``dispatch.lua``).
+        timeout: Seconds within which every call is answered or fails.
+        replicas: Whom to wait for after a take; None for nobody.
+    """
+
+    script: Script
+    header: Callable[[], tuple[Any, ...]]
+    timeout: float
+    replicas: Replicas | None = None
+
+    def words(self, group: list[Call], *, load: bool) -> tuple[Any, ...]:
+        """Return the command that has a group of verbs carried out.
+
+        Args:
+            group: The calls.
+            load: Whether to send the script itself, since Redis does not know it.
+        """
+        if load:
+            parts: list[Any] = ["EVAL", self.script.source, len(group)]
+        else:
+            parts = ["EVALSHA", self.script.sha, len(group)]
+        parts.extend([call.key for call in group])
+        parts.extend(self.header())
+        for call in group:
+            parts.append(call.args[0])
+            parts.append(len(call.args) - 1)
+            parts.extend(call.args[1:])
+        return tuple(parts)

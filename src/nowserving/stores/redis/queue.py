@@ -1,0 +1,405 @@
+"""The Redis queue: the seam's verbs as calls of the Lua verbs, one session an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+from contextvars import Context
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from nowserving._host.background import soon
+from nowserving._host.identity import nonce, on_fork
+from nowserving._host.loops import Home, PerLoop
+from nowserving.errors import LockError, StoreClosed
+from nowserving.protocol.queue import Guarantees
+from nowserving.protocol.status import NOT_ISSUED, SERVED, Departure, Line, State
+from nowserving.stores.redis import eviction
+from nowserving.stores.redis.call_settings import CallSettings
+from nowserving.stores.redis.handle import RedisHandle
+from nowserving.stores.redis.loop_connections import LoopConnections
+from nowserving.stores.redis.picture import pieces_of
+from nowserving.stores.redis.poll import look_at_line
+from nowserving.stores.redis.replicas import Replicas
+from nowserving.stores.redis.replies import (
+    MICROSECONDS,
+    NOTHING_MORE,
+    mark_of,
+    parse_departure,
+    parse_key,
+    parse_line,
+    parse_status,
+)
+from nowserving.stores.redis.script import load_script
+from nowserving.stores.redis.walking import LEFT_OVER, SIGNS, finished
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from nowserving.lock import TicketLock
+    from nowserving.protocol.handle import TicketHandle
+    from nowserving.protocol.status import Admission, LineTicket, LineUpdate, Outcome, TicketStatus
+    from nowserving.stores._remote.call import Call
+    from nowserving.stores.redis.topologies.topology import Topology
+
+_NONE = "-"
+_CLOSED = "The lock store is closed."
+_POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
+
+# What a forked child inherited and must not touch: closing a transport here would take the
+# parent's socket out of the parent's epoll set, which both share.
+_inherited: list[object] = []
+
+
+class _Header:
+    """What every call of the script begins with (``dispatch.lua``).
+
+    Apart from the queue: connections have it, and live as long as their loop. A store that is
+    dropped must not live on in them.
+
+    Args:
+        channel_prefix: What inbox channels begin with.
+        timeout: Seconds within which a call is answered or fails.
+
+    Attributes:
+        highest_token: The highest fencing token that was seen.
+    """
+
+    def __init__(self, channel_prefix: str, timeout: float) -> None:
+        self.highest_token = 0
+        self._channel_prefix = channel_prefix
+        # An attempt of a take is written within one timeout, and delivered within another.
+        self._late = _us(timeout * 2)
+
+    def __call__(self) -> tuple[Any, ...]:
+        return (self.highest_token, self._channel_prefix, self._late)
+
+
+class RedisQueue:
+    """Lines in one Redis.
+
+    Args:
+        topology: Where the records are, and how to reach them.
+        key_prefix: What every key and channel begins with, its own separator included.
+        timeout: Seconds within which every verb is answered or raises ``StoreUnavailable``.
+        min_replicas: How many replicas shall confirm a take before it counts; 0 asks none.
+
+    Attributes:
+        links: What each event loop has of this Redis.
+        replicas: How often ``min_replicas`` was not reached; None when nobody asked for it.
+    """
+
+    at_once = None
+    guarantees = Guarantees(
+        cross_process=True,
+        cross_host=True,
+        pushes=False,
+        durable=False,
+        store_clock=True,
+        suspends=True,
+        policies=True,
+    )
+
+    def __init__(
+        self, topology: Topology, *, key_prefix: str, timeout: float, min_replicas: int = 0
+    ) -> None:
+        self.timeout = timeout
+        self.replicas = Replicas(min_replicas, timeout) if min_replicas else None
+        self._topology = topology
+        self._channel_prefix = f"{key_prefix}inbox:"
+        self._header = _Header(self._channel_prefix, timeout)
+        self._terms = CallSettings(load_script(), self._header, timeout, self.replicas)
+        self._key_prefix = key_prefix.encode()
+        self._memory_judged = False
+        self._closed = False
+        self.links: PerLoop[LoopConnections] = PerLoop()
+        self._last_home: Home[LoopConnections] | None = None
+        self._nonce = nonce()
+        self._link_counter = itertools.count()
+        on_fork(self)
+
+    def key(self, conversation_id: str) -> bytes:
+        """Return the key of a conversation's record; the braces keep it in one cluster slot."""
+        return b"%b{%b}" % (self._key_prefix, conversation_id.encode("utf-8", "surrogatepass"))
+
+    def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
+        """Return a fresh, unissued place, to be used on the running loop."""
+        if owner is not None:
+            return RedisHandle(conversation_id, owner)
+        link = self._link()
+        handle = RedisHandle(conversation_id, link.owner())
+        link.inbox.expect(handle)
+        return handle
+
+    def owns(self, owner: str) -> bool:
+        """Return whether ``owner`` was drawn by this queue in this process."""
+        return owner.partition("~")[0] == self._nonce
+
+    async def take(
+        self,
+        handle: TicketHandle,
+        admission: Admission,
+        within: float | None = None,
+    ) -> TicketStatus:
+        """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
+        flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
+        lifetime = max(1, round(admission.lifetime * 1000)) * 1000  # as _lifetime(), at each turn
+        message = _message(admission.message_id)
+        if admission.redeem is not None:
+            args: tuple[Any, ...] = (
+                "redeem",
+                int(admission.redeem),
+                admission.redeem.secret or _NONE,
+                handle.owner,
+                lifetime,
+                flags,
+                message,
+            )
+            again = args
+        else:
+            limit = -1 if admission.max_waiting is None else admission.max_waiting
+            policy = _POLICIES[admission.when_busy]
+            args = ("take", handle.owner, lifetime, flags, policy, limit, message, "0")
+            again = (*args[:-1], "1")
+        link = self._link()
+        call = link.session.call(self.key(handle.conversation_id), args, again, within=within)
+        if isinstance(handle, RedisHandle):
+            handle.take = call
+        reply = await call.future
+        if reply[0] in SIGNS:
+            call = await finished(link.session, call, args, again)
+            reply = link.sweeper.read(call.key, call.future.result())
+        status = self._read(reply)
+        handle.number, handle.mark = status.number, mark_of(reply)
+        if status.state is State.WAITING and isinstance(handle, RedisHandle):
+            handle.overdue = True
+        return status
+
+    async def stand(self, handle: TicketHandle, within: float | None = None) -> TicketStatus:
+        """Tell where a ticket stands (``stand.lua``); looks made together travel together."""
+        link = self._link()
+        call = link.session.call(*self._stand(handle, 0), lazy=True, within=within)
+        if isinstance(handle, RedisHandle):
+            handle.stand = call
+        status = self._read(link.sweeper.read(call.key, await call.future))
+        if status.state is State.SERVED:
+            self._note_served(handle, status)
+        return status
+
+    async def look(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:
+        """Tell what is new of many tickets of one line (``look.lua``)."""
+        line_update = await look_at_line(self._link(), self.key(conversation_id), handles)
+        for handle in handles:
+            news = line_update.news.get(handle.owner)
+            if news is not None and news.state is SERVED:
+                self._note_served(handle, news)
+        return line_update
+
+    def _note_served(self, handle: TicketHandle, status: TicketStatus) -> None:
+        self._header.highest_token = max(self._header.highest_token, status.token)
+        if isinstance(handle, RedisHandle) and handle.overdue:
+            self._link().inbox.doubt(handle)
+
+    async def renew(
+        self, handles: Sequence[tuple[TicketHandle, float]]
+    ) -> list[TicketStatus | LockError]:
+        """Give each place its lifetime anew (``stand.lua``), in shared round trips."""
+        link = self._link()
+        # Of all of them the shortest: in a cluster a node that does not answer must not hold up
+        # the renewals of what is on others. They are repeated soon.
+        timeout = min(self.timeout, *(lifetime / 6 for _, lifetime in handles))
+        calls = []
+        for handle, lifetime in handles:
+            args = self._stand(handle, lifetime)
+            calls.append(link.heartbeat.call(*args, lazy=True, timeout=timeout))
+        futures = (call.future for call in calls)
+        answers = await asyncio.gather(*futures, return_exceptions=True)
+        for i, (handle, lifetime) in enumerate(handles):
+            answer = answers[i]
+            if isinstance(answer, str) and answer[0] in SIGNS:
+                answers[i] = await self._renew_on(link, calls[i], handle, lifetime)
+        return [self._read_or_error(answer) for answer in answers]
+
+    async def _renew_on(
+        self, link: LoopConnections, call: Call, handle: TicketHandle, lifetime: float
+    ) -> str | LockError:
+        try:
+            call = await finished(link.heartbeat, call, self._stand(handle, lifetime)[1])
+        except LockError as error:
+            return error
+        return str(link.sweeper.read(call.key, call.future.result()))
+
+    def _stand(self, handle: TicketHandle, lifetime: float) -> tuple[bytes, tuple[Any, ...]]:
+        args = ("stand", handle.number, handle.owner, _lifetime(lifetime) if lifetime else 0)
+        return self.key(handle.conversation_id), args
+
+    async def leave(
+        self,
+        handle: TicketHandle,
+        outcome: Outcome,
+        within: float | None = None,
+    ) -> Departure:
+        """Give the ticket back (``leave.lua``)."""
+        handle.doubt()
+        if handle.number == NOT_ISSUED and isinstance(handle, RedisHandle):
+            take = handle.take
+            if take is None or (take.future.done() and not take.sent):
+                return Departure(left=False, someone_waiting=False)
+        args = ("leave", handle.number, handle.owner, outcome)
+        link = self._link()
+        call = link.session.call(self.key(handle.conversation_id), args, within=within)
+        if outcome != "done" and not call.sent:
+            # Holders and waiters that are cancelled all at once are so by a server that ends,
+            # maybe in its next step: what is written by then arrives.
+            link.session.hurry()
+        reply = await call.future
+        if reply[0] in SIGNS:
+            call = await finished(link.session, call, args)
+            reply = link.sweeper.read(call.key, call.future.result())
+        departure = parse_departure(reply)
+        if call.repeated:  # the first attempt may be what removed it
+            return departure._replace(left=True)
+        return departure
+
+    async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
+        """Wait for a push to this loop's inbox."""
+        self._link().inbox.open()
+        return await handle.wait(timeout)
+
+    async def line(self, conversation_id: str) -> Line | None:
+        """Return the line (``line.lua``). One of more than some hundred is read in pieces."""
+        on, next_number = -1, None
+        tickets: list[LineTicket] = []
+        while on != NOTHING_MORE or next_number is None:
+            page = parse_line(await self._call(conversation_id, "line", on))
+            if page is None:
+                break
+            next_number = page.next_number if next_number is None else next_number
+            tickets += page.tickets
+            on = page.on
+        if next_number is None:
+            return None
+        # What was issued meanwhile is of another picture than the number.
+        return Line(next_number, tuple(t for t in tickets if t.number < next_number))
+
+    async def save(self, lock: TicketLock) -> None:
+        """Merge a caller's picture of the line (``save.lua``). A long one is merged in pieces."""
+        for piece in pieces_of(lock):
+            reply = await self._call(lock.conversation_id, "save", *piece.args())
+            while reply != "ok":
+                reply = await self._call(lock.conversation_id, "save", *piece.args(int(reply)))
+
+    async def delete(self, conversation_id: str) -> None:
+        """Remove every ticket (``delete.lua``)."""
+        await self._call(conversation_id, "delete", to_the_end=True)
+
+    async def finish(self, conversation_id: str, number: int, secret: str, *, keep: bool) -> bool:
+        """Remove an issued ticket by its number (``finish.lua``)."""
+        reply = await self._call(
+            conversation_id,
+            "finish",
+            number,
+            secret or _NONE,
+            "1" if keep else "0",
+            self._nonce,
+            to_the_end=not keep,
+        )
+        return bool(reply == "1")
+
+    async def conversations(self) -> AsyncIterator[str]:
+        """Iterate over the conversations that have a record, by ``SCAN``."""
+        match = self._key_prefix + b"{*}"
+        for shard in await self._link().session.shards():
+            cursor = "0"
+            while True:
+                args = ("SCAN", cursor, "MATCH", match, "COUNT", 500, "TYPE", "hash")
+                cursor, keys = await shard.call(b"", args).future
+                for key in keys:
+                    name = parse_key(key, self._key_prefix)
+                    if name:
+                        yield name
+                if cursor == "0":
+                    break
+
+    async def close(self) -> None:
+        """Close every loop's connections; those of other loops on their own threads."""
+        self._closed = True
+        here = asyncio.get_running_loop()
+        for link in self.links:
+            if link.loop is here:
+                await link.aclose()
+        self.links.close()
+
+    def forked(self) -> None:
+        """Forget the parent's connections without closing them."""
+        _inherited.append(list(self.links))
+        self.links.clear()
+        self._last_home = None
+        self._nonce = nonce()
+
+    def _link(self) -> LoopConnections:
+        loop, home = asyncio.get_running_loop(), self._last_home  # mostly there is only one
+        if home is None or home.loop() is not loop:
+            home = self._last_home = self.links.of(loop, self._make_link)
+        link = home.thing()
+        if link is None:  # closed in this very moment
+            raise StoreClosed(_CLOSED)
+        return link
+
+    def _make_link(self, loop: asyncio.AbstractEventLoop) -> LoopConnections:
+        if self._closed:
+            raise StoreClosed(_CLOSED)
+        name = f"{self._nonce}~{next(self._link_counter)}"
+        link = LoopConnections(
+            loop, self.links, self._topology, self._terms, self._channel_prefix, name
+        )
+        if not self._memory_judged:
+            self._memory_judged = True
+            soon(loop, self._judge_memory, link)  # behind the call that is about to be made
+        return link
+
+    def _judge_memory(self, link: LoopConnections) -> None:
+        answer = link.session.call(b"", eviction.QUESTION).future
+        judge = partial(eviction.judge, self._topology.where)
+        answer.add_done_callback(judge, context=Context())
+
+    async def _call(self, conversation_id: str, *args: Any, to_the_end: bool = False) -> Any:  # noqa: ANN401
+        """Say a verb; ``to_the_end``, wait until what it has left over is done as well."""
+        link = self._link()
+        call = link.session.call(self.key(conversation_id), args)
+        call = await finished(link.session, call, args)
+        reply = call.future.result()
+        if to_the_end and reply[0] == LEFT_OVER:
+            await link.sweeper.sweep(call.key)
+            return reply[1:]
+        return link.sweeper.read(call.key, reply)
+
+    def _read(self, reply: str) -> TicketStatus:
+        status = parse_status(reply)
+        if status.state is SERVED and status.token > self._header.highest_token:
+            self._header.highest_token = status.token
+        return status
+
+    def _read_or_error(self, answer: str | BaseException) -> TicketStatus | LockError:
+        if isinstance(answer, LockError):
+            return answer
+        if isinstance(answer, BaseException):
+            raise answer
+        return self._read(answer)
+
+
+def _us(seconds: float) -> int:
+    return max(1, round(seconds * MICROSECONDS))
+
+
+def _lifetime(seconds: float) -> int:
+    # Whole milliseconds: so a ticket has it, and no ticket lives longer than its lifetime.
+    return max(1, round(seconds * 1000)) * 1000
+
+
+def _message(message_id: str | None) -> str:
+    # Hashed: any string becomes a short field that needs no escaping.
+    if message_id is None:
+        return _NONE
+    return hashlib.blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()

@@ -1,0 +1,160 @@
+"""What the Lua verbs answer, read: standings, lines, departures and errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from nowserving.errors import CorruptLock, LockError, StoreUnavailable
+from nowserving.protocol.status import (
+    INTERRUPTED,
+    NOT_ISSUED,
+    SERVED,
+    Departure,
+    LineTicket,
+    State,
+    TicketStatus,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MICROSECONDS = 1_000_000
+_STATES = {state.value: state for state in State}
+
+
+def parse_status(text: str) -> TicketStatus:
+    """Read a standing as ``take.lua`` documents it."""
+    fields = text.split(" ")
+    state = _STATES[fields[0]]
+    if state is SERVED or state is INTERRUPTED:
+        left = int(fields[3]) / MICROSECONDS
+        return TicketStatus(state, int(fields[1]), 0, left, left, int(fields[5]), fields[6])
+    if state is State.WAITING:
+        left, blocked = int(fields[3]) / MICROSECONDS, int(fields[4]) / MICROSECONDS
+        return TicketStatus(state, int(fields[1]), int(fields[2]), left, blocked)
+    if state is State.BUSY:
+        since = int(fields[2]) / MICROSECONDS
+        return TicketStatus(state, ahead=int(fields[1]), detail=fields[3], since=since)
+    if state is State.DUPLICATE:
+        return TicketStatus(state, detail=fields[1])
+    return TicketStatus(state, int(fields[1]) if len(fields) > 1 else NOT_ISSUED)
+
+
+class LineSeen(NamedTuple):
+    """What ``look.lua`` says.
+
+    Attributes:
+        serving: The number that is served.
+        blocked_for: Seconds until the line may move on without a push to the last one asked about.
+        mark: Changes whenever a ticket is taken out by another than its owner; empty if there is
+            none.
+        owner: Whose ticket is served; ``"-"`` for nobody's.
+        served: Its standing, None for nobody's.
+        news: The standing of each ticket asked about that does not merely wait, by its place
+            among them.
+    """
+
+    serving: int
+    blocked_for: float
+    mark: str
+    owner: str
+    served: TicketStatus | None
+    news: dict[int, TicketStatus]
+
+
+def parse_look(reply: Sequence[str]) -> LineSeen:
+    """Read what ``look.lua`` says."""
+    serving, blocked_for, mark, owner, served, *news = reply
+    told = (text.partition(" ") for text in news)
+    return LineSeen(
+        serving=int(serving),
+        blocked_for=int(blocked_for) / MICROSECONDS,
+        mark=_mark(mark),
+        owner=owner,
+        served=None if served == "-" else parse_status(served),
+        news={int(which): parse_status(text) for which, _, text in told},
+    )
+
+
+def mark_of(reply: str) -> str:
+    """Return the mark in the reply to a take or a stand; empty if the ticket does not wait."""
+    return _mark(reply.rpartition(" ")[2]) if reply[0] == State.WAITING.value else ""
+
+
+def _mark(text: str) -> str:
+    return "" if text == "0" else text  # of an older record, or of one that is not there
+
+
+def parse_departure(text: str) -> Departure:
+    """Read what ``leave.lua`` says."""
+    return Departure(left=text[0] == "1", someone_waiting=text[2] == "1")
+
+
+class LinePage(NamedTuple):
+    """What ``line.lua`` says.
+
+    Attributes:
+        next_number: The number of the next ticket to be issued.
+        on: The number from which to go on; ``NOTHING_MORE`` when that was all.
+        tickets: The live tickets up to there.
+    """
+
+    next_number: int
+    on: int
+    tickets: list[LineTicket]
+
+
+NOTHING_MORE = -1
+"""Where there is no number to go on from."""
+
+
+def parse_line(reply: Sequence[str] | None) -> LinePage | None:
+    """Read what ``line.lua`` says."""
+    if reply is None:
+        return None
+    next_number, on, *texts = reply
+    tickets = []
+    for text in texts:
+        number, expires_in, served_for, owner = text.split(" ")
+        tickets.append(
+            LineTicket(
+                number=int(number),
+                expires_in=int(expires_in) / MICROSECONDS,
+                owner="" if owner == "-" else owner,
+                served_for=None if served_for == "-1" else int(served_for) / MICROSECONDS,
+            )
+        )
+    return LinePage(int(next_number), int(on), tickets)
+
+
+def parse_key(key: str, prefix: bytes) -> str:
+    """Return the conversation of a key that ``SCAN`` found; empty if it can't be one of ours."""
+    name = key.encode("utf-8", "surrogateescape")[len(prefix) + 1 : -1]
+    try:
+        return name.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return ""
+
+
+def error_of(text: str, key: str) -> LockError:
+    """Make the error for a verb's ``!`` reply, which names what Redis said.
+
+    Args:
+        text: The reply without its ``!``.
+        key: The record's key, for the message.
+    """
+    if "WRONGTYPE" in text:
+        return _corrupt("it holds a value of another type", key)
+    _, corrupt, what = text.partition("CORRUPT ")
+    if corrupt:
+        return _corrupt(what, key)
+    return StoreUnavailable(f"Redis refused a lock command on {key!r}: {text}")
+
+
+def _corrupt(what: str, key: str) -> CorruptLock:
+    error = CorruptLock(
+        f"The Redis key {key!r} does not hold a nowserving lock: {what}. It was left untouched; "
+        "rename or delete it, or give the lock store a key_prefix of its own."
+    )
+    error.key = key
+    return error

@@ -1,0 +1,1 @@
+"""The shapes in which Redis is run: one server, sentinels, a cluster."""

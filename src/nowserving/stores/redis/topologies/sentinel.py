@@ -1,0 +1,98 @@
+"""Asking the sentinels who the primary is, at each connection.
+
+Connections to them are made for one question and dropped after it: it is asked rarely, and nothing
+of them can be stale.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio import connection
+
+from nowserving.stores._remote.patience import patiently
+from nowserving.stores.redis.connection.diagnosis import Unreachable, diagnose, told
+from nowserving.stores.redis.connection.dial import Dialler, hang_up
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nowserving.stores.redis.connection.dial import Node
+
+_LONGEST = 1.0
+"""Seconds for one sentinel's answer; the others are asked after that."""
+
+
+class Sentinels:
+    """The sentinels of one service.
+
+    Args:
+        addresses: Where they are.
+        service: The name under which they know the primary.
+        settings: User, password and certificates for talking to *them*; ``ssl`` is true where they
+            speak TLS.
+        timeout: The seconds for a connection to the primary, the question included.
+
+    Attributes:
+        where: Service and sentinels, for messages.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[Node],
+        service: str,
+        settings: Mapping[str, Any],
+        timeout: float,
+    ) -> None:
+        self._addresses = tuple(addresses)
+        self._service = service
+        self._limit = min(_LONGEST, timeout / (len(self._addresses) + 1))
+        known = {name: value for name, value in settings.items() if value is not None}
+        tls = known.pop("ssl", False)
+        kind = connection.SSLConnection if tls else connection.Connection
+        self._dialler = Dialler(known, kind, 2 * self._limit)  # it takes half for a connection
+        listed = ", ".join(f"{host}:{port}" for host, port in addresses)
+        self.where = f"service {service!r} of the sentinels {listed}"
+
+    async def primary(self) -> Node:
+        """Return the primary that the first sentinel with an answer names.
+
+        Raises:
+            Unreachable: If none of them names one; it says why, of each of them.
+        """
+        failures: list[Unreachable] = []
+        reasons: list[str] = []
+        for host, port in self._addresses:
+            answer = await self._ask(host, port)
+            if not isinstance(answer, Unreachable):
+                return answer
+            failures.append(answer)
+            reasons.append(f"{host}:{port}: {told(answer)}")
+        raise Unreachable(
+            f"no sentinel names the primary of {self._service!r} ({'; '.join(reasons)})",
+            # Another attempt is as hopeless as with the least hopeless of them.
+            hopeless=all(failure.hopeless for failure in failures),
+            absent=all(failure.absent for failure in failures),
+        )
+
+    async def _ask(self, host: str, port: int) -> Node | Unreachable:
+        try:
+            masters = await patiently(self._question(host, port), self._limit, lambda _: None)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next one may answer
+            return diagnose(error)
+        for each in masters:
+            state = dict(zip(each[::2], each[1::2], strict=False))
+            if state.get("name") == self._service:
+                flags = state["flags"].split(",")
+                if "master" not in flags or {"s_down", "o_down"} & set(flags):
+                    return Unreachable("it takes the primary for down")
+                return state["ip"], int(state["port"])
+        return Unreachable("it knows no such service")
+
+    async def _question(self, host: str, port: int) -> Any:  # noqa: ANN401 - lists of texts
+        asked = await self._dialler.connect(host=host, port=port)
+        try:
+            await asked.send_command("SENTINEL", "MASTERS")
+            return await asked.read_response()
+        finally:
+            hang_up(asked)

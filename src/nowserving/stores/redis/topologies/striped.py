@@ -1,0 +1,68 @@
+"""Two sessions with one server: while it works for one of them, we work for the other.
+
+A session has one flight at a time, so its process is idle while Redis works and Redis while the
+process does: with many conversations at once that was a third of the time. A conversation always
+goes by the same session, so the order of its calls is the order in which they were made; between
+conversations there is no order to keep.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nowserving.stores.redis.session import Session
+
+if TYPE_CHECKING:
+    from nowserving.stores._remote.call import Call
+    from nowserving.stores.redis.call_settings import CallSettings
+    from nowserving.stores.redis.connection.dial import Server
+
+
+class StripedSession:
+    """Shares the conversations out; the second connection is made when one is its own.
+
+    Args:
+        server: The server.
+        terms: How calls travel.
+    """
+
+    def __init__(self, server: Server, terms: CallSettings) -> None:
+        self._sessions = (Session(server, terms), Session(server, terms))
+
+    def call(  # noqa: PLR0913 - what to say, and how it travels
+        self,
+        key: bytes,
+        args: tuple[Any, ...],
+        again: tuple[Any, ...] | None = None,
+        *,
+        lazy: bool = False,
+        timeout: float | None = None,
+        within: float | None = None,
+    ) -> Call:
+        """Send a verb by its conversation's session, a plain command by the first."""
+        session = self._sessions[hash(key) & 1 if key else 0]
+        return session.call(key, args, again, lazy=lazy, timeout=timeout, within=within)
+
+    def hurry(self) -> None:
+        """Send now what waits for others."""
+        for session in self._sessions:
+            session.hurry()
+
+    async def shards(self) -> list[Session]:
+        """Return the session that reaches every record: either does."""
+        return [self._sessions[0]]
+
+    def close(self) -> None:
+        """Close both connections."""
+        for session in self._sessions:
+            session.close()
+
+    def hang_up(self) -> None:
+        """Have Redis end the connections of a loop that does not run."""
+        for session in self._sessions:
+            session.hang_up()
+
+    def abandon(self) -> None:
+        """Let go of the connections of a closed loop."""
+        for session in self._sessions:
+            session.abandon()
