@@ -100,7 +100,7 @@ class Chance:
 
     def verb(self) -> tuple[Any, ...]:
         choose = self._random.choice
-        weighted = ["take"] * 9 + ["leave"] * 6 + ["stand", "look", "redeem", "finish", "line"]
+        weighted = ["take"] * 9 + ["leave"] * 6 + ["renew", "poll", "redeem", "finish", "line"]
         name = choose([*weighted, "save", "delete"] if choose(range(4)) == 0 else weighted)
         args: tuple[Any, ...] = getattr(self, f"_{name}")()
         return (name, *args)
@@ -127,11 +127,11 @@ class Chance:
         outcome = choose(["done", "done", "failed", "abandoned"])
         return choose([number, number, number, -1]), owner, outcome
 
-    def _stand(self) -> tuple[Any, ...]:
+    def _renew(self) -> tuple[Any, ...]:
         (owner, number), choose = self._someone(), self._random.choice
         return choose([number, number, -1]), owner, choose([0, self._lifetime()])
 
-    def _look(self) -> tuple[Any, ...]:
+    def _poll(self) -> tuple[Any, ...]:
         return tuple(word for owner, number in self._known[-5:] for word in (number, owner))
 
     def _redeem(self) -> tuple[Any, ...]:
@@ -200,10 +200,10 @@ def test_what_is_done_in_pieces_is_decided_as_in_one(
         expected, reply = in_one, in_many
         # While it is not known who is next, this is what a waiter is told: to ask again at once.
         assert pieces.say("line", -1) == whole.say("line", -1), verb
-        if verb[0] == "look":
+        if verb[0] == "poll":
             expected, reply = whole.say(*verb), pieces.say(*verb)
-        elif verb[0] in {"take", "stand"} and reply[0] == "W":
-            again = ("stand", reply.split()[1], verb[1] if verb[0] == "take" else verb[2], 0)
+        elif verb[0] in {"take", "renew"} and reply[0] == "W":
+            again = ("renew", reply.split()[1], verb[1] if verb[0] == "take" else verb[2], 0)
             expected, reply = whole.say(*again), pieces.say(*again)
         assert without_counts(reply) == without_counts(expected), verb
     pieces.sweep()
@@ -213,7 +213,7 @@ def test_what_is_done_in_pieces_is_decided_as_in_one(
 def without_counts(said: Any) -> Any:
     """Leave out what tells in how many pieces something was done, and so in which order."""
     if isinstance(said, dict):
-        counts = {"token", "mark", "graves", "remembered", "kept_until"}
+        counts = {"token", "version", "graves", "remembered", "kept_until"}
         return {n: text for n, text in said.items() if n not in counts and n[1:2] != ":"}
     if isinstance(said, list):
         return [without_counts(text) for text in said]

@@ -90,7 +90,7 @@ class Leaving:
             lease_end: When it expires at the latest, monotonic.
             grace: Seconds to stay at the most; 0 for not at all.
         """
-        if not self._queue.guarantees.suspends:
+        if not self._queue.guarantees.needs_loop:
             self.at_once(handle, outcome, lease_end)
             return
         leave = self._begin(handle, outcome, lease_end)
@@ -125,7 +125,7 @@ class Leaving:
         leave = self._begin(handle, outcome, lease_end)
         left = False
         try:
-            if not self._queue.guarantees.suspends:
+            if not self._queue.guarantees.needs_loop:
                 left = run_inline(self._try(leave))
         finally:  # also when Ctrl-C struck in the leave itself: it may be repeated
             if not left:

@@ -121,7 +121,7 @@ class Runtime:
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine for a synchronous caller."""
         try:
-            if not self.queue.guarantees.suspends:
+            if not self.queue.guarantees.needs_loop:
                 return run_inline(coroutine)
             return self.portal().run(coroutine)
         except StoreClosed:
@@ -271,7 +271,7 @@ class Runtime:
     def close(self, drain: float) -> None:
         """Do the same for a synchronous caller, from the portal's thread."""
         if not self.has_portal() and (self.closing or not self.live):
-            was_used = self.queue.guarantees.suspends and not self.closing
+            was_used = self.queue.guarantees.needs_loop and not self.closing
             if not was_used:
                 self.closing = True  # nothing was started, or it has ended: nothing to end
                 return

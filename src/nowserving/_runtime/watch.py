@@ -124,7 +124,7 @@ class Watch:
         for lease in leases:
             lease.looking = True
             if now >= lease.ends_at:
-                lease.handle.doubt()
+                lease.handle.clear_line_version()
         task = spawn(self.loop, self._look(conversation_id, leases))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -137,7 +137,7 @@ class Watch:
         patience = max(min(ends) - asked, 0.0) + _LAST_ANSWER if ends else None
         handles = [lease.handle for lease in leases]
         try:
-            look = self._queue.look(conversation_id, handles)
+            look = self._queue.poll(conversation_id, handles)
             line_update = await asyncio.wait_for(look, patience)
         except asyncio.TimeoutError:
             self._failed(leases, "the store does not answer")

@@ -36,6 +36,7 @@ from nowserving.errors import (
     StoreClosed,
     StoreUnavailable,
 )
+from nowserving.protocol.queue import status_of
 from nowserving.protocol.status import NOT_ISSUED, SERVED, State
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
     from nowserving._runtime.runtime import Runtime
     from nowserving._turns.options import Request
-    from nowserving.protocol.status import Outcome, TicketStatus
+from nowserving.protocol.status import Outcome, TicketStatus
 
 logger = logging.getLogger("nowserving.turn")
 
@@ -233,7 +234,7 @@ class Turn:
             asked: When the take was sent, monotonic.
         """
         queue, timeout, started = self._runtime.queue, self._request.options.timeout, asked
-        is_sent = queue.guarantees.suspends
+        is_sent = queue.guarantees.shares_polls
         deadline = math.inf if timeout is None else started + timeout
         look_at = self._plan_look(lease, status, asked)
         while True:
@@ -258,7 +259,7 @@ class Turn:
             # the wait is given up.
             asked = monotonic()
             left = None if timeout is None else max(deadline - asked, _MOMENT)
-            status = await queue.stand(lease.handle, left)
+            status = await status_of(queue, lease.handle, left)
             look_at = self._plan_look(lease, status, asked)
 
     def _plan_look(self, lease: Lease, status: TicketStatus, asked: float) -> float:
@@ -270,7 +271,7 @@ class Turn:
         lease.wait_on(status, asked)
         if status.state is not State.WAITING:
             return math.inf
-        if queue.guarantees.suspends:
+        if queue.guarantees.shares_polls:
             self._runtime.watch(lease, now)
             lease.log_the_wait(status.ahead, lease.look_at - now)
             return math.inf

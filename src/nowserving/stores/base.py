@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from nowserving._turns.options import Defaults, Overrides, Request
     from nowserving.config.endpoints import Endpoint
-    from nowserving.protocol.queue import TicketQueue
+    from nowserving.protocol.queue import Guarantees, TicketQueue
     from nowserving.protocol.status import WhenBusy
 
 LOCK_LIFETIME = options.LOCK_LIFETIME
@@ -102,6 +102,11 @@ class LockStore:
         fresh = Runtime(self._make_queue(), self._defaults)
         made: Runtime = vars(self).setdefault("_made", fresh)
         return made
+
+    @property
+    def guarantees(self) -> Guarantees:
+        """What this store promises, as it declares it."""
+        return self._runtime.queue.guarantees
 
     @staticmethod
     def create(obj: LockStore | Endpoint | str | None) -> LockStore:

@@ -61,7 +61,7 @@ class StoreHarness:
     @staticmethod
     def guarantees(store: LockStore) -> Guarantees:
         """Return what a store says it can do."""
-        return store._runtime.queue.guarantees  # noqa: SLF001 - its only reader outside the core
+        return store.guarantees
 
     def keeps_records(self, store: LockStore) -> bool:
         """Return whether the store keeps more of a ticket than its number and its expiry.
