@@ -1,9 +1,8 @@
 """nowserving: one message at a time per conversation, in order, on any number of workers."""
 
-from nowserving._turns.held import HeldLock
-from nowserving._turns.options import Defaults, OnLost, Options, Overrides
 from nowserving._turns.turn import Turn
 from nowserving.config.endpoints import EndpointConfig
+from nowserving.config.options import Defaults, OnLost, Options, Overrides
 from nowserving.errors import (
     ConfigurationError,
     ConnectionException,
@@ -20,6 +19,7 @@ from nowserving.errors import (
     StoreClosed,
     StoreUnavailable,
 )
+from nowserving.held import HeldLock
 from nowserving.lock import NO_TICKET_ISSUED, Ticket, TicketLock
 from nowserving.protocol.status import IssuedTicket, WhenBusy
 from nowserving.stores.base import LOCK_LIFETIME, LockStore

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from nowserving import LockStore, RasaException
-from nowserving._turns.options import seconds
 from nowserving.cli import signals, view
+from nowserving.config.options import seconds
 from nowserving.config.urls import shown
 from nowserving.verify import servers, traffic
 from nowserving.verify.plan import Plan, make_plan

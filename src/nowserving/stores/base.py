@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from nowserving._host.libraries import refuse_other_libraries
 from nowserving._runtime.runtime import Runtime
-from nowserving._turns import options
 from nowserving._turns.issuing import Issuing
-from nowserving._turns.options import WAIT_TIME, Options
 from nowserving._turns.serialized import serialize
 from nowserving._turns.turn import Turn
+from nowserving.config import options
 from nowserving.config.factory import from_endpoint, from_url
+from nowserving.config.options import WAIT_TIME, Options
 from nowserving.config.unsaid import is_said, usual
 from nowserving.errors import ConfigurationError, ConnectionException, LockError
 from nowserving.lock import TicketLock
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from nowserving._turns.options import Defaults, Overrides, Request
     from nowserving.config.endpoints import Endpoint
+    from nowserving.config.options import Defaults, Overrides, Request
     from nowserving.protocol.queue import Guarantees, TicketQueue
     from nowserving.protocol.status import WhenBusy
 
@@ -75,7 +75,7 @@ class LockStore:
             if defaults.get(name) is not None:
                 raise TypeError(f"{name} belongs to one message: give it to lock(), not to a store")
         self._defaults = Options().but(**defaults)
-        self._made = Runtime(self._make_queue(), self._defaults)
+        self._made = Runtime(self._make_queue())
         asks_for_more = (
             self._defaults.when_busy != "queue" or self._defaults.max_waiting is not None
         )
@@ -99,7 +99,7 @@ class LockStore:
             return self._made
         # One step, and no lock that a fork could inherit: the runtime of whichever thread is first
         # here is everybody's. Nothing was started yet of another that was made meanwhile.
-        fresh = Runtime(self._make_queue(), self._defaults)
+        fresh = Runtime(self._make_queue())
         made: Runtime = vars(self).setdefault("_made", fresh)
         return made
 
@@ -224,9 +224,9 @@ class LockStore:
         return options.conversation(conversation_id)
 
     def _issuing(self, conversation_id: str, lock_lifetime: float) -> Issuing:
-        runtime = self._runtime
-        lifetime = lock_lifetime if is_said(lock_lifetime) else runtime.defaults.lock_lifetime
-        return Issuing(runtime, conversation_id, lifetime, self._name)
+        defaults = self._defaults
+        lifetime = lock_lifetime if is_said(lock_lifetime) else defaults.lock_lifetime
+        return Issuing(self._runtime, defaults, conversation_id, lifetime, self._name)
 
     def lock(
         self,
@@ -295,7 +295,7 @@ class LockStore:
         if type(conversation_id) is not str or not conversation_id:
             conversation_id = self._name(conversation_id)
         runtime = self._made or self._runtime
-        chosen = runtime.defaults.but(**overrides) if overrides else runtime.defaults
+        chosen = self._defaults.but(**overrides) if overrides else self._defaults
         request = chosen.usual
         if lock_lifetime is not _LIFETIME or wait_time_in_seconds is not _WAIT_TIME:
             request = _request(chosen, lock_lifetime, wait_time_in_seconds)

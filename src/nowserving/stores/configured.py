@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nowserving._turns import options
-from nowserving.config import readers
+from nowserving.config import options, readers
 from nowserving.config.endpoints import is_endpoint, read_section, read_settings
 from nowserving.config.unsaid import said
 from nowserving.errors import ConfigurationError
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from nowserving._turns.options import Defaults
     from nowserving.config.endpoints import Endpoint
+    from nowserving.config.options import Defaults
     from nowserving.config.readers import Reader
     from nowserving.config.urls import StoreUrl
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from nowserving._turns.options import Defaults
     from nowserving.config.endpoints import Endpoint
+    from nowserving.config.options import Defaults
     from nowserving.config.urls import StoreUrl
     from nowserving.protocol.queue import TicketQueue
 

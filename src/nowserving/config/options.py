@@ -13,7 +13,7 @@ from nowserving.protocol.status import Admission, IssuedTicket, WhenBusy
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from nowserving._turns.held import HeldLock
+    from nowserving.held import HeldLock
 
 OnLost = Literal["warn", "cancel"]
 """What happens when a holder's lock is lost: a warning, or its body is cancelled."""
