@@ -200,13 +200,13 @@ class Life(Stay, Lease, Body, Poll):
 
     def poll_failed(self, now: float, why: str) -> tuple[Effect, ...]:
         """The store could not be asked; past the lease that means that the lock is lost."""
-        if self.served is None or now < self.ends_at:
+        if self.stay != "holding" or now < self.ends_at:
             return NOTHING
         return self.lose(f"its lease ended while the store could not be asked ({why})")
 
     def tick(self, now: float) -> tuple[Effect, ...]:
         """See to a holder's limits that pass without anybody's doing."""
-        if self.served is None:
+        if self.stay != "holding":
             return NOTHING
         options = self.request.options
         if options.max_hold is not None and now >= self.held_since + options.max_hold:

@@ -1,26 +1,28 @@
 """Whether a question about a ticket is under way, and when the next one is due.
 
-=======  ==================================================================================
-state    what it means
-=======  ==================================================================================
-off      nobody asks: it is not watched yet, or nothing can become of it any more
-resting  the next question is due at ``poll_at``
-asking   one is under way; another does not begin, so that a slow store is asked more rarely
-=======  ==================================================================================
+=========  ================================================================================
+state      what it means
+=========  ================================================================================
+unwatched  nobody looks after the ticket yet
+resting    the next question is due at ``poll_at``
+asking     one is under way; another does not begin, so that a slow store is asked more rarely
+off        an answer could change nothing any more
+=========  ================================================================================
 """
 
 from __future__ import annotations
 
 from typing import Final, Literal
 
-PollState = Literal["off", "resting", "asking"]
+PollState = Literal["unwatched", "resting", "asking", "off"]
 
 PollEvent = Literal["watch", "ask", "answered", "stop"]
 
 POLL: Final[dict[PollState, dict[PollEvent, PollState]]] = {
-    "off": {"watch": "resting"},
+    "unwatched": {"watch": "resting", "stop": "off"},
     "resting": {"ask": "asking", "stop": "off"},
     "asking": {"answered": "resting", "stop": "off"},
+    "off": {},
 }
 
 
@@ -33,7 +35,7 @@ class Poll:
         blocked_until: While it waits: when the line may move on without a push to it.
     """
 
-    poll: PollState = "off"
+    poll: PollState = "unwatched"
     poll_at = 0.0
     blocked_until = 0.0
 

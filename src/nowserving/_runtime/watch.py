@@ -72,8 +72,9 @@ class Watch:
             ticket: One of this loop's tickets, or one of a thread's.
             now: The monotonic clock.
         """
+        ticket.move_poll("watch")
         if ticket.poll == "off":
-            ticket.poll = "resting"
+            return  # left meanwhile
         moment = ticket.poll_at if ticket.poll_at > now else ticket.next_poll(now)
         if moment < self.wakes_at:
             self._arm(moment)
@@ -117,7 +118,7 @@ class Watch:
         soonest = NEVER
         # Copied without making anything that is collected: a finaliser takes tickets out, too.
         for ticket in list(self.tickets.values()):
-            if ticket.poll == "off":
+            if ticket.poll in {"unwatched", "off"}:
                 continue
             if ticket.poll_at <= now:
                 ticket.carry_out(ticket.tick(now))
