@@ -151,5 +151,5 @@ class ConfiguredStore(LockStore):
             url: The URL.
             beside: What the section says beside it.
         """
-        safe = not url.tells_secrets
+        safe = not url.has_secret_parameter
         return read_settings(url.settings, self._readers, self._named, names_are_safe=safe)
