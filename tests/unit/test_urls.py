@@ -15,7 +15,7 @@ from nowserving.config.urls import StoreUrl, shown
 from tests.support.secrecy import everything_told
 
 if TYPE_CHECKING:
-    from nowserving.stores.redis.settings import RedisSettings
+    from nowserving.stores.redis.connection_settings import ConnectionSettings
 
 SECRET = "S3cr3t"  # noqa: S105 - the test's own
 
@@ -23,7 +23,7 @@ anything = st.text(st.characters(exclude_categories=["Cs"]))
 raw = st.lists(st.sampled_from([*"#/?[]@%:&=+,;\\ ", "://", "%41", "x", "ü"])).map("".join)
 
 
-def settings_of(url: str) -> RedisSettings:
+def settings_of(url: str) -> ConnectionSettings:
     store = LockStore.create(url)
     assert isinstance(store, RedisLockStore)
     return store._settings

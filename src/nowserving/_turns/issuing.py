@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from nowserving._host import identity
 from nowserving._host.clock import monotonic
-from nowserving._turns import options
 from nowserving._turns.refusals import REFUSALS, refusal
+from nowserving.config import checks
 from nowserving.errors import LockError
 from nowserving.protocol.status import Admission, IssuedTicket
 
@@ -57,7 +57,7 @@ class Issuing:
         chosen = runtime.defaults.but(**{k: v for k, v in given.items() if v is not None})
         name = self._check(self._conversation_id)
         admission = Admission(
-            lifetime=options.seconds("lock_lifetime", self._lifetime),
+            lifetime=checks.seconds("lock_lifetime", self._lifetime),
             claimed=False,
             when_busy=chosen.when_busy,
             max_waiting=chosen.max_waiting,

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from nowserving import LockStore, RasaException
-from nowserving._turns.options import seconds
 from nowserving.cli import signals, view
+from nowserving.config import checks
 from nowserving.config.urls import shown
 from nowserving.verify import servers, traffic
 from nowserving.verify.plan import Plan, make_plan
@@ -37,7 +37,7 @@ def _positive(value: float | None) -> float | None:
 
 def _lifetime(value: float | None) -> float | None:
     try:
-        return None if value is None else seconds("lifetime", value)
+        return None if value is None else checks.seconds("lifetime", value)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
