@@ -132,6 +132,14 @@ def test_every_argument_of_a_redis_store_is_read(name: str) -> None:
         RedisLockStore(**wrong)
 
 
+@pytest.mark.parametrize("wrong", ["", "/run/a\0b"])
+@pytest.mark.parametrize("name", ["unix_socket", "ssl_ca_certs"])
+def test_what_can_be_no_path_is_refused(name: str, wrong: str) -> None:
+    given: Any = {name: wrong}
+    with pytest.raises(ConfigurationError, match=f"{name} is empty or has a NUL"):
+        RedisLockStore(**given)
+
+
 def test_the_redis_page_has_the_settings() -> None:
     told = set(table("redis.md"))
     assert told - set(options.READERS) == {*settings.ARGUMENTS, "url"}

@@ -1,6 +1,6 @@
 """What a turn may be asked for: the arguments of ``lock()``, checked before anything is touched.
 
-A new option is a new field of :class:`Options`, the one list of them. Where else it has to be told
+A new option is a new field of :class:`Options`, the one list of them. Where else it has to be named
 (the typed dictionaries for type checkers, ``lock()``'s docstring, ``docs``), a test asks for it.
 """
 

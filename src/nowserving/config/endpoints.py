@@ -1,4 +1,4 @@
-"""Endpoint configurations: Rasa's ``EndpointConfig``, taken apart."""
+"""Endpoint configurations: Rasa's ``EndpointConfig``, and what a section of settings holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _VARIABLE = re.compile(r"\$\{\w+\}")
-_NOT_GIVEN = (None, "")
 
 
 class Endpoint(Protocol):
@@ -26,7 +25,7 @@ class Endpoint(Protocol):
 
 
 class EndpointConfig:
-    """What an ``endpoints.yml`` section says (``rasa.utils.endpoints.EndpointConfig``).
+    """What an ``endpoints.yml`` section holds (``rasa.utils.endpoints.EndpointConfig``).
 
     Args:
         url: The server's host, or a store's URL with all that it says.
@@ -70,13 +69,18 @@ def is_endpoint(given: object) -> bool:
     return all(hasattr(given, name) for name in ("type", "url", "kwargs"))
 
 
+def keys_of(endpoint: Endpoint) -> dict[str, Any]:
+    """Return the keys of an endpoint configuration that have a value.
+
+    An empty text is none: an environment variable that is set to nothing leaves one.
+    """
+    return {name: value for name, value in endpoint.kwargs.items() if value not in (None, "")}
+
+
 def read_section(
     endpoint: Endpoint, schemes: Collection[str]
 ) -> tuple[dict[str, Any], StoreUrl | None]:
     """Take an endpoint configuration apart.
-
-    A key without a value, or with an empty text, counts as not given: that is what an environment
-    variable leaves which is set to nothing.
 
     Args:
         endpoint: The configuration.
@@ -89,7 +93,7 @@ def read_section(
         ConfigurationError: If it has ``url`` and ``host``, a URL that can't be read, or a variable
             that was not replaced by its value.
     """
-    keys = {name: value for name, value in endpoint.kwargs.items() if value not in _NOT_GIVEN}
+    keys = keys_of(endpoint)
     url: object = endpoint.url
     for name, value in [*keys.items(), ("url", url)]:
         if isinstance(value, str) and _VARIABLE.search(value):
@@ -97,7 +101,7 @@ def read_section(
                 f"The lock store's `{name}` holds a variable that was not replaced by its value: "
                 "Rasa does that only where ${...} stands without quotes."
             )
-    if url in _NOT_GIVEN:
+    if url in (None, ""):
         return keys, None
     if isinstance(url, str) and "://" in url:
         return keys, _read_url(url, schemes)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nowserving._turns import options
 from nowserving.config.defaults import given
-from nowserving.config.endpoints import is_endpoint, read_section
+from nowserving.config.endpoints import is_endpoint, keys_of, read_section
 from nowserving.config.settings import read_settings
 from nowserving.errors import ConfigurationError
 from nowserving.stores.base import LockStore
@@ -41,8 +41,8 @@ class ConfiguredStore(LockStore):
     """The defaults in its signature other than None."""
 
     _groups: ClassVar[tuple[frozenset[str], ...]] = ()
-    """Settings that say the same kind of thing: a subclass that keeps those of its section to
-    itself has to give one of the group as an argument."""
+    """Settings of one kind. A subclass that does not hand on those of its section has to give at
+    least one of the same group as an argument."""
 
     _section: Endpoint | None = None
 
@@ -101,7 +101,7 @@ class ConfiguredStore(LockStore):
         """
         if section is None:
             return
-        dropped = {name for name, value in section.kwargs.items() if value not in (None, "")}
+        dropped = set(keys_of(section))
         if section.url:
             dropped.add("url")
         for group in (*self._groups, self._readers.keys() | {"url"}):

@@ -1,8 +1,8 @@
-"""The one list of what a Redis store may be told; whatever else lists settings is derived from it.
+"""The settings of a Redis store, listed once: all other lists are derived from this one.
 
-A new setting is a new field of :class:`RedisSettings`, read in ``connection_settings.py`` or
-``store.py``. Where else it has to be told (``RedisLockStore``'s signature and docstring, ``docs``),
-a test asks for it.
+A new setting is a new field of :class:`RedisSettings`, used in ``connection_settings.py`` or in
+``store.py``. Where else it has to be named (the signature and the docstring of ``RedisLockStore``,
+``docs``), a test asks for it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _setting(part: _Part, read: Reader, *, default: _T, secret: bool = False) ->
 
 @dataclass(frozen=True)
 class RedisSettings:
-    """What a Redis store is told: the arguments of ``RedisLockStore``, which describes each.
+    """The settings of a Redis store; ``RedisLockStore``, whose arguments they are, describes each.
 
     Attributes:
         given: The names of those that were given; the others are as they are by default.

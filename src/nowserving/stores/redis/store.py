@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nowserving.protocol.queue import TicketQueue
 
 _FAMILIES = {"redis": False, "rediss": True, "valkey": False, "valkeys": True}
-"""What a URL's scheme begins with, and whether that speaks TLS."""
+"""What URL schemes begin with, and whether it means TLS."""
 
 _SCHEMES = (
     *(family + more for family in _FAMILIES for more in ("", "+sentinel", "+cluster")),
@@ -52,7 +52,7 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
     Args:
         host: The server's host.
         port: Its port.
-        db: The number of the database; 1 if it is not said, as in the reference. (A URL that
+        db: The number of the database; 1 if it is not given, as in the reference. (A URL that
             names none means 0, as everywhere.) A cluster has only one, and takes no number.
         password: The password, if it has one.
         use_ssl: Whether to speak TLS.
