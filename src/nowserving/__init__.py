@@ -1,9 +1,9 @@
 """nowserving: one message at a time per conversation, in order, on any number of workers."""
 
+from nowserving._config.endpoints import EndpointConfig
 from nowserving._turns.held import HeldLock
 from nowserving._turns.options import Defaults, OnLost, Options, Overrides
 from nowserving._turns.turn import Turn
-from nowserving.config.endpoints import EndpointConfig
 from nowserving.errors import (
     ConfigurationError,
     ConnectionException,

@@ -24,7 +24,7 @@ LAYERS = (
     {"errors", "lock"},
     {"_host"},
     {"protocol"},
-    {"config"},
+    {"_config"},
     {"instrumentation"},
     {"_runtime"},
     {"_turns"},

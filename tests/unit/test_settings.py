@@ -23,8 +23,8 @@ from nowserving import (
     Overrides,
     RedisLockStore,
 )
+from nowserving._config import readers, urls
 from nowserving._turns import options
-from nowserving.config import readers, urls
 from nowserving.stores.redis import settings
 from nowserving.stores.redis.settings import RedisSettings
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nowserving import ConfigurationError, EndpointConfig, LockStore, RedisLockStore
-from nowserving.config.urls import StoreUrl, shown
+from nowserving._config.urls import StoreUrl, shown
 from tests.support.secrecy import everything_told
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nowserving._config import checks
 from nowserving._host import identity
 from nowserving._host.clock import monotonic
 from nowserving._turns.refusals import REFUSALS, refusal
-from nowserving.config import checks
 from nowserving.errors import LockError
 from nowserving.protocol.status import Admission, IssuedTicket
 

@@ -10,8 +10,8 @@ import os
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar
 
-from nowserving.config import checks, readers
-from nowserving.config.settings import readers_of
+from nowserving._config import checks, readers
+from nowserving._config.settings import readers_of
 from nowserving.errors import ConfigurationError
 from nowserving.protocol.limits import LONGEST
 from nowserving.protocol.status import Admission, IssuedTicket, WhenBusy
@@ -19,9 +19,9 @@ from nowserving.protocol.status import Admission, IssuedTicket, WhenBusy
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from nowserving._config.checks import Check
+    from nowserving._config.readers import Reader
     from nowserving._turns.held import HeldLock
-    from nowserving.config.checks import Check
-    from nowserving.config.readers import Reader
 
 _T = TypeVar("_T")
 

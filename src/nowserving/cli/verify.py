@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from nowserving import LockStore, RasaException
+from nowserving._config import checks
+from nowserving._config.urls import shown
 from nowserving.cli import signals, view
-from nowserving.config import checks
-from nowserving.config.urls import shown
 from nowserving.verify import servers, traffic
 from nowserving.verify.plan import Plan, make_plan
 from nowserving.verify.replay import Replay, replay

@@ -5,6 +5,9 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from nowserving._config import checks
+from nowserving._config.defaults import as_default, is_given
+from nowserving._config.factory import from_endpoint, from_url
 from nowserving._host.libraries import refuse_other_libraries
 from nowserving._runtime.runtime import Runtime
 from nowserving._turns import options
@@ -12,9 +15,6 @@ from nowserving._turns.issuing import Issuing
 from nowserving._turns.options import WAIT_TIME, Options
 from nowserving._turns.serialized import serialize
 from nowserving._turns.turn import Turn
-from nowserving.config import checks
-from nowserving.config.defaults import as_default, is_given
-from nowserving.config.factory import from_endpoint, from_url
 from nowserving.errors import ConfigurationError, ConnectionException, LockError
 from nowserving.lock import TicketLock
 from nowserving.protocol.status import IssuedTicket
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
+    from nowserving._config.endpoints import Endpoint
     from nowserving._turns.options import Defaults, Overrides, Request
-    from nowserving.config.endpoints import Endpoint
     from nowserving.protocol.queue import TicketQueue
     from nowserving.protocol.status import WhenBusy
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nowserving._config.defaults import given
+from nowserving._config.endpoints import is_endpoint, keys_of, read_section
+from nowserving._config.settings import read_settings
 from nowserving._turns import options
-from nowserving.config.defaults import given
-from nowserving.config.endpoints import is_endpoint, keys_of, read_section
-from nowserving.config.settings import read_settings
 from nowserving.errors import ConfigurationError
 from nowserving.stores.base import LockStore
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from nowserving._config.endpoints import Endpoint
+    from nowserving._config.readers import Reader
+    from nowserving._config.urls import StoreUrl
     from nowserving._turns.options import Defaults
-    from nowserving.config.endpoints import Endpoint
-    from nowserving.config.readers import Reader
-    from nowserving.config.urls import StoreUrl
 
 
 class ConfiguredStore(LockStore):

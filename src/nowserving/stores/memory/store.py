@@ -12,8 +12,8 @@ from nowserving.stores.queued import QueueLockStore
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
+    from nowserving._config.endpoints import Endpoint
     from nowserving._turns.options import Defaults
-    from nowserving.config.endpoints import Endpoint
     from nowserving.protocol.queue import TicketQueue
 
 logger = logging.getLogger("nowserving.stores.memory")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nowserving.config.readers import address
+from nowserving._config.readers import address
 from nowserving.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from nowserving.config import readers
-from nowserving.config.defaults import as_default
-from nowserving.config.settings import readers_of
+from nowserving._config import readers
+from nowserving._config.defaults import as_default
+from nowserving._config.settings import readers_of
 
 if TYPE_CHECKING:
-    from nowserving.config.readers import Reader
+    from nowserving._config.readers import Reader
 
 _T = TypeVar("_T")
 _Part = Literal["address", "connection", "client", "store", "section"]

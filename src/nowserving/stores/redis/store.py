@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from nowserving._config.endpoints import Endpoint
+    from nowserving._config.readers import Reader
+    from nowserving._config.urls import StoreUrl
     from nowserving._turns.options import Defaults
-    from nowserving.config.endpoints import Endpoint
-    from nowserving.config.readers import Reader
-    from nowserving.config.urls import StoreUrl
     from nowserving.protocol.queue import TicketQueue
 
 _FAMILIES = {"redis": False, "rediss": True, "valkey": False, "valkeys": True}

@@ -6,14 +6,14 @@ import importlib
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nowserving.config.endpoints import EndpointConfig, is_endpoint
-from nowserving.config.urls import scheme_of
+from nowserving._config.endpoints import EndpointConfig, is_endpoint
+from nowserving._config.urls import scheme_of
 from nowserving.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nowserving.config.endpoints import Endpoint
+    from nowserving._config.endpoints import Endpoint
 
 _Store = TypeVar("_Store")
 

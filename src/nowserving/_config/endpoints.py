@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nowserving.config import readers
-from nowserving.config.settings import read_setting
-from nowserving.config.urls import StoreUrl, scheme_of
+from nowserving._config import readers
+from nowserving._config.settings import read_setting
+from nowserving._config.urls import StoreUrl, scheme_of
 from nowserving.errors import ConfigurationError
 
 if TYPE_CHECKING:

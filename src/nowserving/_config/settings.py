@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from nowserving.config import readers
+from nowserving._config import readers
 from nowserving.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nowserving.config.readers import Reader
+    from nowserving._config.readers import Reader
 
 
 def readers_of(settings: type[Any]) -> dict[str, Reader]:
