@@ -18,7 +18,7 @@ import nowserving
 from tests.support.redis_server import HOST, RedisServer
 
 if TYPE_CHECKING:
-    from nowserving.config.options import Overrides
+    from nowserving._config.options import Overrides
 
 assert not any(name.partition(".")[0] == "rasa" for name in sys.modules), "nowserving imports Rasa"
 MADE_EARLY = nowserving.LockTimeout("before Rasa was there", number=3)

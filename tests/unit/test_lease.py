@@ -12,8 +12,8 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nowserving._config.options import Options
 from nowserving._life.life import Life, TellWait, Wake
-from nowserving.config.options import Options
 from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.status import LineUpdate, State, TicketStatus
 

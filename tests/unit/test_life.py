@@ -10,13 +10,13 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from nowserving import LockInterrupted, LockLost
+from nowserving._config.options import Options
 from nowserving._life import rules
 from nowserving._life.body import BODY
 from nowserving._life.lease import LEASE
 from nowserving._life.life import CancelBody, Effect, GiveBack, Life, TellExpiring, TellLoss, Wake
 from nowserving._life.poll import POLL
 from nowserving._life.stay import STAY
-from nowserving.config.options import Options
 from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.status import ALIVE, LineUpdate, State, TicketStatus
 

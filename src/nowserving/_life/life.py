@@ -34,7 +34,7 @@ from nowserving.errors import LockInterrupted, LockLost
 from nowserving.protocol.status import ALIVE, INTERRUPTED, why_gone
 
 if TYPE_CHECKING:
-    from nowserving.config.options import Options, Request
+    from nowserving._config.options import Options, Request
     from nowserving.errors import LockError
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.status import LineUpdate, Outcome, TicketStatus

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
 
+    from nowserving._config.options import Request
     from nowserving._host.loops import Home
     from nowserving._life.life import Effect
     from nowserving._runtime.leaving import Leaving
-    from nowserving.config.options import Request
     from nowserving.protocol.handle import TicketHandle
 
 _T = TypeVar("_T")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nowserving._config import checks
 from nowserving._host import identity
 from nowserving._host.clock import monotonic
-from nowserving.config import options
 from nowserving.errors import LockError
 from nowserving.protocol.refusals import REFUSALS, refusal
 from nowserving.protocol.status import Admission, IssuedTicket
@@ -14,8 +14,8 @@ from nowserving.protocol.status import Admission, IssuedTicket
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nowserving._config.options import Options
     from nowserving._runtime.runtime import Runtime
-    from nowserving.config.options import Options
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.status import WhenBusy
 
@@ -61,7 +61,7 @@ class Issuing:
         chosen = self._defaults.but(**{k: v for k, v in given.items() if v is not None})
         name = self._check(self._conversation_id)
         admission = Admission(
-            lifetime=options.seconds("lock_lifetime", self._lifetime),
+            lifetime=checks.seconds("lock_lifetime", self._lifetime),
             claimed=False,
             when_busy=chosen.when_busy,
             max_waiting=chosen.max_waiting,

@@ -41,9 +41,9 @@ from nowserving.protocol.status import NOT_ISSUED, SERVED, why_gone
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from nowserving._config.options import Request
     from nowserving._runtime.runtime import Runtime
     from nowserving._runtime.ticket import TicketKey
-    from nowserving.config.options import Request
     from nowserving.protocol.status import Outcome
 
 _GRACE = 1.0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from nowserving.config.options import Defaults
+    from nowserving._config.options import Defaults
     from nowserving.held import HeldLock
     from nowserving.protocol.queue import Guarantees
     from nowserving.stores.base import LockStore
