@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nowserving.protocol.queue import status_of
 from nowserving.protocol.status import NOT_ISSUED, Admission, IssuedTicket, State, TicketStatus
 from nowserving.stores.redis import queue
 from nowserving.stores.redis.script import load_script
@@ -129,11 +130,11 @@ class _Play:
             self._handles.append(handle)
             # Whoever redeems a ticket takes it from a place that no turn stands at and nobody
             # looks for; so a line's mark need not say so, and this place may not rely on it.
-            old.doubt()
+            old.clear_line_version()
 
     async def _stand(self, *, which: int) -> None:
         handle = self._handles[which]
-        status = await self._queue.stand(handle)
+        status = await status_of(self._queue, handle)
         assert _read(status) == self._model.stand(handle.number, handle.owner)
 
     async def _renew(self, *, which: int) -> None:
@@ -145,7 +146,7 @@ class _Play:
 
     async def _look(self, *, which: int) -> None:
         chosen = self._handles[which:]  # two of them may have one number, if one was redeemed
-        line_update = await self._queue.look(self._name, chosen)
+        line_update = await self._queue.poll(self._name, chosen)
         expected = {p.owner: self._model.stand(p.number, p.owner) for p in chosen}
         waiting = [answer for answer in expected.values() if answer.state == "WAITING"]
         assert {owner: _read(news) for owner, news in line_update.news.items()} == {
@@ -158,7 +159,7 @@ class _Play:
     async def _leave(self, *, which: int, outcome: Outcome) -> None:
         handle = self._handles[which]
         departure = await self._queue.leave(handle, outcome)
-        assert tuple(departure) == self._model.leave(handle.number, handle.owner, outcome)
+        assert departure[:2] == self._model.leave(handle.number, handle.owner, outcome)
 
     async def _finish(self, *, which: int, secret: str, keep: bool) -> None:
         handle = self._handles[which]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nowserving import CorruptLock, LockError, LockStore, TicketLock
+from nowserving.protocol.queue import status_of
 from nowserving.protocol.status import Admission
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ async def test_a_damaged_token_is_not_handed_on(
         await queue.take(waiter, admission)
     server.cli("HSET", "lock:{damaged}", "token", token + 11 * YEAR)
     before = server.cli("DUMP", "lock:{damaged}")
-    for verb in (queue.stand(holder), queue.look("damaged", [holder]), queue.line("damaged")):
+    for verb in (status_of(queue, holder), queue.poll("damaged", [holder]), queue.line("damaged")):
         with pytest.raises(CorruptLock, match="token is years ahead"):
             await verb
     if waits:

@@ -25,7 +25,7 @@ async def test_an_answer_that_is_late_takes_nothing_of_a_lease_that_was_renewed_
         LockStore.create(server.url()) as other,
         store.lock("c", lifetime, 0.1, auto_renew=True) as lock,
     ):
-        proxy.cut("look", "late reply")
+        proxy.cut("poll", "late reply")
         await until(lambda: proxy.held)
         looked = expires(other)
         await until(lambda: expires(other) > looked + lifetime / 6)  # renewed

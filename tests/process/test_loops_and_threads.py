@@ -97,7 +97,6 @@ def test_a_store_that_has_had_many_loops_says_no_more_to_redis(
     owners = [asyncio.run(draw()) for _ in range(100)]
     assert cost() <= in_the_beginning + 10  # a number may have got a digit more
     assert len(set(owners)) == 100
-    assert all(shared._runtime.queue.owns(owner) for owner in owners)
 
 
 def test_a_ticket_that_another_loop_claimed_is_the_stores_own(

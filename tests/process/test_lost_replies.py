@@ -172,7 +172,7 @@ async def test_ambiguous_looks_and_renewals_change_nothing(
     turns.start(3, wait=0.1, lifetime=0.9, auto_renew=True)
     await turns.until_in_line(4)
     for _ in range(6):
-        proxy.cut("stand", what)
+        proxy.cut("renew", what)
         await asyncio.sleep(0.1)
     await turns.finish()
     assert proxy.cuts >= 4

@@ -82,7 +82,7 @@ async def test_a_long_lease_does_not_hold_up_the_renewal_of_a_short_one(
 ) -> None:
     queue = store._runtime.queue
     async with store.lock("long", 60.0), store.lock("short", 3.0):
-        handles = [lease.handle for lease in store._runtime.live.values()]
+        handles = [lease.handle for lease in store._runtime.live()]
         await queue.renew([(handles[0], 60.0)])
         await asyncio.to_thread(server.pause)
         began = time.monotonic()

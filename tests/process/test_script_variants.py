@@ -37,10 +37,10 @@ def test_what_is_done_in_pieces_is_decided_as_in_one(
         expected, reply = in_one, in_many
         # While it is not known who is next, this is what a waiter is told: to ask again at once.
         assert pieces.say("line", -1) == whole.say("line", -1), verb
-        if verb[0] == "look":
+        if verb[0] == "poll":
             expected, reply = whole.say(*verb), pieces.say(*verb)
-        elif verb[0] in {"take", "stand"} and reply[0] == "W":
-            again = ("stand", reply.split()[1], verb[1] if verb[0] == "take" else verb[2], 0)
+        elif verb[0] in {"take", "renew"} and reply[0] == "W":
+            again = ("renew", reply.split()[1], verb[1] if verb[0] == "take" else verb[2], 0)
             expected, reply = whole.say(*again), pieces.say(*again)
         assert without_counts(reply) == without_counts(expected), verb
     pieces.sweep()
@@ -50,7 +50,7 @@ def test_what_is_done_in_pieces_is_decided_as_in_one(
 def without_counts(said: Any) -> Any:
     """Leave out what tells in how many pieces something was done, and so in which order."""
     if isinstance(said, dict):
-        counts = {"token", "mark", "graves", "remembered", "kept_until"}
+        counts = {"token", "version", "graves", "remembered", "kept_until"}
         return {n: text for n, text in said.items() if n not in counts and n[1:2] != ":"}
     if isinstance(said, list):
         return [without_counts(text) for text in said]

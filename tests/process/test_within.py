@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 
 from nowserving import LockStore, StoreUnavailable
+from nowserving.protocol.queue import status_of
 from nowserving.protocol.status import Admission, State
 from nowserving.stores.redis.connection.resp import RespProtocol
 from nowserving.stores.redis.queue import RedisQueue
@@ -55,11 +56,11 @@ async def test_a_caller_that_waits_no_longer_costs_nobody_anything(
         await asyncio.sleep(0)  # it is on its way
         waiting = asyncio.create_task(queue.take(patient, ADMISSION))
         assert await given_up(queue.take(hasty, ADMISSION, within=0.1), 0.1)
-        assert await given_up(queue.stand(patient, within=0.1), 0.1)
+        assert await given_up(status_of(queue, patient, within=0.1), 0.1)
         assert await leaving
         await asyncio.to_thread(server.resume)
         assert (await waiting).state is State.SERVED, "the leave was carried out"
-        assert (await queue.stand(patient)).state is State.SERVED, "and no answer is mistaken"
+        assert (await status_of(queue, patient)).state is State.SERVED, "and no answer is mistaken"
         assert not abort.called
     assert not caplog.records
 

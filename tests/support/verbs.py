@@ -114,7 +114,7 @@ class Chance:
 
     def verb(self) -> tuple[Any, ...]:
         choose = self._random.choice
-        weighted = ["take"] * 9 + ["leave"] * 6 + ["stand", "look", "redeem", "finish", "line"]
+        weighted = ["take"] * 9 + ["leave"] * 6 + ["renew", "poll", "redeem", "finish", "line"]
         name = choose([*weighted, "save", "delete"] if choose(range(4)) == 0 else weighted)
         args: tuple[Any, ...] = getattr(self, f"_{name}")()
         return (name, *args)
@@ -141,11 +141,11 @@ class Chance:
         outcome = choose(["done", "done", "failed", "abandoned"])
         return choose([number, number, number, -1]), owner, outcome
 
-    def _stand(self) -> tuple[Any, ...]:
+    def _renew(self) -> tuple[Any, ...]:
         (owner, number), choose = self._someone(), self._random.choice
         return choose([number, number, -1]), owner, choose([0, self._lifetime()])
 
-    def _look(self) -> tuple[Any, ...]:
+    def _poll(self) -> tuple[Any, ...]:
         return tuple(word for owner, number in self._known[-5:] for word in (number, owner))
 
     def _redeem(self) -> tuple[Any, ...]:
@@ -199,7 +199,7 @@ class Regulars(Chance):
             return super().verb()
         if chance < 0.2:
             owner, number = self._someone()
-            return "stand", number, owner, self._lifetime()
+            return "renew", number, owner, self._lifetime()
         if chance < 0.2 + hurry * len(self._queued):
             # The holder, nearly always; or a waiter, who leaves a gap behind.
             which = 0 if self._random.random() < 0.9 else -1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nowserving import LockError, LockStore, StoreUnavailable, TicketLock
+from nowserving.protocol.queue import status_of
 from nowserving.protocol.status import Admission, State
 from nowserving.testing.harness import SOON, log_records, quiet, until
 from nowserving.testing.visitor import Visitor
@@ -195,10 +196,10 @@ async def test_a_number_that_came_again_is_gone_for_whoever_had_it_before() -> N
         await queue.take(after, Admission(lifetime=60))
         assert before.number == after.number
         (renewed,) = await queue.renew([(before, 3600)])
-        assert renewed == await queue.stand(before)
-        assert (await queue.stand(before)).state is State.GONE
+        assert renewed == await status_of(queue, before)
+        assert (await status_of(queue, before)).state is State.GONE
         assert (await queue.leave(before, "done")).left is False
-        still = await queue.stand(after)
+        still = await status_of(queue, after)
         assert still.state is State.SERVED
         assert still.expires_in <= 60
         assert (await queue.leave(after, "done")).left is True

@@ -284,7 +284,7 @@ def run_inline(coroutine: Coroutine[Any, Any, _T]) -> _T:
     """Run a coroutine that never suspends, right here, with or without a running loop.
 
     Raises:
-        RuntimeError: If it does suspend, which a queue with ``suspends=False`` never does.
+        RuntimeError: If it does suspend, which a queue with ``needs_loop=False`` never does.
     """
     try:
         coroutine.send(None)
@@ -292,5 +292,5 @@ def run_inline(coroutine: Coroutine[Any, Any, _T]) -> _T:
         result: _T = finished.value
         return result
     coroutine.close()
-    msg = "a coroutine of a queue that declares suspends=False has suspended"
+    msg = "a coroutine of a queue that declares needs_loop=False has suspended"
     raise RuntimeError(msg)

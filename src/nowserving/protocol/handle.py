@@ -15,19 +15,20 @@ class TicketHandle(Bell):
         conversation_id: The conversation in whose line it is.
         owner: Who holds it, unique over all processes and all time.
         number: Its number, ``NOT_ISSUED`` until the store has said it.
-        mark: The queue's own note of when it was known to wait; empty when that is to be doubted.
+        line_version: The version of the line at which it was last known to wait; empty when that is
+            no longer relied on.
     """
 
     number = NOT_ISSUED
-    mark = ""
+    line_version = ""
 
     def __init__(self, conversation_id: str, owner: str) -> None:
         self.conversation_id = conversation_id
         self.owner = owner
 
-    def doubt(self) -> None:
-        """Forget that it was known to wait: the next look asks about it by name."""
-        self.mark = ""
+    def clear_line_version(self) -> None:
+        """Forget at which version it was known to wait: the next poll asks about it by name."""
+        self.line_version = ""
 
     def turn_out(self) -> None:
         """Wake its owner, whatever it waits for: the store is being closed; from any thread."""

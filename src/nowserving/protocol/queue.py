@@ -12,13 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nowserving.errors import LockError
 from nowserving.protocol.status import LineUpdate, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from nowserving._host.loops import PerLoop
-    from nowserving.errors import LockError
     from nowserving.lock import TicketLock
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.status import Admission, Departure, Line, Outcome, TicketStatus
@@ -34,9 +34,10 @@ class Guarantees:
         pushes: A promoted waiter is told, without looking, and no notice is ever lost.
         durable: An answered verb survives a crash of the store.
         store_clock: Time is the store's, so that callers' clocks do not matter.
-        suspends: Its verbs travel: they need an event loop, and the looks of many waiters are
-            worth sharing. False when they never suspend: then they are run straight in the calling
-            thread, and each waiter looks for itself.
+        needs_loop: Its verbs wait for something that arrives on an event loop. Without this, they
+            never suspend, and are run straight in the calling thread.
+        shares_polls: A poll costs enough to be shared: one asks for all waiters of a line, and a
+            waiter asks for itself only before it acts. Without this, each waiter asks by itself.
         policies: ``when_busy``, ``max_waiting``, ``message_id`` and redeeming are decided
             atomically inside ``take``.
     """
@@ -46,7 +47,8 @@ class Guarantees:
     pushes: bool
     durable: bool
     store_clock: bool
-    suspends: bool
+    needs_loop: bool
+    shares_polls: bool
     policies: bool
 
 
@@ -89,7 +91,7 @@ class TicketQueue(Protocol):
         ...
 
     def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
-        """Return a fresh, unissued place; the other verbs take only places made here.
+        """Return a fresh handle without a ticket; the other verbs take only handles made here.
 
         Args:
             conversation_id: The conversation.
@@ -98,14 +100,10 @@ class TicketQueue(Protocol):
         """
         ...
 
-    def owns(self, owner: str) -> bool:
-        """Return whether ``owner`` was made by this queue object in this process."""
-        ...
-
     async def take(
         self, handle: TicketHandle, admission: Admission, within: float | None = None
     ) -> TicketStatus:
-        """Join the line, and set ``place.number``.
+        """Join the line, and set ``handle.number``.
 
         Returns:
             ``SERVED`` or ``WAITING``; ``BUSY`` or ``DUPLICATE`` when it was refused, with nothing
@@ -114,27 +112,25 @@ class TicketQueue(Protocol):
         """
         ...
 
-    async def stand(self, handle: TicketHandle, within: float | None = None) -> TicketStatus:
-        """Tell where a ticket stands; expired tickets ahead of it are removed on the way."""
-        ...
-
-    async def look(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:
+    async def poll(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:
         """Tell what is new of many tickets of one line.
 
-        What a watch asks every ``wait_time_in_seconds``: a thousand waiters that go on waiting
-        must cost next to nothing, so only those that do not merely wait are in the answer. A queue
-        may leave out those whose ``mark`` tells it that they wait on; whoever has reason to doubt
-        that, because the lease is over, empties the mark before.
+        A watch asks this every ``wait_time_in_seconds``. A thousand waiters that go on waiting
+        must cost next to nothing, so the answer holds only those that do not merely wait. A queue
+        may omit tickets whose ``line_version`` shows that they still wait; a caller that suspects
+        otherwise, because the lease is over, clears it first.
         """
         ...
 
     async def renew(
-        self, handles: Sequence[tuple[TicketHandle, float]]
+        self, renewals: Sequence[tuple[TicketHandle, float]], within: float | None = None
     ) -> list[TicketStatus | LockError]:
-        """Give each place its lifetime (seconds) anew. A ticket that is gone stays gone.
+        """Give each ticket its lifetime (seconds) anew; with a lifetime of 0, only tell its status.
+
+        A ticket that is gone stays gone. Expired tickets ahead of it are removed on the way.
 
         Returns:
-            For each place its standing, or the error of asking for it: one record that can't be
+            For each ticket its status, or the error of asking for it: one record that can't be
             read must not cost the others their leases.
         """
         ...
@@ -144,7 +140,7 @@ class TicketQueue(Protocol):
     ) -> Departure:
         """Give the ticket back and serve the next one.
 
-        A place that is not numbered (its take was never answered) is looked up by its owner, who is
+        A handle without a number (its take was never answered) is looked up by its owner, who is
         remembered whether or not it is there, so that an attempt that arrives later is refused.
         """
         ...
@@ -198,19 +194,33 @@ class TicketQueue(Protocol):
         ...
 
 
+async def status_of(
+    queue: TicketQueue, handle: TicketHandle, within: float | None = None
+) -> TicketStatus:
+    """Return the status of one ticket.
+
+    Raises:
+        LockError: As for every verb.
+    """
+    (answer,) = await queue.renew([(handle, 0.0)], within)
+    if isinstance(answer, LockError):
+        raise answer
+    return answer
+
+
 async def poll_one_by_one(queue: TicketQueue, handles: Sequence[TicketHandle]) -> LineUpdate:
-    """Look at many tickets by standing each: for a queue whose verbs cost no round trip.
+    """Poll many tickets by asking for each: for a queue whose verbs cost no round trip.
 
     Args:
         queue: The queue.
         handles: The tickets, all of one conversation.
     """
-    line_update = LineUpdate(serving=0, blocked_for=0.0, news={})
+    update = LineUpdate(serving=0, blocked_for=0.0, news={})
     for handle in handles:
-        status = await queue.stand(handle)
+        status = await status_of(queue, handle)
         if status.state is State.WAITING:
             serving = status.number - status.ahead
-            line_update = line_update._replace(serving=serving, blocked_for=status.blocked_for)
+            update = update._replace(serving=serving, blocked_for=status.blocked_for)
         else:
-            line_update.news[handle.owner] = status
-    return line_update
+            update.news[handle.owner] = status
+    return update

@@ -63,7 +63,8 @@ class SnapshotQueue:
         pushes=False,
         durable=False,
         store_clock=False,
-        suspends=False,
+        needs_loop=False,
+        shares_polls=False,
         policies=False,
     )
 
@@ -82,10 +83,6 @@ class SnapshotQueue:
     def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
         """Return a fresh, unissued place."""
         return TicketHandle(conversation_id, owner or self._owners.draw())
-
-    def owns(self, owner: str) -> bool:
-        """Return whether ``owner`` was drawn here."""
-        return owner.startswith(self._owners.nonce)
 
     async def take(
         self,
@@ -119,36 +116,34 @@ class SnapshotQueue:
             self._storage.save_lock(lock)
             return self._status(lock, handle)
 
-    async def stand(self, handle: TicketHandle, within: float | None = None) -> TicketStatus:  # noqa: ARG002
-        """Read the line and find the ticket in it."""
-        with self._mutex, _asked(handle):
-            lock = self._read(handle.conversation_id) if self._is_held(handle) else None
-            if lock is None or lock.has_lock_expired(handle.number):
-                return TicketStatus(State.GONE, handle.number)
-            return self._status(lock, handle)
-
-    async def look(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:  # noqa: ARG002
+    async def poll(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:  # noqa: ARG002
         """Tell what is new of many tickets of one line."""
         return await poll_one_by_one(self, handles)
 
     async def renew(
-        self, handles: Sequence[tuple[TicketHandle, float]]
+        self,
+        renewals: Sequence[tuple[TicketHandle, float]],
+        within: float | None = None,  # noqa: ARG002
     ) -> list[TicketStatus | LockError]:
         """Read, extend and save, one line after the other."""
-        return [self._renew(handle, lifetime) for handle, lifetime in handles]
+        return [self._renew(handle, lifetime) for handle, lifetime in renewals]
 
     def _renew(self, handle: TicketHandle, lifetime: float) -> TicketStatus | LockError:
         try:
             with self._mutex, _asked(handle):
-                lock = self._read(handle.conversation_id) if self._is_held(handle) else None
-                ticket = None if lock is None else _find(lock, handle.number)
-                if lock is None or ticket is None:
-                    return TicketStatus(State.GONE, handle.number)
-                ticket.expires = time.time() + lifetime
-                self._storage.save_lock(lock)
-                return self._status(lock, handle)
+                return self._status_of(handle, lifetime)
         except LockError as error:
             return error
+
+    def _status_of(self, handle: TicketHandle, lifetime: float) -> TicketStatus:
+        lock = self._read(handle.conversation_id) if self._is_held(handle) else None
+        ticket = None if lock is None else _find(lock, handle.number)
+        if lock is None or ticket is None:
+            return TicketStatus(State.GONE, handle.number)
+        if lifetime:
+            ticket.expires = time.time() + lifetime
+            self._storage.save_lock(lock)
+        return self._status(lock, handle)
 
     async def leave(
         self,
@@ -160,7 +155,7 @@ class SnapshotQueue:
         with self._mutex, _asked(handle):
             if not self._is_held(handle):
                 return Departure(left=False, someone_waiting=False)
-            there = (await self.stand(handle)).state is not State.GONE
+            there = self._status_of(handle, 0.0).state is not State.GONE
             waiting = await self.finish(handle.conversation_id, handle.number, "", keep=False)
             self._held.pop((handle.conversation_id, handle.number), None)
             return Departure(left=there, someone_waiting=waiting)

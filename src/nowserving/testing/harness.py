@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from nowserving._turns.held import HeldLock
-    from nowserving._turns.options import Defaults
+    from nowserving._config.options import Defaults
+    from nowserving.held import HeldLock
     from nowserving.protocol.queue import Guarantees
     from nowserving.stores.base import LockStore
 
@@ -61,7 +61,7 @@ class StoreHarness:
     @staticmethod
     def guarantees(store: LockStore) -> Guarantees:
         """Return what a store says it can do."""
-        return store._runtime.queue.guarantees  # noqa: SLF001 - its only reader outside the core
+        return store.guarantees
 
     def keeps_records(self, store: LockStore) -> bool:
         """Return whether the store keeps more of a ticket than its number and its expiry.

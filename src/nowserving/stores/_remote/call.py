@@ -21,7 +21,7 @@ class Call:
         future: Gets the reply or the error.
         asked: When it was made.
         deadline: When it fails.
-        doubt: When a connection that has not answered it by then is given up, once.
+        retry_at: When a connection that has not answered it by then is given up, once.
         until: How long its caller waits for it; infinite for as long as it takes.
         sent: Whether it was ever written to a connection.
         repeated: Whether an earlier attempt may have arrived, its reply lost.
@@ -32,10 +32,10 @@ class Call:
         "args",
         "asked",
         "deadline",
-        "doubt",
         "future",
         "key",
         "repeated",
+        "retry_at",
         "sent",
         "until",
     )
@@ -56,7 +56,7 @@ class Call:
         self.future = future
         self.asked = now
         self.deadline = now + timeout
-        self.doubt = now + timeout / 2
+        self.retry_at = now + timeout / 2
         self.until = _NEVER if within is None else now + within
         self.sent = False
         self.repeated = False
@@ -85,14 +85,14 @@ class Call:
 
     def due(self, now: float) -> float:
         """Return when something has to be decided about it next."""
-        due = self.doubt if self.doubt > now else self.deadline
+        due = self.retry_at if self.retry_at > now else self.deadline
         return min(due, self.until) if self.until > now else due
 
     def postpone(self, seconds: float) -> None:
         """Give it time back in which nothing could be done about it."""
         self.deadline += seconds
-        self.doubt += seconds
+        self.retry_at += seconds
 
-    def renew_doubt(self, now: float) -> None:
+    def renew_retry_at(self, now: float) -> None:
         """Give a connection over which it goes out late as much time as any other."""
-        self.doubt = min(self.deadline, now + self.deadline - self.doubt)
+        self.retry_at = min(self.deadline, now + self.deadline - self.retry_at)

@@ -62,7 +62,7 @@ class Watchdog:
 
     def mind(self, call: Call) -> None:
         """Look in time for this call; needs to be told only of what is due before ``wakes_at``."""
-        self._arm(min(call.doubt, call.until, call.asked + self._nap))
+        self._arm(min(call.retry_at, call.until, call.asked + self._nap))
 
     def stop(self) -> None:
         """Look no more."""

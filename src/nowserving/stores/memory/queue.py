@@ -56,7 +56,8 @@ class MemoryQueue:
         pushes=True,
         durable=False,
         store_clock=True,
-        suspends=False,
+        needs_loop=False,
+        shares_polls=False,
         policies=True,
     )
 
@@ -82,10 +83,6 @@ class MemoryQueue:
     def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
         """Return a fresh, unissued place."""
         return MemoryTicket(conversation_id, self._owners, owner)
-
-    def owns(self, owner: str) -> bool:
-        """Return whether ``owner`` was drawn here."""
-        return owner.startswith(self._owners.nonce)
 
     async def take(
         self,
@@ -125,21 +122,19 @@ class MemoryQueue:
             self._after_step()
         return status
 
-    async def stand(self, handle: TicketHandle, within: float | None = None) -> TicketStatus:  # noqa: ARG002
-        """Tell where a ticket stands."""
-        return self._stand(handle, 0.0)
-
-    async def look(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:  # noqa: ARG002
+    async def poll(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:  # noqa: ARG002
         """Tell what is new of many tickets of one line."""
         return await poll_one_by_one(self, handles)
 
     async def renew(
-        self, handles: Sequence[tuple[TicketHandle, float]]
+        self,
+        renewals: Sequence[tuple[TicketHandle, float]],
+        within: float | None = None,  # noqa: ARG002
     ) -> list[TicketStatus | LockError]:
-        """Give each place its lifetime anew."""
-        return [self._stand(handle, lifetime) for handle, lifetime in handles]
+        """Give each ticket its lifetime anew, or tell its status."""
+        return [self._renew(handle, lifetime) for handle, lifetime in renewals]
 
-    def _stand(self, handle: TicketHandle, lifetime: float) -> TicketStatus:
+    def _renew(self, handle: TicketHandle, lifetime: float) -> TicketStatus:
         with self._step(handle.conversation_id):
             record = self._records.get(handle.conversation_id)
             if record is None:
@@ -381,7 +376,7 @@ steps.register(
     [
         MemoryQueue.take_now,
         MemoryQueue.leave_now,
-        MemoryQueue._stand,  # noqa: SLF001 - its own class
+        MemoryQueue._renew,  # noqa: SLF001 - its own class
         MemoryQueue.line,
         MemoryQueue.save,
         MemoryQueue.delete,

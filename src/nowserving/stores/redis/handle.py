@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 
 class RedisHandle(TicketHandle):
-    """A place that remembers its take, so that a leave knows whether anything was ever sent.
+    """A handle that remembers its take, so that a leave knows whether anything was ever sent.
 
     Attributes:
         take: The take, once it is made.
-        stand: The last question where it stands.
+        polled: The last question for its status.
         overdue: A push that it is served is still to come: it waits.
     """
 
     # Class attributes until they say something: most turns never wait.
     take: Call | None = None
-    stand: Call | None = None
+    polled: Call | None = None
     overdue = False
 
     def turn_out(self) -> None:
         """Wake its owner, also one that Redis does not answer."""
         super().turn_out()
-        for call in (self.take, self.stand):
+        for call in (self.take, self.polled):
             if call is not None and not call.future.done():
                 told = StoreClosed("The lock store was closed before Redis had answered.")
                 with suppress(RuntimeError):  # a closed loop: nobody waits any more

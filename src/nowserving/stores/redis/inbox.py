@@ -92,7 +92,7 @@ class Inbox:
         self._closed = True
         self._connection.abandon_socket()
 
-    def doubt(self, handle: RedisHandle) -> None:
+    def push_missed(self, handle: RedisHandle) -> None:
         """Check the subscription: this place is served, and was not told so."""
         wire = self._connection.wire
         if wire is None or self._check is not None:

@@ -1,16 +1,16 @@
-"""One look at a line for all of a loop's tickets in it, however many: two of them are asked about.
+"""Checks all of a loop's tickets in one line by asking about two.
 
-A line's mark changes whenever somebody takes a ticket out that is not his own (it expired, it was
-superseded or released). A turn's ticket that was seen to wait under a mark still waits, is served,
-or has left by itself, as long as the mark is the same. Two tickets are told of anyway:
+A line's version changes whenever a ticket is taken out by somebody else than its owner: because it
+expired, or was superseded or released. As long as the version is the same, a ticket that was known
+to wait still waits, is served, or has left by itself. So Redis is asked about two tickets only:
 
-* whoever is served, by owner;
-* a witness: the last of those that the mark speaks for. A record can go back in time (a replica
-  that lagged is promoted, a snapshot is restored). It then has the mark it had, but whatever it
-  forgot came after all that it still knows. So it has lost its last tickets first, and if the
-  witness is there, all those before it are.
+* the one that is served, by its owner;
+* a witness: the last ticket of those that the version vouches for. A record can go back in time (a
+  lagging replica is promoted, a snapshot is restored). It then has the version of that time, but
+  what it forgot came after all that it still knows: it has lost its last tickets first. If the
+  witness is there, so are all those before it.
 
-Where the mark or the witness says no, every ticket is asked about by number and owner.
+If the version or the witness says no, every ticket is asked about by number and owner.
 """
 
 from __future__ import annotations
@@ -30,25 +30,27 @@ if TYPE_CHECKING:
     from nowserving.stores.redis.loop_connections import LoopConnections
 
 
-async def look_at_line(
+async def poll_line(
     link: LoopConnections, key: bytes, handles: Sequence[TicketHandle]
 ) -> LineUpdate:
-    """Tell what is new of tickets of one line (``look.lua``).
+    """Tell what is new of tickets of one line (``poll.lua``).
 
     Args:
         link: Whom to ask.
         key: The line's record.
         handles: The tickets.
     """
-    mark = max(handle.mark for handle in handles)  # a guess; with a wrong one all are asked about
-    trusted = [handle for handle in handles if mark and handle.mark == mark]
-    asked = [handle for handle in handles if not mark or handle.mark != mark]
+    version = max(
+        handle.line_version for handle in handles
+    )  # a guess; with a wrong one all are asked about
+    trusted = [handle for handle in handles if version and handle.line_version == version]
+    asked = [handle for handle in handles if not version or handle.line_version != version]
     if trusted:
         witness = max(trusted, key=_number)
         trusted.remove(witness)
         asked.append(witness)
     seen, news = await _ask(link, key, asked)
-    if trusted and (seen.mark != mark or asked[-1].owner in news):
+    if trusted and (seen.version != version or asked[-1].owner in news):
         blocked_for = seen.blocked_for
         seen, more = await _ask(link, key, trusted)
         seen = seen._replace(blocked_for=min(blocked_for, seen.blocked_for))
@@ -73,16 +75,16 @@ async def _ask(
     for first in range(0, len(asked), MOST_AT_ONCE):
         part = asked[first : first + MOST_AT_ONCE]
         names = itertools.chain.from_iterable((handle.number, handle.owner) for handle in part)
-        call = link.session.call(key, ("look", *names), lazy=True)
+        call = link.session.call(key, ("poll", *names), lazy=True)
         seen = parse_look(link.sweeper.read(key, await call.future))
         answers.append(seen)
         for which, handle in enumerate(part):
             status = seen.news.get(which)
             if status is None:
-                handle.mark = seen.mark
+                handle.line_version = seen.version
             else:
                 news[handle.owner] = status
-                handle.doubt()
+                handle.clear_line_version()
     soonest = min(seen.blocked_for for seen in answers)
     return answers[-1]._replace(blocked_for=soonest), news
 

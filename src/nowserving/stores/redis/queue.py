@@ -13,6 +13,7 @@ from nowserving._host.background import soon
 from nowserving._host.identity import nonce, on_fork
 from nowserving._host.loops import Home, PerLoop
 from nowserving.errors import LockError, StoreClosed
+from nowserving.protocol import names
 from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import NOT_ISSUED, SERVED, Departure, Line, State
 from nowserving.stores.redis import eviction
@@ -20,16 +21,16 @@ from nowserving.stores.redis.call_settings import CallSettings
 from nowserving.stores.redis.handle import RedisHandle
 from nowserving.stores.redis.loop_connections import LoopConnections
 from nowserving.stores.redis.picture import pieces_of
-from nowserving.stores.redis.poll import look_at_line
+from nowserving.stores.redis.poll import poll_line
 from nowserving.stores.redis.replicas import Replicas
 from nowserving.stores.redis.replies import (
     MICROSECONDS,
     NOTHING_MORE,
-    mark_of,
     parse_departure,
     parse_key,
     parse_line,
     parse_status,
+    version_of,
 )
 from nowserving.stores.redis.script import load_script
 from nowserving.stores.redis.walking import LEFT_OVER, SIGNS, finished
@@ -97,7 +98,8 @@ class RedisQueue:
         pushes=False,
         durable=False,
         store_clock=True,
-        suspends=True,
+        needs_loop=True,
+        shares_polls=True,
         policies=True,
     )
 
@@ -121,7 +123,7 @@ class RedisQueue:
 
     def key(self, conversation_id: str) -> bytes:
         """Return the key of a conversation's record; the braces keep it in one cluster slot."""
-        return b"%b{%b}" % (self._key_prefix, conversation_id.encode("utf-8", "surrogatepass"))
+        return b"%b{%b}" % (self._key_prefix, names.encode(conversation_id))
 
     def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
         """Return a fresh, unissued place, to be used on the running loop."""
@@ -131,10 +133,6 @@ class RedisQueue:
         handle = RedisHandle(conversation_id, link.owner())
         link.inbox.expect(handle)
         return handle
-
-    def owns(self, owner: str) -> bool:
-        """Return whether ``owner`` was drawn by this queue in this process."""
-        return owner.partition("~")[0] == self._nonce
 
     async def take(
         self,
@@ -171,25 +169,14 @@ class RedisQueue:
             call = await finished(link.session, call, args, again)
             reply = link.sweeper.read(call.key, call.future.result())
         status = self._read(reply)
-        handle.number, handle.mark = status.number, mark_of(reply)
+        handle.number, handle.line_version = status.number, version_of(reply)
         if status.state is State.WAITING and isinstance(handle, RedisHandle):
             handle.overdue = True
         return status
 
-    async def stand(self, handle: TicketHandle, within: float | None = None) -> TicketStatus:
-        """Tell where a ticket stands (``stand.lua``); looks made together travel together."""
-        link = self._link()
-        call = link.session.call(*self._stand(handle, 0), lazy=True, within=within)
-        if isinstance(handle, RedisHandle):
-            handle.stand = call
-        status = self._read(link.sweeper.read(call.key, await call.future))
-        if status.state is State.SERVED:
-            self._note_served(handle, status)
-        return status
-
-    async def look(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:
-        """Tell what is new of many tickets of one line (``look.lua``)."""
-        line_update = await look_at_line(self._link(), self.key(conversation_id), handles)
+    async def poll(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:
+        """Tell what is new of many tickets of one line (``poll.lua``)."""
+        line_update = await poll_line(self._link(), self.key(conversation_id), handles)
         for handle in handles:
             news = line_update.news.get(handle.owner)
             if news is not None and news.state is SERVED:
@@ -199,19 +186,39 @@ class RedisQueue:
     def _note_served(self, handle: TicketHandle, status: TicketStatus) -> None:
         self._header.highest_token = max(self._header.highest_token, status.token)
         if isinstance(handle, RedisHandle) and handle.overdue:
-            self._link().inbox.doubt(handle)
+            self._link().inbox.push_missed(handle)
 
     async def renew(
+        self, renewals: Sequence[tuple[TicketHandle, float]], within: float | None = None
+    ) -> list[TicketStatus | LockError]:
+        """Give each ticket its lifetime anew, or tell its status (``renew.lua``)."""
+        if any(lifetime for _, lifetime in renewals):
+            return await self._renew(renewals)
+        return [await self._status(handle, within) for handle, _ in renewals]
+
+    async def _status(self, handle: TicketHandle, within: float | None) -> TicketStatus | LockError:
+        link = self._link()
+        call = link.session.call(*self._renewal(handle, 0), lazy=True, within=within)
+        if isinstance(handle, RedisHandle):
+            handle.polled = call
+        try:
+            status = self._read(link.sweeper.read(call.key, await call.future))
+        except LockError as error:
+            return error
+        if status.state is State.SERVED:
+            self._note_served(handle, status)
+        return status
+
+    async def _renew(
         self, handles: Sequence[tuple[TicketHandle, float]]
     ) -> list[TicketStatus | LockError]:
-        """Give each place its lifetime anew (``stand.lua``), in shared round trips."""
         link = self._link()
         # Of all of them the shortest: in a cluster a node that does not answer must not hold up
         # the renewals of what is on others. They are repeated soon.
         timeout = min(self.timeout, *(lifetime / 6 for _, lifetime in handles))
         calls = []
         for handle, lifetime in handles:
-            args = self._stand(handle, lifetime)
+            args = self._renewal(handle, lifetime)
             calls.append(link.heartbeat.call(*args, lazy=True, timeout=timeout))
         futures = (call.future for call in calls)
         answers = await asyncio.gather(*futures, return_exceptions=True)
@@ -225,13 +232,13 @@ class RedisQueue:
         self, link: LoopConnections, call: Call, handle: TicketHandle, lifetime: float
     ) -> str | LockError:
         try:
-            call = await finished(link.heartbeat, call, self._stand(handle, lifetime)[1])
+            call = await finished(link.heartbeat, call, self._renewal(handle, lifetime)[1])
         except LockError as error:
             return error
         return str(link.sweeper.read(call.key, call.future.result()))
 
-    def _stand(self, handle: TicketHandle, lifetime: float) -> tuple[bytes, tuple[Any, ...]]:
-        args = ("stand", handle.number, handle.owner, _lifetime(lifetime) if lifetime else 0)
+    def _renewal(self, handle: TicketHandle, lifetime: float) -> tuple[bytes, tuple[Any, ...]]:
+        args = ("renew", handle.number, handle.owner, _lifetime(lifetime) if lifetime else 0)
         return self.key(handle.conversation_id), args
 
     async def leave(
@@ -241,7 +248,7 @@ class RedisQueue:
         within: float | None = None,
     ) -> Departure:
         """Give the ticket back (``leave.lua``)."""
-        handle.doubt()
+        handle.clear_line_version()
         if handle.number == NOT_ISSUED and isinstance(handle, RedisHandle):
             take = handle.take
             if take is None or (take.future.done() and not take.sent):
@@ -402,4 +409,4 @@ def _message(message_id: str | None) -> str:
     # Hashed: any string becomes a short field that needs no escaping.
     if message_id is None:
         return _NONE
-    return hashlib.blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    return hashlib.blake2b(names.encode(message_id), digest_size=12).hexdigest()

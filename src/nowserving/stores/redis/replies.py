@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from nowserving.errors import CorruptLock, LockError, StoreUnavailable
+from nowserving.protocol import names
 from nowserving.protocol.status import (
     INTERRUPTED,
     NOT_ISSUED,
@@ -41,12 +42,12 @@ def parse_status(text: str) -> TicketStatus:
 
 
 class LineSeen(NamedTuple):
-    """What ``look.lua`` says.
+    """What ``poll.lua`` says.
 
     Attributes:
         serving: The number that is served.
         blocked_for: Seconds until the line may move on without a push to the last one asked about.
-        mark: Changes whenever a ticket is taken out by another than its owner; empty if there is
+        version: Changes whenever a ticket is taken out by another than its owner; empty if there is
             none.
         owner: Whose ticket is served; ``"-"`` for nobody's.
         served: Its standing, None for nobody's.
@@ -56,32 +57,32 @@ class LineSeen(NamedTuple):
 
     serving: int
     blocked_for: float
-    mark: str
+    version: str
     owner: str
     served: TicketStatus | None
     news: dict[int, TicketStatus]
 
 
 def parse_look(reply: Sequence[str]) -> LineSeen:
-    """Read what ``look.lua`` says."""
-    serving, blocked_for, mark, owner, served, *news = reply
+    """Read what ``poll.lua`` says."""
+    serving, blocked_for, version, owner, served, *news = reply
     told = (text.partition(" ") for text in news)
     return LineSeen(
         serving=int(serving),
         blocked_for=int(blocked_for) / MICROSECONDS,
-        mark=_mark(mark),
+        version=_version(version),
         owner=owner,
         served=None if served == "-" else parse_status(served),
         news={int(which): parse_status(text) for which, _, text in told},
     )
 
 
-def mark_of(reply: str) -> str:
-    """Return the mark in the reply to a take or a stand; empty if the ticket does not wait."""
-    return _mark(reply.rpartition(" ")[2]) if reply[0] == State.WAITING.value else ""
+def version_of(reply: str) -> str:
+    """Return the version in the reply to a take or a stand; empty if the ticket does not wait."""
+    return _version(reply.rpartition(" ")[2]) if reply[0] == State.WAITING.value else ""
 
 
-def _mark(text: str) -> str:
+def _version(text: str) -> str:
     return "" if text == "0" else text  # of an older record, or of one that is not there
 
 
@@ -129,9 +130,9 @@ def parse_line(reply: Sequence[str] | None) -> LinePage | None:
 
 def parse_key(key: str, prefix: bytes) -> str:
     """Return the conversation of a key that ``SCAN`` found; empty if it can't be one of ours."""
-    name = key.encode("utf-8", "surrogateescape")[len(prefix) + 1 : -1]
+    stored = key.encode("utf-8", "surrogateescape")  # the bytes that were read as this text
     try:
-        return name.decode("utf-8", "surrogatepass")
+        return names.decode(stored[len(prefix) + 1 : -1])
     except UnicodeDecodeError:
         return ""
 

@@ -162,7 +162,7 @@ class Session:
         if wire is None:
             self._connection.dial()
         watchdog = self._watchdog
-        if call.doubt < watchdog.wakes_at or call.until < watchdog.wakes_at:
+        if call.retry_at < watchdog.wakes_at or call.until < watchdog.wakes_at:
             watchdog.mind(call)
 
     def hurry(self) -> None:
@@ -218,9 +218,9 @@ class Session:
             if not batch:
                 return
             now = self._loop.time()
-            if batch[0].doubt < now + self._terms.timeout / 4:
+            if batch[0].retry_at < now + self._terms.timeout / 4:
                 for call in batch:  # they waited for long, but not for this connection
-                    call.renew_doubt(now)
+                    call.renew_retry_at(now)
             self._send(batch, wire)
             if len(backlog.looks) < looks:
                 self._looks_out = self._flight[-1]
@@ -382,7 +382,7 @@ class Session:
 
     def _check_deadlines(self, now: float) -> None:
         if any(
-            call.deadline <= now or (call.doubt <= now and not call.repeated)
+            call.deadline <= now or (call.retry_at <= now and not call.repeated)
             for group in self._flight
             for call in group
         ):

@@ -129,4 +129,4 @@ class Trouble:
 
 def _only_looks(call: Call) -> bool:
     verb, *_, last = call.args
-    return verb in {"look", "line"} or (verb == "stand" and last == 0)
+    return verb in {"poll", "line"} or (verb == "renew" and last == 0)

@@ -21,12 +21,12 @@ local function supersede(rec, interrupt)
   local first = first_waiting(rec)
   if first < rec.next then rec.from = math.min(rec.from or first, first) end
   rec.below = rec.next
-  new_mark(rec)
+  new_version(rec)
   set(rec, 'superseded_below', int(rec.below))
   local head = interrupt and ticket_of(rec, rec.serving)
   if head and not has(head, 'i') then
     head.flags = (head.flags == '-' and '' or head.flags) .. 'i'
     write(rec, head)
-    mail(rec, head, standing(rec, head))
+    mail(rec, head, status(rec, head))
   end
 end

@@ -17,7 +17,7 @@ function verbs.finish(key, number, secret, keeps, nonce)
   if may then
     drop(rec, t, t.expires > now and 'done' or 'expired')
     mail(rec, t, 'G ' .. int(number))
-    new_mark(rec)
+    new_version(rec)
   end
   if not settle(rec) then return unfinished(rec) end
   local waiting = rec.serving < rec.next

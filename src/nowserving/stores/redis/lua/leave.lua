@@ -26,7 +26,7 @@ function verbs.leave(key, fields, number, owner, outcome, on)
       set(rec, 'next', '0')
       set(rec, 'serving', '0')
       set(rec, 'token', '0')
-      new_mark(rec)
+      new_version(rec)
     end
     bury(rec, owner, -1)
     write_though_full(rec)

@@ -8,7 +8,7 @@ local function record(key, f)
     if redis.call('EXISTS', key) == 1 then corrupt('it is a hash without a field next') end
     rec.missing = true
     rec.next, rec.serving, rec.token, rec.kept_until = 0, 0, 0, 0
-    rec.predecessor, rec.below, rec.mark = 'none', 0, '0'
+    rec.predecessor, rec.below, rec.version = 'none', 0, '0'
     return rec
   end
   rec.next = whole(f[1], 'next')
@@ -18,7 +18,7 @@ local function record(key, f)
   rec.kept_until = whole(f[4], 'kept_until')
   rec.predecessor = f[5] or 'none'
   rec.below = whole(f[6] or 0, 'superseded_below')
-  rec.mark = f[9] or '0'
+  rec.version = f[9] or '0'
   if f[10] then
     local from, anew = string.match(f[10], '^(%d+) (%-?%d+)$')
     rec.from, rec.anew = whole(from, 'sweeping'), tonumber(anew)
@@ -53,12 +53,12 @@ local function write_though_full(rec)
   del(rec, '-')
 end
 
--- Somebody's ticket goes, or may have gone, without its owner's doing. A look that knows the mark
--- need not ask for every ticket as long as it stays the same (look.lua). A record that is made anew
+-- Somebody's ticket goes, or may have gone, without its owner's doing. A look that knows the version
+-- need not ask for every ticket as long as it stays the same (poll.lua). A record that is made anew
 -- has another one, too: it holds the clock.
-local function new_mark(rec)
-  rec.mark = int(math.max(whole(rec.mark, 'mark') + 1, now))
-  set(rec, 'mark', rec.mark)
+local function new_version(rec)
+  rec.version = int(math.max(whole(rec.version, 'version') + 1, now))
+  set(rec, 'version', rec.version)
 end
 
 -- The record shall outlive `moment`. It gets one `slack` more than asked for, so that a busy

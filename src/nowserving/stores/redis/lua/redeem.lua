@@ -2,7 +2,7 @@
 -- KEYS: the record.
 -- ARGV: number, secret ("-": not known), owner, lifetime (us, whole ms), flags, message ("-":
 --       none), on (which says nothing here).
--- Returns: a standing as from take; "G number" when it is gone or claimed by someone else,
+-- Returns: a status as from take; "G number" when it is gone or claimed by someone else,
 --       "X number" when a newer message took its place, "G -1" when the redeeming comes too late.
 function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   local rec = load(key, number, message ~= '-' and 'm:' .. message)
@@ -13,7 +13,7 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   -- An expired ticket is gone before anybody walks past it: its message may be in line again.
   if mine and mine.expires <= now then mine = nil end
   if mine and mine.owner == owner then  -- the reply to the first attempt was lost
-    local answer = standing(rec, mine)
+    local answer = status(rec, mine)
     commit(rec)
     return answer
   end
@@ -42,7 +42,7 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   mine.expires = now + mine.lifetime
   keep(rec, mine.expires + mine.lifetime, mine.lifetime)
   write(rec, mine)
-  local answer = standing(rec, mine)
+  local answer = status(rec, mine)
   commit(rec)
   return answer
 end

@@ -65,7 +65,7 @@ function verbs.save(key, seen_below, from, upto, writes, first, last, tickets)
     set(rec, 'serving', '0')
     set(rec, 'token', '0')
   end
-  new_mark(rec)
+  new_version(rec)
   local lefts, numbers, longest = read_piece(tickets)
   keep(rec, now + 2 * longest, longest)
   local on = from == 0 and not settle(rec) and from or nil

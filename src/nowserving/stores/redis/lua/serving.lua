@@ -32,14 +32,14 @@ local function blocked_for(rec, number)
 end
 
 -- To be asked for before commit(): it may meet tickets that are to be written.
-local function standing(rec, t)
+local function status(rec, t)
   if t.served_at > 0 then
     local left = int(t.expires - now)
     return (has(t, 'i') and 'I ' or 'S ') .. int(t.number) .. ' 0 ' .. left .. ' ' .. left ..
       ' ' .. int(rec.token) .. ' ' .. rec.predecessor
   end
   return 'W ' .. int(t.number) .. ' ' .. int(t.number - rec.serving) .. ' ' ..
-    int(t.expires - now) .. ' ' .. int(blocked_for(rec, t.number)) .. ' ' .. rec.mark
+    int(t.expires - now) .. ' ' .. int(blocked_for(rec, t.number)) .. ' ' .. rec.version
 end
 
 -- Take a ticket out, noting how its stay ended for its successor and for its message. Whoever left
@@ -62,7 +62,7 @@ local function serve(rec, t, joining)
   if restarts(t.flags) then t.expires = now + t.lifetime end
   keep(rec, t.expires + t.lifetime, t.lifetime)
   write(rec, t)
-  if t ~= joining then mail(rec, t, standing(rec, t)) end
+  if t ~= joining then mail(rec, t, status(rec, t)) end
 end
 
 -- The number of the first ticket from `first` on that lives, `next` if there is none, and how far it
@@ -97,7 +97,7 @@ local function settle(rec, joining)
     if head then drop(rec, head, 'expired') end
     local number, passed
     number, passed, over = first_live(rec, first_waiting(rec))
-    if head or passed then new_mark(rec) end
+    if head or passed then new_version(rec) end
     rec.serving = number
     set(rec, 'serving', int(number))
     head = over and number < rec.next and ticket_of(rec, number)

@@ -24,7 +24,7 @@ local function begin_anew(rec)
   rec.from, rec.anew = math.min(rec.from or rec.serving, rec.serving), rec.next
   rec.serving = rec.next
   set(rec, 'serving', int(rec.serving))
-  new_mark(rec)
+  new_version(rec)
   del(rec, 'opened')
 end
 

@@ -4,8 +4,8 @@
 --       (q queue, r reject, l latest, i interrupt), most waiters (-1: any number), message ("-":
 --       none), again ("1" when an earlier attempt may have arrived, or may still be on its way), on.
 -- fields: what quick.take has read: the record's, the owner's tombstone, the message's.
--- Returns: a standing: "S|I number 0 expires_in blocked_for token predecessor",
---       "W number ahead expires_in blocked_for mark", "B ahead held_for owner", "D progress";
+-- Returns: a status: "S|I number 0 expires_in blocked_for token predecessor",
+--       "W number ahead expires_in blocked_for version", "B ahead held_for owner", "D progress";
 --       "G -1" when it comes too late; when it is repeated and its ticket is gone, "G number", or
 --       "X number" if a newer message took its place.
 
@@ -61,7 +61,7 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     if mine then
       if number ~= mine.number then bury(rec, owner, mine.number) end
       write_though_full(rec)
-      local answer = standing(rec, mine)
+      local answer = status(rec, mine)
       commit(rec)
       return answer
     end
@@ -106,14 +106,14 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
   if repeated then bury(rec, owner, mine.number) end
   if rec.missing then
     set(rec, 'serving', '0')
-    new_mark(rec)
+    new_version(rec)
   end
   settle(rec, mine)
   if mine.served_at == 0 then
     write(rec, mine)
     keep(rec, mine.expires + lifetime, lifetime)
   end
-  local answer = standing(rec, mine)
+  local answer = status(rec, mine)
   commit(rec)
   return answer
 end

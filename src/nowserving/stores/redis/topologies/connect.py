@@ -15,11 +15,11 @@ from nowserving.stores.redis.topologies.topology import Cluster, SentinelTopolog
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nowserving.stores.redis.settings import RedisSettings
+    from nowserving.stores.redis.connection_settings import ConnectionSettings
     from nowserving.stores.redis.topologies.topology import Topology
 
 
-def topology_of(settings: RedisSettings, timeout: float) -> Topology:
+def topology_of(settings: ConnectionSettings, timeout: float) -> Topology:
     """Return what the settings describe; nothing is connected yet.
 
     Args:

@@ -1,14 +1,14 @@
--- look: tell how a line stands, and of some of its tickets those that do not merely wait.
+-- poll: tell how a line stands, and of some of its tickets those that do not merely wait.
 -- KEYS: the record.
 -- ARGV: number and owner of each ticket that is asked about (some hundreds at the most).
 -- Returns: a list: the number served, for how long the last of those asked about is blocked (us; see
---       blocked_for()), the record's mark, the owner and the standing of the ticket served ("-" when
+--       blocked_for()), the record's version, the owner and the status of the ticket served ("-" when
 --       nobody is), then for each ticket asked about that is interrupted, gone or served its place
---       among them (from 0) and its standing.
+--       among them (from 0) and its status.
 --       A waiter that goes on waiting costs nothing in the reply. And it need not be asked about
---       again while the mark is the same, until it may have expired, as long as some ticket with
+--       again while the version is the same, until it may have expired, as long as some ticket with
 --       a higher number is still there: so the look of a thousand is as cheap as that of one.
-function verbs.look(key, ...)
+function verbs.poll(key, ...)
   local rec = load(key)
   local asked, numbers, last = {...}, {}, 0
   for i = 1, #asked, 2 do
@@ -17,8 +17,8 @@ function verbs.look(key, ...)
   end
   settle(rec)
   local head = head_of(rec)
-  local found = {int(rec.serving), int(blocked_for(rec, last)), rec.mark, head and head.owner or '-',
-                 head and standing(rec, head) or '-'}
+  local found = {int(rec.serving), int(blocked_for(rec, last)), rec.version, head and head.owner or '-',
+                 head and status(rec, head) or '-'}
   commit(rec)
 
   local texts = #numbers > 0 and redis.call('HMGET', key, unpack(numbers)) or {}
@@ -28,7 +28,7 @@ function verbs.look(key, ...)
     if not t or not lives(t) or is_gone(rec, tonumber(number)) then
       found[#found + 1] = which .. (tonumber(number) < rec.below and 'X ' or 'G ') .. number
     elseif head and tonumber(number) == head.number then
-      found[#found + 1] = which .. standing(rec, head)
+      found[#found + 1] = which .. status(rec, head)
     end
   end
   return found

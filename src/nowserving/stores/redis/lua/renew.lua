@@ -1,9 +1,9 @@
--- stand: tell where a ticket stands, and give it a new lifetime if one is given.
+-- renew: tell where a ticket stands, and give it a new lifetime if one is given.
 -- KEYS: the record.
 -- ARGV: number (-1: the take was not answered yet), owner, lifetime (us, whole ms; 0 only looks), on.
--- Returns: a standing as from take; "G number" or "X number" when it is not in line any more.
+-- Returns: a status as from take; "G number" or "X number" when it is not in line any more.
 --       A ticket that is gone or expired is never brought back.
-function verbs.stand(key, number, owner, lifetime, on)
+function verbs.renew(key, number, owner, lifetime, on)
   local rec = load(key, number)
   number, lifetime = tonumber(number), tonumber(lifetime)
   local mine, further = own(rec, number, owner, rec.extra1, on)
@@ -21,7 +21,7 @@ function verbs.stand(key, number, owner, lifetime, on)
     keep(rec, mine.expires + lifetime, lifetime)
     write(rec, mine)
   end
-  local answer = standing(rec, mine)
+  local answer = status(rec, mine)
   commit(rec)
   return answer
 end
