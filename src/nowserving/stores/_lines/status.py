@@ -87,9 +87,11 @@ def blocked_for(line: LineStorage[T], number: int, now: float) -> float:
 
 def _soonest_end(line: LineStorage[T], first: int, last: int, now: float) -> float:
     """Return in how many seconds one of these waiters could end, were it served right now."""
-    soonest = math.inf
-    for ticket in line.between(first, min(last, first + _A_FEW - 1)):
-        if ticket.expires > now:
-            ends = ticket.lifetime if restarts(ticket) else ticket.expires - now
-            soonest = min(soonest, ends)
-    return _UNKNOWN if soonest == math.inf and last >= first + _A_FEW else soonest
+    ends = [
+        ticket.lifetime if restarts(ticket) else ticket.expires - now
+        for ticket in line.between(first, min(last, first + _A_FEW - 1))
+        if ticket.expires > now
+    ]
+    if ends:
+        return min(ends)
+    return _UNKNOWN if last >= first + _A_FEW else math.inf

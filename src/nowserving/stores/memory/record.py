@@ -126,19 +126,20 @@ class Record:
         tickets = self.tickets
         if last - first > _NEAR + len(tickets):
             return [tickets[number] for number in sorted(tickets) if first <= number <= last]
-        found = map(tickets.get, range(first, last + 1))
-        return [ticket for ticket in found if ticket is not None]
+        return list(filter(None, map(tickets.get, range(first, last + 1))))
 
     def next_live(self, now: float) -> MemoryTicket | None:
         """Return the first live ticket behind the one that is served."""
-        number = self.serving
+        number = self.serving + 1
         while self.tickets:
-            number = self._next_number(number + 1)
-            ticket = self.tickets[number]
-            if ticket.expires > now:
+            ticket = self.tickets.get(number)
+            if ticket is None:
+                number = self._next_number(number)
+            elif ticket.expires > now:
                 return ticket
-            self.remove(ticket)
-            self.keep(now + ticket.lifetime)
+            else:
+                self.remove(ticket)
+                self.keep(now + ticket.lifetime)
         return None
 
     def _next_number(self, number: int) -> int:
@@ -211,7 +212,8 @@ class Record:
 
     def keep(self, until: float) -> None:
         """Keep the record until then at least."""
-        self.kept_until = max(self.kept_until, until)
+        if until > self.kept_until:  # noqa: PLR1730 - a call of max() costs as much as the rest
+            self.kept_until = until
 
     def tell_first_waiter(self, now: float) -> None:
         """Send mail to whoever has become the first one behind the ticket that is served.
@@ -220,8 +222,8 @@ class Record:
         whole line, so it has to know whose end it waits for.
         """
         told = self._first_waiter
-        number = self._next_number(max(told, self.serving + 1))
-        if number != told:
-            self._first_waiter = number
-            ticket = self.tickets[number]
-            self.mail.append((ticket, status(self, ticket, now)))
+        if told > self.serving and told in self.tickets:
+            return
+        self._first_waiter = number = self._next_number(max(told, self.serving) + 1)
+        ticket = self.tickets[number]
+        self.mail.append((ticket, status(self, ticket, now)))
