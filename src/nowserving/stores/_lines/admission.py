@@ -53,10 +53,12 @@ def refuse(line: LineStorage[T], admission: Admission, now: float) -> TicketStat
         known = progress(line, admission.message_id, now)
         if known:
             return TicketStatus(State.DUPLICATE, detail=known)
-    holder = line.ticket(line.serving) if line.serving < line.next else None
-    if holder is None:
+    if line.serving >= line.next:
         return None
     if admission.when_busy != "reject" and not _is_full(line, admission, now):
+        return None
+    holder = line.ticket(line.serving)
+    if holder is None:
         return None
     return TicketStatus(
         State.BUSY,

@@ -32,12 +32,6 @@ if TYPE_CHECKING:
     from nowserving.stores._lines.storage import LineStorage, T
 
 
-def drop(line: LineStorage[T], ticket: T, outcome: Outcome, now: float) -> None:
-    """Take a ticket out."""
-    line.remove(ticket)
-    note_departure(line, ticket, outcome, now)
-
-
 def note_departure(line: LineStorage[T], ticket: T, outcome: Outcome, now: float) -> None:
     """Note how the stay of a ticket ended that has been taken out."""
     line.keep(now + ticket.lifetime)

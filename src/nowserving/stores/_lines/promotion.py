@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nowserving.stores._lines.departure import drop
+from nowserving.stores._lines.departure import note_departure
 from nowserving.stores._lines.status import restarts, status
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ def promote(line: LineStorage[T], now: float) -> None:
     head = line.ticket(line.serving)
     if head is None or head.expires <= now:
         if head is not None:
-            drop(line, head, "expired", now)
+            line.remove(head)
+            note_departure(line, head, "expired", now)
         head = line.next_live(now)
         if head is None:
             line.serving = line.next

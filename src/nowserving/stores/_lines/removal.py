@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import Departure
-from nowserving.stores._lines.departure import drop, note_dismissal
+from nowserving.stores._lines.departure import note_departure, note_dismissal
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.status import own
 
@@ -18,7 +18,8 @@ def leave(line: LineStorage[T], handle: Handle, outcome: Outcome, now: float) ->
     """Give a ticket back, and serve the next one. One that has expired is not there any more."""
     ticket = own(line, handle, now)
     if ticket is not None:
-        drop(line, ticket, outcome, now)
+        line.remove(ticket)
+        note_departure(line, ticket, outcome, now)
     promote(line, now)
     return Departure(left=ticket is not None, someone_waiting=line.serving < line.next)
 

@@ -121,8 +121,8 @@ class MemoryQueue:
                 status = _lines.take(record, handle, admission, now)
             else:
                 status = record.take_alone(handle, admission, now)
-            if len(record.tickets) != 1 or record.mail or not handle.claimed:
-                self._close_step(name, record, now)
+            if len(record.tickets) != 1 or record.mail or not admission.claimed:
+                self._close_step(name, record, now, may_be_left=not admission.claimed)
         if self._outbox or self._put_off:
             self._after_step()
         return status
@@ -182,7 +182,7 @@ class MemoryQueue:
             if record is None:
                 return _NOBODY_LEFT
             now = monotonic()
-            if record.leave_alone(handle, outcome, now):
+            if len(record.tickets) == 1 and record.leave_alone(handle, outcome, now):
                 departure = _LEFT_ALONE
             else:
                 departure = _lines.leave(record, handle, outcome, now)
@@ -241,7 +241,7 @@ class MemoryQueue:
             now = monotonic()
             record = self._records.setdefault(name, Record(self._tokens))
             _lines.save(record, lefts, lock.seen_below, make, now)
-            self._close_step(name, record, now)
+            self._close_step(name, record, now, may_be_left=True)
 
     async def delete(self, conversation_id: str) -> None:
         """Remove every ticket; their owners are told."""
@@ -298,11 +298,20 @@ class MemoryQueue:
 
     # Under the mutex
 
-    def _close_step(self, name: str, record: Record, now: float) -> None:
-        """End a verb's step: note an idle record for the sweep, hand the mail out."""
+    def _close_step(
+        self, name: str, record: Record, now: float, *, may_be_left: bool = False
+    ) -> None:
+        """End a verb's step: list the record for the sweep if it may be idle, hand the mail out.
+
+        Args:
+            name: The conversation.
+            record: Its record.
+            now: The moment.
+            may_be_left: Whether there may be a ticket in line that nobody has claimed.
+        """
         if len(record.tickets) > 1:
             record.tell_first_waiter(now)
-        if not record.in_idle_list and record.may_be_idle():
+        if not record.in_idle_list and (may_be_left or not record.tickets):
             record.in_idle_list = True
             due = now + _SWEEP_EVERY
             self._idle.append((due if record.tickets else min(due, record.kept_until), name))
@@ -313,8 +322,8 @@ class MemoryQueue:
     def _sweep(self, now: float) -> None:
         """Drop idle records whose time is over.
 
-        A busy conversation is no reason to look at its entry again and again: it comes back when
-        its last ticket leaves.
+        A busy conversation need not be listed: it is when its last ticket leaves. But a ticket
+        that nobody has claimed may never be left, so its record stays in the list.
         """
         for _ in range(_SWEEP_AT_ONCE):
             if not self._idle or self._idle[0][0] > now:
@@ -323,10 +332,11 @@ class MemoryQueue:
             record = self._records[name]
             record.in_idle_list = False
             _lines.promote(record, now)
-            if record.tickets or record.kept_until > now:
-                self._close_step(name, record, now)
-            else:
+            if not record.tickets and record.kept_until <= now:
                 del self._records[name]
+                continue
+            all_claimed = all(ticket.claimed for ticket in record.tickets.values())
+            self._close_step(name, record, now, may_be_left=not all_claimed)
 
 
 steps.register(

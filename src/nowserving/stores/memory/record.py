@@ -91,15 +91,13 @@ class Record:
         return make_status((SERVED, number, 0, left, left, token, self.predecessor, "", 0.0))
 
     def leave_alone(self, handle: TicketHandle, outcome: Outcome, now: float) -> bool:
-        """Do all that `removal.leave` does for the only one in line, if it is that.
+        """Do all that `removal.leave` does for the only one in line, if this is that.
 
         Returns:
             Whether it was done.
         """
         tickets, number = self.tickets, handle.number
-        if len(tickets) != 1 or number not in tickets:
-            return False
-        ticket = tickets[number]
+        ticket = tickets.get(number)
         if ticket is not handle or ticket.message_id is not None or ticket.expires <= now:
             return False
         del tickets[number]
@@ -205,11 +203,6 @@ class Record:
 
     # The record
 
-    def may_be_idle(self) -> bool:
-        """Return whether maybe nobody comes back to it: none is in line who was claimed."""
-        holder = self.tickets.get(self.serving)
-        return holder is None or not holder.claimed
-
     def keep(self, until: float) -> None:
         """Keep the record until then at least."""
         if until > self.kept_until:  # noqa: PLR1730 - a call of max() costs as much as the rest
@@ -224,6 +217,8 @@ class Record:
         told = self._first_waiter
         if told > self.serving and told in self.tickets:
             return
-        self._first_waiter = number = self._next_number(max(told, self.serving) + 1)
-        ticket = self.tickets[number]
+        number = max(told, self.serving) + 1
+        if number not in self.tickets:
+            number = self._next_number(number)
+        self._first_waiter, ticket = number, self.tickets[number]
         self.mail.append((ticket, status(self, ticket, now)))
