@@ -29,8 +29,7 @@ local function remove_missing(rec, lefts, from, upto)
       local number = from + i - 1
       local t = not lefts[number] and ticket_of(rec, number, texts[i])
       if t then
-        drop(rec, t, 'released')
-        mail(rec, t, 'G ' .. int(number))
+        dismiss(rec, t, 'released')
         effort = effort - COST
       end
     end
