@@ -86,7 +86,7 @@ _VERBS = [
     *[verb("line"), verb("delete")],
 ]
 steps = st.lists(
-    st.integers(0, len(_VERBS) - 1).flatmap(_VERBS.__getitem__), min_size=4, max_size=40
+    st.integers(0, len(_VERBS) - 1).flatmap(_VERBS.__getitem__), min_size=10, max_size=50
 )
 
 
@@ -230,7 +230,7 @@ def lua(request: pytest.FixtureRequest, server: RedisServer) -> Iterator[LuaLine
 
 
 @settings(
-    max_examples=300,
+    max_examples=8000,
     deadline=None,  # a busy machine is no failure
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

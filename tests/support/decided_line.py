@@ -143,7 +143,7 @@ class DecidedLine:
             for message_id, until in self._rows.execute("SELECT message_id, until FROM done"):
                 state.messages[message_id] = until
             for ticket in tickets.values():
-                if ticket.message_id is not None:
+                if ticket.message_id is not None and ticket.expires > self.now:
                     state.messages[ticket.message_id] = ticket.number
             select = "SELECT owner, number, superseded FROM tombstones WHERE until > ?"
             for owner, number, superseded in self._rows.execute(select, self.now):

@@ -207,8 +207,8 @@ class RowLine:
 
     # Messages
 
-    def of_message(self, message_id: str) -> RowTicket | None:
-        return self._first("message_id = ? ORDER BY number DESC", message_id)
+    def of_message(self, message_id: str, now: float) -> RowTicket | None:
+        return self._first("message_id = ? AND expires > ?", message_id, now)
 
     def remember(self, message_id: str, until: float) -> None:
         self._rows.execute("REPLACE INTO done VALUES (?, ?, ?)", self._name, message_id, until)

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import NOT_ISSUED, State, TicketStatus
 from nowserving.stores._lines.admission import join, make_room, refuse
+from nowserving.stores._lines.departure import note_departure
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.redemption import redeem
 from nowserving.stores._lines.removal import leave
@@ -92,7 +93,11 @@ def _earlier(
         return _epitaph(tombstone)
     else:
         ticket = line.ticket(tombstone.number)
-    if ticket is None or ticket.owner != owner or ticket.expires <= now:
+    if ticket is None or ticket.owner != owner:
+        return None
+    if ticket.expires <= now:  # nobody may have two
+        line.remove(ticket)
+        note_departure(line, ticket, "expired", now)
         return None
     if tombstone is None:
         line.bury(owner, Tombstone(ticket.number), now)

@@ -16,8 +16,8 @@ def progress(line: LineStorage[T], message_id: str, now: float) -> str:
 
     The message of an expired ticket is not known, whether or not anybody has walked past it.
     """
-    ticket = line.of_message(message_id)
-    if ticket is not None and ticket.expires > now:
+    ticket = line.of_message(message_id, now)
+    if ticket is not None:
         return "waiting" if ticket.served_at is None else "working"
     return "done" if line.remembers(message_id, now) else ""
 

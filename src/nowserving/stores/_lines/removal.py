@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 def leave(line: LineStorage[T], handle: Handle, outcome: Outcome, now: float) -> Departure:
     """Give a ticket back, and serve the next one. One that has expired is not there any more."""
-    ticket = own(line, handle, now)
+    ticket, left = own(line, handle), False
     if ticket is not None:
+        left = ticket.expires > now
         line.remove(ticket)
-        note_departure(line, ticket, outcome, now)
+        note_departure(line, ticket, outcome if left else "expired", now)
     promote(line, now)
-    return Departure(left=ticket is not None, someone_waiting=line.serving < line.next)
+    return Departure(left, someone_waiting=line.serving < line.next)
 
 
 def finish(

@@ -22,8 +22,8 @@ def renew(line: LineStorage[T], handle: Handle, lifetime: float, now: float) -> 
     issued for has that lifetime from then on.
     """
     promote(line, now)
-    ticket = own(line, handle, now)
-    if ticket is None:
+    ticket = own(line, handle)
+    if ticket is None or ticket.expires <= now:
         return gone(line, handle.number)
     if lifetime:
         ticket.expires = now + lifetime
@@ -37,8 +37,8 @@ def poll(line: LineStorage[T], handles: Sequence[Handle], now: float) -> LineUpd
     promote(line, now)
     news = {}
     for handle in handles:
-        ticket = own(line, handle, now)
-        if ticket is None:
+        ticket = own(line, handle)
+        if ticket is None or ticket.expires <= now:
             news[handle.owner] = gone(line, handle.number)
         elif ticket.served_at is not None:
             news[handle.owner] = status(line, ticket, now)

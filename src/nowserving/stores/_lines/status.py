@@ -45,19 +45,18 @@ def gone(line: LineStorage[T], number: int) -> TicketStatus:
     return TicketStatus(State.SUPERSEDED if superseded else State.GONE, number)
 
 
-def own(line: LineStorage[T], handle: Handle, now: float) -> T | None:
-    """Return the live ticket that a handle stands for, if it is there and the handle's owner's.
+def own(line: LineStorage[T], handle: Handle) -> T | None:
+    """Return the ticket that a handle stands for, if it is there and the handle's owner's.
 
-    By owner alone as long as its take has not been answered.
+    It may have expired. By owner alone as long as its take has not been answered.
     """
     number = handle.number
     if number == NOT_ISSUED:
-        ticket = line.find(handle.owner)
-    else:
-        ticket = line.ticket(number)
-        if ticket is not None and ticket is not handle and ticket.owner != handle.owner:
-            return None
-    return ticket if ticket is not None and ticket.expires > now else None
+        return line.find(handle.owner)
+    ticket = line.ticket(number)
+    if ticket is None or ticket is handle or ticket.owner == handle.owner:
+        return ticket
+    return None
 
 
 def restarts(ticket: Ticket) -> bool:

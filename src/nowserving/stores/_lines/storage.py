@@ -127,8 +127,8 @@ class LineStorage(Protocol[T]):
         """Take out all tickets from a number on, in one go, and return them in their order."""
         ...
 
-    def of_message(self, message_id: str) -> T | None:
-        """Return the ticket whose message this is, the newest if there are several."""
+    def of_message(self, message_id: str, now: float) -> T | None:
+        """Return the live ticket whose message this is. Expired ones may have the same."""
         ...
 
     def remember(self, message_id: str, until: float) -> None:

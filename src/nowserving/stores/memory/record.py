@@ -183,10 +183,10 @@ class Record:
 
     # Messages
 
-    def of_message(self, message_id: str) -> MemoryTicket | None:
-        """Return the ticket whose message this is."""
+    def of_message(self, message_id: str, now: float) -> MemoryTicket | None:
+        """Return the live ticket whose message this is."""
         known = self._messages.get(message_id)
-        return known if isinstance(known, MemoryTicket) else None
+        return known if isinstance(known, MemoryTicket) and known.expires > now else None
 
     def remember(self, message_id: str, until: float) -> None:
         """Remember that a message is done."""
