@@ -15,8 +15,7 @@ function verbs.finish(key, number, secret, keeps, nonce)
     may = not has(t, 'c') or string.match(t.owner, '^([^~]+)~') == nonce
   end
   if may then
-    drop(rec, t, t.expires > now and 'done' or 'expired')
-    mail(rec, t, 'G ' .. int(number))
+    dismiss(rec, t, 'done')
     new_version(rec)
   end
   if not settle(rec) then return unfinished(rec) end

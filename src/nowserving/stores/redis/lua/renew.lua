@@ -12,7 +12,7 @@ function verbs.renew(key, number, owner, lifetime, on)
   mine = mine and ticket_of(rec, mine.number)
   if not mine or mine.expires <= now then
     commit(rec)
-    return (number < rec.below and 'X ' or 'G ') .. int(number)
+    return gone(rec, number)
   end
   if lifetime > 0 then
     mine.expires = now + lifetime

@@ -31,6 +31,11 @@ local function blocked_for(rec, number)
   return ends - now
 end
 
+-- What is said of a ticket that is not in line, or not any more; -1 is no ticket's number.
+local function gone(rec, number)
+  return (number >= 0 and number < rec.below and 'X ' or 'G ') .. int(number)
+end
+
 -- To be asked for before commit(): it may meet tickets that are to be written.
 local function status(rec, t)
   if t.served_at > 0 then
@@ -52,6 +57,14 @@ local function drop(rec, t, outcome)
     set(rec, 'predecessor', outcome)
   end
   if t.message ~= '-' then note_message(rec, t, outcome) end
+end
+
+-- Take a ticket out for somebody else than its owner, who is told. If it has expired, that is how it
+-- ended, whoever comes by.
+local function dismiss(rec, t, outcome)
+  if t.expires <= now then return drop(rec, t, 'expired') end
+  drop(rec, t, outcome)
+  mail(rec, t, 'G ' .. int(t.number))
 end
 
 -- Begin the turn of a ticket.

@@ -58,7 +58,9 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     if rec.extra1 then number, why = inscription(rec.extra1) end
     local mine, found, below = earlier_one(rec, owner, number, on)
     if below then return go_on(rec, owner, repeated, 'find ' .. int(below)) end
-    if mine then
+    if mine and mine.expires <= now then  -- nobody may have two
+      drop(rec, mine, 'expired')
+    elseif mine then
       if number ~= mine.number then bury(rec, owner, mine.number) end
       write_though_full(rec)
       local answer = status(rec, mine)
@@ -86,7 +88,7 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     if policy == 'r' or full then
       local head = ticket_of(rec, rec.serving)
       return refuse(rec, owner, repeated, number, 'B ' .. int(rec.next - rec.serving) .. ' ' ..
-                    int(now - head.served_at) .. ' ' .. head.owner)
+                    int(now - head.served_at) .. ' ' .. (head.owner ~= '-' and head.owner or ''))
     end
   end
   if number ~= STILL_SOUGHT then

@@ -1,0 +1,244 @@
+"""The Lua verbs decide what ``_lines`` decides: the same steps to both, on one clock, compared.
+
+After each verb its answer has to be the same, what was sent to owners, and all that is kept.
+Everything happens in eighths of a second, which both sides' numbers hold exactly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nowserving.protocol.status import NOT_ISSUED, Admission, IssuedTicket, State, TicketStatus
+from nowserving.stores.redis.script import load_script
+from tests.support import scripts
+from tests.support.decided_line import DecidedLine
+from tests.support.lua_line import LineState, LuaLine, Mail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nowserving.stores.redis.script import Script
+    from tests.support.redis_server import RedisServer
+
+BEGIN = 1_800_000_000.0
+TICK = 0.125
+LATE = 5.0
+OURS, THEIRS = "us", "them"
+"""The nonces of two processes' queues; the first is who finishes tickets by their number."""
+
+ticks = st.sampled_from([1, 1, 2, 8, 8, 17, 40]).map(lambda count: count * TICK)
+lifetimes = st.sampled_from([8, 16, 24, 72]).map(lambda count: count * TICK)
+messages = st.sampled_from([None, None, "a", "b"])
+owners = st.integers(0, 9).map(lambda index: f"{(OURS, THEIRS)[index % 2]}~{index % 3}.{index}")
+numbers = st.integers(0, 5)  # counted from the last one issued
+picks = st.integers(0, 30)  # one of the tickets so far, counted round and round
+secrets = st.sampled_from(["its own", "none", "wrong"])
+
+
+def verb(name: str, **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({"verb": st.just(name), **arguments})
+
+
+takes = verb(
+    "take",
+    owner=owners,
+    lifetime=lifetimes,
+    claimed=st.sampled_from([True, True, True, False]),
+    renewed=st.booleans(),
+    when_busy=st.sampled_from(["queue", "queue", "queue", "reject", "latest", "interrupt"]),
+    limit=st.sampled_from([None, None, None, 0, 1, 2]),
+    message=messages,
+)
+leaves = verb(
+    "leave",
+    which=picks,
+    outcome=st.sampled_from(["done", "done", "failed", "interrupted", "abandoned"]),
+)
+leaves_unanswered = verb("leave_unanswered", owner=owners)
+renews = verb("renew", which=picks, lifetime=st.one_of(st.just(0.0), lifetimes))
+renews_unanswered = verb("renew_unanswered", owner=owners, lifetime=lifetimes)
+polls = verb("poll", which=picks)
+redeems = verb(
+    "redeem", which=picks, secret=secrets, owner=owners, lifetime=lifetimes, message=messages
+)
+finishes = verb("finish", which=picks, secret=secrets, keep=st.booleans())
+saves = verb(
+    "save",
+    seen_below=numbers,
+    lefts=st.dictionaries(
+        numbers, st.sampled_from([-8, 1, 8, 24]).map(lambda count: count * TICK), max_size=4
+    ),
+)
+passings = verb("time", seconds=ticks)
+_VERBS = [
+    *[takes] * 12,
+    *[leaves] * 5,
+    *[passings] * 5,
+    *[redeems] * 3,
+    *[renews, leaves_unanswered] * 2,
+    *[polls, renews_unanswered, finishes, saves],
+    *[verb("line"), verb("delete")],
+]
+steps = st.lists(
+    st.integers(0, len(_VERBS) - 1).flatmap(_VERBS.__getitem__), min_size=10, max_size=50
+)
+
+
+class Shown(NamedTuple):
+    """What an owner shows of a ticket."""
+
+    number: int
+    owner: str
+
+
+def in_order(mail: Mail) -> Mail:
+    """Return mail by owner; what is sent to one of them keeps its order."""
+    return sorted(mail, key=itemgetter(0))
+
+
+class Play:
+    """Says the same to both sides, and compares."""
+
+    def __init__(self, lua: LuaLine, decided: DecidedLine) -> None:
+        self._lua = lua
+        self._decided = decided
+        self._now = BEGIN
+        self._tickets: list[Shown] = []
+        self._taken: set[str] = set()
+        self._at(BEGIN)
+
+    def step(self, verb: str, **arguments: Any) -> None:
+        if "which" in arguments:
+            if not self._tickets:
+                return
+            arguments["which"] %= len(self._tickets)
+        getattr(self, f"_{verb}")(**arguments)
+        self._compare(verb)
+
+    def _at(self, now: float) -> None:
+        self._now = self._decided.now = now
+        self._lua.at(now, self._decided.highest_token)
+
+    def _both(self, verb: str, *args: Any, **kwargs: Any) -> Any:
+        self._lua.at(self._now, self._decided.highest_token)
+        expected = getattr(self._decided, verb)(*args, **kwargs)
+        answer = getattr(self._lua, verb)(*args, **kwargs)
+        assert answer == expected
+        return answer
+
+    def _compare(self, verb: str) -> None:
+        assert in_order(self._lua.mail()) == in_order(self._decided.mail()), verb
+        known, expected = self._lua.state(self._now), self._decided.state()
+        if known is None or expected is None:
+            assert known == expected
+            return
+        for state in (known, expected):
+            self._forget_what_is_not_known_any_more(state)
+        assert known == expected
+        assert self._lua.kept_until() >= self._must_be_kept_until(expected)
+
+    def _forget_what_is_not_known_any_more(self, state: LineState) -> None:
+        for message, at in list(state.messages.items()):
+            until = at if isinstance(at, float) else state.tickets[at].expires
+            if until <= self._now:
+                del state.messages[message]
+
+    def _must_be_kept_until(self, state: LineState) -> float:
+        remembered = (at for at in state.messages.values() if isinstance(at, float))
+        lives = (ticket.expires + ticket.lifetime for ticket in state.tickets.values())
+        buried = [self._now + TICK] if state.tombstones else []
+        return max([0.0, *remembered, *lives, *buried])
+
+    # Steps
+
+    def _time(self, seconds: float) -> None:
+        self._at(self._now + seconds)
+        if self._lua.kept_until() <= self._now:
+            self._lua.forget()
+            self._decided.forget()
+
+    def _take(self, *, owner: str, message: str | None, limit: int | None, **how: Any) -> None:
+        if self._decided.late_for(owner):
+            return
+        repeated = owner in self._taken
+        self._taken.add(owner)
+        admission = Admission(max_waiting=limit, message_id=message, **how)
+        self._learn(owner, self._both("take", owner, admission, repeated=repeated))
+
+    def _redeem(
+        self, *, which: int, secret: str, owner: str, lifetime: float, message: str | None
+    ) -> None:
+        if self._decided.late_for(f"{owner}r"):
+            return
+        old = self._tickets[which]
+        issued = IssuedTicket(old.number, {"its own": old.owner, "none": ""}.get(secret, secret))
+        admission = Admission(lifetime=lifetime, message_id=message)
+        self._learn(f"{owner}r", self._both("redeem", issued, f"{owner}r", admission))
+
+    def _learn(self, owner: str, status: TicketStatus) -> None:
+        if status.state in {State.SERVED, State.WAITING, State.INTERRUPTED}:
+            self._tickets.append(Shown(status.number, owner))
+
+    def _leave(self, *, which: int, outcome: str) -> None:
+        self._both("leave", self._tickets[which], outcome)
+
+    def _leave_unanswered(self, *, owner: str) -> None:
+        self._taken.add(owner)
+        self._both("leave", Shown(NOT_ISSUED, owner), "abandoned")
+
+    def _renew(self, *, which: int, lifetime: float) -> None:
+        self._both("renew", self._tickets[which], lifetime)
+
+    def _renew_unanswered(self, *, owner: str, lifetime: float) -> None:
+        self._both("renew", Shown(NOT_ISSUED, owner), lifetime)
+
+    def _poll(self, *, which: int) -> None:
+        self._both("poll", list(dict.fromkeys(self._tickets[which:])))
+
+    def _finish(self, *, which: int, secret: str, keep: bool) -> None:
+        old = self._tickets[which]
+        issued = IssuedTicket(old.number, {"its own": old.owner, "none": ""}.get(secret, secret))
+        self._both("finish", issued, OURS, keep=keep)
+
+    def _save(self, *, seen_below: int, lefts: dict[int, float]) -> None:
+        state = self._decided.state() or LineState()
+        last = max(0, state.next - 3)
+        shown = {last + number: left for number, left in lefts.items()}
+        self._both("save", shown, last + seen_below)
+
+    def _line(self) -> None:
+        self._both("line")
+
+    def _delete(self) -> None:
+        self._both("delete")
+
+
+@pytest.fixture(params=[load_script, scripts.without_quick_steps, scripts.sweeping_one_by_one])
+def lua(request: pytest.FixtureRequest, server: RedisServer) -> Iterator[LuaLine]:
+    script: Callable[[], Script] = request.param
+    with contextlib.closing(server.client()) as client:
+        line = LuaLine(client, scripts.on_our_clock(script()), LATE)
+        with contextlib.closing(line):
+            yield line
+        line.forget()
+
+
+@settings(
+    max_examples=8000,
+    deadline=None,  # a busy machine is no failure
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(steps)
+def test_lua_decides_the_same(lua: LuaLine, steps: list[dict[str, Any]]) -> None:
+    lua.forget()
+    lua.mail()
+    with contextlib.closing(DecidedLine(LATE)) as decided:
+        play = Play(lua, decided)
+        for step in steps:
+            play.step(**step)
