@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from nowserving._host.background import spawn
+from nowserving.stores._remote.abandonment import abandon_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -45,8 +46,18 @@ async def patiently(
     except asyncio.CancelledError:
         _give_up(task, undo)
         raise
+    except GeneratorExit:  # the loop runs no more
+        _abandon(task, undo)
+        raise
     _give_up(task, undo)
     raise asyncio.TimeoutError
+
+
+def _abandon(task: asyncio.Task[_T], undo: Callable[[_T], None]) -> None:
+    if not task.done():
+        abandon_task(task)
+    elif not task.cancelled() and task.exception() is None:
+        undo(task.result())  # nobody has fetched it
 
 
 def _give_up(task: asyncio.Task[_T], undo: Callable[[_T], None]) -> None:
