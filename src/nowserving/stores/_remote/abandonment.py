@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def abandon_task(task: asyncio.Task[Any]) -> None:
     """End a task of a loop that runs no more: its ``finally`` and ``except`` clauses run."""
     coroutine: Any = task.get_coro()
-    with last_steps(task.get_loop()):
+    # What they raise is nobody's; a transport of uvloop's says that it is closed already.
+    with last_steps(task.get_loop()), suppress(Exception):
         coroutine.close()
 
 

@@ -173,5 +173,5 @@ def _drop_unsent(transport: asyncio.BaseTransport) -> None:
     # the same again over another connection. What the network itself holds, a tombstone refuses.
     used = transport.get_extra_info("socket")
     if used is not None and used.family in {socket.AF_INET, socket.AF_INET6}:
-        with suppress(OSError):  # it is closed already
+        with suppress(OSError, ValueError):  # it is closed already; uvloop says so with ValueError
             used.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_ONCE)
