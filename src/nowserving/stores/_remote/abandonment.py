@@ -8,18 +8,32 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_T = TypeVar("_T")
 
-def abandon_task(task: asyncio.Task[Any]) -> None:
-    """End a task of a loop that runs no more: its ``finally`` and ``except`` clauses run."""
-    coroutine: Any = task.get_coro()
-    # What they raise is nobody's; a transport of uvloop's says that it is closed already.
+
+def _nothing(_: object) -> None:
+    pass
+
+
+def abandon_task(task: asyncio.Task[_T], undo: Callable[[_T], object] = _nothing) -> None:
+    """End a task of a loop that runs no more: its ``finally`` and ``except`` clauses run.
+
+    Args:
+        task: The task.
+        undo: What to do with a result that nobody has fetched.
+    """
+    # What goes wrong in it is nobody's: uvloop's transports say that they are closed already.
     with last_steps(task.get_loop()), suppress(Exception):
-        coroutine.close()
+        if not task.done():
+            coroutine: Any = task.get_coro()
+            coroutine.close()
+        elif not task.cancelled() and task.exception() is None:
+            undo(task.result())
 
 
 @contextmanager

@@ -47,17 +47,10 @@ async def patiently(
         _give_up(task, undo)
         raise
     except GeneratorExit:  # the loop runs no more
-        _abandon(task, undo)
+        abandon_task(task, undo)
         raise
     _give_up(task, undo)
     raise asyncio.TimeoutError
-
-
-def _abandon(task: asyncio.Task[_T], undo: Callable[[_T], None]) -> None:
-    if not task.done():
-        abandon_task(task)
-    elif not task.cancelled() and task.exception() is None:
-        undo(task.result())  # nobody has fetched it
 
 
 def _give_up(task: asyncio.Task[_T], undo: Callable[[_T], None]) -> None:

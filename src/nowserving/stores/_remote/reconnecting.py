@@ -111,7 +111,7 @@ class ReconnectingConnection:
             delay = min(max(delay * 2, FIRST_DELAY), LONGEST_DELAY, self._server.timeout / 2)
             try:
                 connect, limit = self._server.connect(), self._server.timeout
-                wire = await patiently(connect, limit, _close)
+                wire = await patiently(connect, limit, lambda made: made.close())
                 wire.take_over(self._on_reply, self._broke)
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the dialling
                 failure = diagnose(error)
@@ -141,7 +141,3 @@ class ReconnectingConnection:
     def _broke(self, error: Exception | None) -> None:
         self.wire = None
         self._on_lost(error or ConnectionError("the server closed the connection"))
-
-
-def _close(wire: RespProtocol) -> None:
-    wire.close()
