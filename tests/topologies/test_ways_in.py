@@ -13,8 +13,7 @@ import redis.asyncio
 from redis.asyncio.sentinel import Sentinel
 
 from nowserving import ConfigurationError, LockStore, RedisLockStore, StoreUnavailable
-from nowserving.stores.redis.connection.dial import RESP2
-from tests.support.redis_server import HOST, RedisServer
+from tests.support.redis_server import HOST, RESP2, RedisServer
 from tests.support.secrecy import assert_untold
 from tests.support.sentinel import SERVICE
 from tests.support.tasks import take_turns
