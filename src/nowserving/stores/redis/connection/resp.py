@@ -109,9 +109,11 @@ class RespProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, once."""
-        on_lost = self._on_lost
+        on_lost, transport = self._on_lost, self._transport
         self._broken = self._broken or exc
         self._let_go()
+        if transport is not None:
+            transport.abort()  # if it is gone already, Python 3.10 wants to hear so over TLS
         if on_lost is not None:
             detached(on_lost, exc)  # it may be a write in somebody's context that has failed
 
@@ -119,10 +121,8 @@ class RespProtocol(asyncio.Protocol):
 
     def abort(self, reason: Exception | None = None) -> None:
         """Cut the connection now; what was sent may or may not have arrived."""
-        transport = self._transport
-        if transport is not None:
-            _drop_unsent(transport)
-            transport.abort()
+        if self._transport is not None:
+            _drop_unsent(self._transport)
         self.connection_lost(reason)
 
     def close(self) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 import ssl
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import SSLConnection
 
 from nowserving.errors import ConfigurationError
+from nowserving.stores.redis.connection.diagnosis import Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _KNOWN = frozenset(
     f"ssl_{name}"
@@ -61,7 +63,8 @@ class Tls:
         """Return the context.
 
         Raises:
-            OSError: If a file can't be read, or (``ssl.SSLError``) holds something else.
+            OSError: If a file can't be read.
+            Unreachable: If it holds something else.
         """
         files = [self._settings.get(name) for name in _FILES]
         changed = [Path(file).stat().st_mtime_ns for file in files if file]
@@ -82,15 +85,27 @@ class Tls:
         if said("ssl_certfile"):
             # Without any password, OpenSSL would ask for one at the terminal.
             password = said("ssl_password") or ""
-            context.load_cert_chain(said("ssl_certfile"), said("ssl_keyfile"), password)
+            with _naming("ssl_certfile, ssl_keyfile or ssl_password"):
+                context.load_cert_chain(said("ssl_certfile"), said("ssl_keyfile"), password)
         authorities = said("ssl_ca_certs"), said("ssl_ca_path"), said("ssl_ca_data")
         if any(authorities):
-            context.load_verify_locations(*authorities)
+            with _naming("ssl_ca_certs or ssl_ca_data"):
+                context.load_verify_locations(*authorities)
         if said("ssl_min_version") is not None:
             context.minimum_version = said("ssl_min_version")
         if said("ssl_ciphers") is not None:
             context.set_ciphers(said("ssl_ciphers"))
         return context
+
+
+@contextmanager
+def _naming(settings: str) -> Iterator[None]:
+    """Name the settings that OpenSSL has something against; it says only "PEM lib", if that."""
+    try:
+        yield
+    except ssl.SSLError:
+        words = f"TLS failed: {settings} can't be used: is it the right file?"
+        raise Unreachable(words, hopeless=True) from None
 
 
 def _defaults() -> dict[str, Any]:
