@@ -185,12 +185,28 @@ async def test_an_inbox_that_answers_but_hears_nothing_is_opened_anew(
             await hand_over(store, wait=60.0)
 
 
-async def hand_over(store: LockStore, wait: float) -> None:
+async def test_an_inbox_that_hears_is_left_alone(server: RedisServer, told: Told) -> None:
+    """Polls find many a ticket served; but its push came before."""
+
+    def pings() -> int:
+        stats = server.cli("INFO", "commandstats").get("cmdstat_ping", {})
+        return int(stats.get("calls", 0))
+
+    async with LockStore.create(server.url()) as store:
+        await hand_over(store, wait=60.0)
+        before = pings()
+        await hand_over(store, wait=0.05, hold=0.3)
+        await asyncio.sleep(0.1)
+        assert pings() == before
+    assert told.times("does not push wake-ups") == 0
+
+
+async def hand_over(store: LockStore, wait: float, hold: float = 0.0) -> None:
     """Have one turn follow another, within 20 seconds."""
     turns = Turns(store)
     turns.start(hold=0.3)
     await turns.until_in_line(1)
-    turns.start(wait=wait)
+    turns.start(hold=hold, wait=wait)
     await turns.finish()
     assert not turns.errors
 

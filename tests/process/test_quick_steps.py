@@ -62,8 +62,9 @@ def test_a_quick_step_decides_what_its_verb_decides(
 
 TAKE = ("take", "n~0.9", SECOND, "c", "q", -1, "-", 0)
 LEAVE = ("leave", 0, "n~0.0", "done")
-FIELDS = ["next", "serving", "token", "kept_until", "superseded_below", "sweeping", "graves", "0"]
-DAMAGE = ["", "many", "-1", "2.5", "7", "9" * 17]
+COUNTERS = ["next", "serving", "token", "kept_until", "superseded_below"]
+FIELDS = [*COUNTERS, "sweeping", "graves", "0", "1"]
+DAMAGE = ["", "many", "-1", "2.5", "7", "9" * 17, f"{BEGIN + SECOND} {9 * 10**12} 0 c n~0.1"]
 
 
 @pytest.mark.parametrize("verb", [TAKE, LEAVE])

@@ -181,8 +181,8 @@ class Regulars(Chance):
         self._hurry = itertools.cycle([0.7] * 25 + [0.15] * 25 + [0.03] * 25)
 
     def moment(self, now: int) -> int:
-        if self._random.random() < 0.03:
-            return super().moment(now)
+        if self._random.random() < 0.02:
+            return now + self._random.choice([-3600 * SECOND, -2 * SECOND, 1, 3600 * SECOND])
         # On a grid, and sometimes none: so that much ends in the very moment in which it is met.
         return now + self._random.choice([0, 0, 0, SECOND // 4, SECOND // 4, SECOND])
 
