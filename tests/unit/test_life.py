@@ -78,6 +78,14 @@ def test_a_beginning_is_what_the_tables_say() -> None:
         assert (life.stay, life.body) == (STAY[before]["served"], BODY["not begun"]["begin"])
 
 
+@pytest.mark.parametrize("state", [state for state in STAY if state != "gone"])
+def test_its_end_is_what_the_table_says(state: Any) -> None:
+    life = life_of()
+    life.stay = state
+    life.over()
+    assert life.stay == STAY[state]["forked"] == "gone"
+
+
 class Lives(RuleBasedStateMachine):
     """One ticket; whoever could have to do with it does what it likes, in any order."""
 
@@ -123,9 +131,10 @@ class Lives(RuleBasedStateMachine):
     def a_question_of_the_owners_is_answered(self, state: State, late: float) -> None:
         asked = max(self.now - late, 0.0)
         self.news = status_of(state)
-        self.life.wait_on(asked, self.news) if state is State.WAITING else self.life.confirm(
-            asked, self.news
-        )
+        if state is State.WAITING:
+            self.life.wait_on(asked, self.news)
+        elif state in ALIVE:  # after any other one it decides at once, and gives up
+            self.life.confirm(asked, self.news)
 
     @precondition(lambda self: not self.entered and self.life.stay in {"asked", "waiting"})
     @rule(state=st.sampled_from(State))

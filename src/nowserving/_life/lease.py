@@ -1,10 +1,11 @@
 """Until when a ticket may be relied on.
 
 The law of a lease: **it never ends later than the moment its question was sent plus what the answer
-said is left.** Every answer goes through :meth:`Lease.confirm`, whatever was asked: a take, a
-redeeming, a poll, a renewal. A push answers no question, and the moment at which it was sent is not
-known. It goes through :meth:`Lease.trust_push`, and counts from the last question whose answer said
-that the ticket still waited: the turn that it announces began after that.
+said is left.** Every answer to the holder goes through :meth:`Lease.confirm`, whatever was asked: a
+take, a redeeming, a poll; one to the heartbeat goes through :meth:`Lease.confirm_renewal`. A push
+answers no question, and the moment at which it was sent is not known. It goes through
+:meth:`Lease.trust_push`, and counts from the last question whose answer said that the ticket still
+waited: the turn that it announces began after that.
 
 =======  ================================================================================
 state    what it means

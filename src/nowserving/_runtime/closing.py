@@ -36,10 +36,6 @@ class Closed(Protocol):
         """Return the tickets whose turns go on."""
         ...
 
-    def discard(self, ticket: LiveTicket) -> None:
-        """Take a ticket out of the live ones, whose turn is yet to be told."""
-        ...
-
 
 class Closing:
     """Empties a store, once."""
@@ -95,7 +91,7 @@ async def _turn_out(store: Closed, ticket: LiveTicket) -> None:
     except LockError:
         return  # it does not answer: the ticket is gone when it expires
     finally:
-        store.discard(ticket)  # it is not over: its turn is yet to be told
+        ticket.leave_register()  # it is not over: its turn is yet to be told
 
 
 async def _until(deadline: float, done: Callable[[], bool]) -> None:

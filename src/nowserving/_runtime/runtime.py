@@ -201,19 +201,9 @@ class Runtime:
     def forget(self, ticket: LiveTicket) -> None:
         """Give back a ticket that nobody is left to use; finalisers call it."""
         if ticket.give_up():
-            self.end(ticket)
+            ticket.end()
             self.stop_renewing(ticket)
             self.leaving.at_once(ticket.handle, "abandoned", ticket.ends_at)
-
-    def end(self, ticket: LiveTicket) -> None:
-        """End a ticket whose turn is over, and keep nothing of it."""
-        ticket.over()
-        ticket.context = None
-        ticket.leave_register()
-
-    def discard(self, ticket: LiveTicket) -> None:
-        """Take a ticket out of the live ones, whose turn may go on."""
-        ticket.leave_register()
 
     @staticmethod
     def rekey(ticket: LiveTicket) -> None:
@@ -272,7 +262,7 @@ class Runtime:
         tickets = sorted(self.live(), key=lambda ticket: -ticket.handle.number)
         for ticket in tickets:
             ticket.give_up("released")
-            self.end(ticket)  # whoever leaves later than this has nothing to leave
+            ticket.end()  # whoever leaves later than this has nothing to leave
         leaves = [self.queue.leave(ticket.handle, "released") for ticket in tickets]
         await asyncio.gather(*leaves, self.leaving.all_pending(), return_exceptions=True)
 

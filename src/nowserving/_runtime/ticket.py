@@ -98,23 +98,33 @@ class LiveTicket(Life):
         home: Home[Any] | None,
         task: asyncio.Task[Any] | None,
     ) -> None:
-        super().__init__(handle, request, asked)
+        # As Life.__init__() does: to call that costs as much as a twentieth of a turn in memory.
+        self.handle = handle
+        self.request = request
+        self.asked = asked
+        self._answer = (asked, asked + request.lifetime)
         self.pushes = host.pushes
         self.host = host
         self.tickets = tickets
         self.key = key
         self.home = home
-        if task is not None:
-            self._belongs_to(task)
+        if task is not None:  # as _belongs_to()
+            self._task = weakref.ref(task)
+            self._cancellations = getattr(task, "cancelling", _none)()
         self.context: contextvars.Context | None = contextvars.copy_context()
 
+    def end(self) -> None:
+        """End with the turn, once its body has ended or it was given up, and keep nothing of it."""
+        self.stay, self.context = "gone", None
+        self.leave_register()
+
     def leave_register(self) -> None:
-        """Be known no more by its key."""
+        """Be known no more by its key, though its turn may go on."""
         found = self.tickets.pop(self.key, self)
         # A later turn of the same task or thread has the key by now: an old one may be left twice.
         if found is not self:
             self.tickets[self.key] = found
-        if self.watched_in is not None:
+        if self.home is None and self.watched_in is not None:
             self.watched_in.pop(self, None)
 
     # What it shows to whoever holds the lock
@@ -259,11 +269,8 @@ class LiveTicket(Life):
 
     # News from elsewhere
 
-    def listen(self) -> None:
-        """From now on news that is pushed is heard on the holder's loop."""
-        self.handle.answer(self._on_bell)
-
-    def _on_bell(self) -> None:
+    def on_bell(self) -> None:
+        """Hear the news that has been pushed, on the holder's loop; from any thread."""
         self._on_its_loop(self._hear_bell)
 
     def _hear_bell(self) -> None:

@@ -72,8 +72,9 @@ class Watch:
             ticket: One of this loop's tickets, or one of a thread's.
             now: The monotonic clock.
         """
-        ticket.move_poll("watch")
-        if ticket.poll == "off":
+        if ticket.poll == "unwatched":
+            ticket.poll = "resting"
+        elif ticket.poll == "off":
             return  # left meanwhile
         moment = ticket.poll_at if ticket.poll_at > now else ticket.next_poll(now)
         if moment < self.wakes_at:

@@ -94,6 +94,8 @@ class Turn:
             if request.options.auto_renew:
                 # Before the take: a busy loop may read the answer long after the ticket is issued.
                 runtime.heartbeat().add(ticket)
+                if request.options.on_expiring is not None:
+                    ticket.tell_expiring = tell_expiring
             at_once = runtime.at_once
             if at_once is not None:
                 status = at_once.take_now(ticket.handle, request.admission)
@@ -108,7 +110,7 @@ class Turn:
                 status = await wait_in_line(runtime, ticket, status, asked)
                 now = monotonic()
             effects = ticket.begin(status, now)
-            ticket.listen()
+            ticket.handle.answer(ticket.on_bell)
             if effects is not NOTHING:
                 ticket.carry_out(effects)
             runtime.watch(ticket, now)
@@ -155,7 +157,7 @@ class Turn:
         except BaseException as failure:  # noqa: BLE001 - it is raised again, or told
             self._leave_later(ticket, outcome, failure)
         finally:
-            runtime.end(ticket)
+            ticket.end()
         if cancellation is not None or ticket.loss is not None:
             self._tell_how_it_ended(ticket, error, ours=ours)
 
@@ -191,24 +193,29 @@ class Turn:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        ticket = self._ticket
-        if ticket is None or ticket.stay == "gone":
-            return
         outcome: Outcome = "done" if error is None else "failed"
-        if isinstance(error, GeneratorExit) or self._runtime.is_on_its_thread():
-            # A finaliser, maybe in the middle of a step of ours: nothing may be waited for.
-            self._break_off(outcome)
-            return
         try:
-            self._runtime.run(self.__aexit__(kind, error, traceback))
+            ticket = self._ticket
+            if ticket is None or ticket.stay == "gone":
+                return
+            if isinstance(error, GeneratorExit) or self._runtime.is_on_its_thread():
+                # A finaliser, maybe in the middle of a step of ours: nothing may be waited for.
+                self._break_off(outcome)
+            else:
+                self._runtime.run(self.__aexit__(kind, error, traceback))
         except StoreClosed:  # closed under us: aclose() has given the ticket back
-            ticket.end_body(outcome)
-            ticket.handle.wake = None
-            self._runtime.end(ticket)
+            self._forget(outcome)
         except BaseException:
             # Ctrl-C, maybe before the leave was begun. Leaving is idempotent, so repeat it.
             self._break_off(outcome)
             raise
+
+    def _forget(self, outcome: Outcome) -> None:
+        ticket = self._ticket
+        if ticket is not None:
+            ticket.end_body(outcome)
+            ticket.handle.wake = None
+            ticket.end()
 
     def __del__(self) -> None:
         # Nobody has it any more who could leave: not a suspended generator, nor a task.
@@ -249,8 +256,6 @@ class Turn:
             runtime.rekey(outer)  # of a task that is gone; or of this thread, to be left elsewhere
             tickets[key] = ticket
         self._ticket = ticket
-        if self._request.options.on_expiring is not None:
-            ticket.tell_expiring = tell_expiring
         return ticket
 
     def _reenter(self, outer: LiveTicket) -> HeldLock:
@@ -292,7 +297,7 @@ class Turn:
                 grace = _MOMENT
             await runtime.leaving.wait(handle, "abandoned", end, grace)
         finally:
-            runtime.end(ticket)
+            ticket.end()
 
     def _break_off(self, outcome: Outcome) -> None:
         """Give back the ticket of a thread that was interrupted on its way in or out.
@@ -312,7 +317,7 @@ class Turn:
         try:
             runtime.leaving.at_once(ticket.handle, ticket.outcome or outcome, ticket.ends_at)
         finally:
-            runtime.end(ticket)
+            ticket.end()
 
     def _leave_later(self, ticket: LiveTicket, outcome: Outcome, failure: BaseException) -> None:
         """Go on giving a ticket back; the body's own result is neither covered nor held up."""

@@ -17,7 +17,7 @@ REFUSALS: dict[State, type[LockError]] = {
     State.BUSY: LockBusy,
     State.DUPLICATE: DuplicateMessage,
 }
-"""The error that each final standing means to whoever asked for the lock."""
+"""The error that each final status means to whoever asked for the lock."""
 
 _NEARLY = 0.99
 """Of a lifetime: a store counts it from a moment a little before the caller does."""

@@ -1,8 +1,8 @@
 """What a caller and a queue say to each other: value objects, no behaviour.
 
-A turn hands a queue a place (``place.py``) and an :class:`Admission`; the queue answers with a
-:class:`TicketStatus`. All times are seconds, and all of them are *durations* ("in 3.2 s"), never
-moments: a queue's clock is not its caller's clock.
+A turn hands a queue a ticket handle (``handle.py``) and an :class:`Admission`; the queue answers
+with a :class:`TicketStatus`. All times are seconds, and all of them are *durations* ("in 3.2 s"),
+never moments: a queue's clock is not its caller's clock.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class LineUpdate(NamedTuple):
     Attributes:
         serving: The number that is served.
         blocked_for: Seconds until the ticket that is served expires unless renewed.
-        news: By owner the standing of each ticket asked about that does not merely wait. Two
+        news: By owner the status of each ticket asked about that does not merely wait. Two
             tickets of one process can have one number, after a store has lost its data.
     """
 

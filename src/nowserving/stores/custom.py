@@ -81,7 +81,7 @@ class SnapshotQueue:
         self._token = 0
 
     def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
-        """Return a fresh, unissued place."""
+        """Return a fresh handle without a ticket."""
         return TicketHandle(conversation_id, owner or self._owners.draw())
 
     async def take(

@@ -1,4 +1,4 @@
-"""One verb, or one plain command, on its way to Redis and back."""
+"""One verb, or one plain command, on its way to a server and back."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Call:
         self.sent = False
         self.repeated = False
 
-    def answer(self, reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
+    def answer(self, reply: Any) -> None:  # noqa: ANN401 - whatever it says
         """End with a reply, unless the caller has gone already."""
         if not self.future.done():
             self.future.set_result(reply)

@@ -4,7 +4,7 @@ A timer for each call would cost as much as a twentieth of a turn. This one is n
 call is answered: it fires, looks, and goes to sleep when nothing is under way.
 
 A loop that was blocked (somebody's handler computed for seconds, the process was stopped) finds
-every deadline passed at once, and the answers unread. That is no outage of Redis. How long the loop
+every deadline passed at once, and the answers unread. That is no outage. How long the loop
 was blocked shows in how late this timer fires: the calls get that time back, and nothing is
 decided before the loop has read what had arrived.
 """

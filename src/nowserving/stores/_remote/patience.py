@@ -1,4 +1,4 @@
-"""Waiting for so many seconds of a loop that runs: what is not Redis's fault does not count."""
+"""Waiting for so many seconds of a loop that runs: while it is blocked, no time passes."""
 
 from __future__ import annotations
 

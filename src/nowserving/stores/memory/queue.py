@@ -86,7 +86,7 @@ class MemoryQueue:
         return self
 
     def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
-        """Return a fresh, unissued place."""
+        """Return a fresh handle without a ticket."""
         return MemoryTicket(conversation_id, self._owners, owner)
 
     async def take(

@@ -126,7 +126,7 @@ class RedisQueue:
         return b"%b{%b}" % (self._key_prefix, names.encode(conversation_id))
 
     def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
-        """Return a fresh, unissued place, to be used on the running loop."""
+        """Return a fresh handle, to be used on the running loop."""
         if owner is not None:
             return RedisHandle(conversation_id, owner)
         link = self._link()

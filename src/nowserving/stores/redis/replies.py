@@ -1,4 +1,4 @@
-"""What the Lua verbs answer, read: standings, lines, departures and errors."""
+"""What the Lua verbs answer, read: statuses, lines, departures and errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STATES = {state.value: state for state in State}
 
 
 def parse_status(text: str) -> TicketStatus:
-    """Read a standing as ``take.lua`` documents it."""
+    """Read a status as ``take.lua`` documents it."""
     fields = text.split(" ")
     state = _STATES[fields[0]]
     if state is SERVED or state is INTERRUPTED:
@@ -50,8 +50,8 @@ class LineSeen(NamedTuple):
         version: Changes whenever a ticket is taken out by another than its owner; empty if there is
             none.
         owner: Whose ticket is served; ``"-"`` for nobody's.
-        served: Its standing, None for nobody's.
-        news: The standing of each ticket asked about that does not merely wait, by its place
+        served: Its status, None for nobody's.
+        news: The status of each ticket asked about that does not merely wait, by its place
             among them.
     """
 

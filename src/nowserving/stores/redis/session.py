@@ -35,7 +35,7 @@ What can go wrong with a call, and what happens then:
   a new connection, until its deadline.
 * Redis can't be reached: dialling goes on until the deadline. Where nobody ever listened it is
   given up after a second: that is a wrong address, not an outage.
-* The loop is blocked, or the process paused: calls get that time back (``watchdog.py``).
+* The loop is blocked, or the process paused: calls get that time back (``_remote/deadlines.py``).
 """
 
 from __future__ import annotations
