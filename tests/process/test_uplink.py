@@ -6,10 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from nowserving.stores._remote.outage import Outage
 from nowserving.stores._remote.reconnecting import ReconnectingConnection
 from nowserving.stores.redis.connection.credentials import Login
-from nowserving.stores.redis.connection.dial import Dialler, Server
+from nowserving.stores.redis.connection.dial import Dialler, redis_server
 from tests.support.redis_server import HOST
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ async def test_a_connection_that_stands_when_its_owner_has_just_closed_is_closed
         return fresh
 
     connection = ReconnectingConnection(
-        Server(connect, Outage("here"), 2.0),
+        redis_server(connect, "here", 2.0),
         on_reply=_nothing,
         on_up=_nothing,
         on_lost=_nothing,

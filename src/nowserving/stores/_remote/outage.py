@@ -6,8 +6,6 @@ import logging
 import time
 from collections import deque
 
-from nowserving.stores.redis.connection.diagnosis import told
-
 logger = logging.getLogger("nowserving.queues.redis.outage")
 
 
@@ -15,7 +13,8 @@ class Outage:
     """Whether one server serves us; shared by all connections of a store to it, on all loops.
 
     Args:
-        where: The server's address for messages; holds no password.
+        kind: What kind of server it is, as messages call it.
+        where: Its address for messages; holds no password.
 
     Attributes:
         reached: Whether a connection to it ever stood.
@@ -23,7 +22,8 @@ class Outage:
         of_writes: Whether it still answers who only looks, so that such an answer ends nothing.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, kind: str, where: str) -> None:
+        self._kind = kind
         self.where = where
         self.reached = False
         self.since: float | None = None
@@ -32,8 +32,13 @@ class Outage:
         # atomic without a lock, which a fork could inherit held.
         self._calm = deque([True])
 
-    def begin(self, error: BaseException, *, of_writes: bool = False) -> None:
-        """Something kept this server from serving us."""
+    def begin(self, why: str, *, of_writes: bool = False) -> None:
+        """Something kept this server from serving us.
+
+        Args:
+            why: What that was, in words that hold no secret.
+            of_writes: Whether it still answers who only looks.
+        """
         if self.since is not None:
             return
         try:
@@ -42,7 +47,7 @@ class Outage:
             return
         self.of_writes = of_writes
         self.since = time.monotonic()
-        logger.warning("Redis at %s does not serve: %s", self.where, told(error))
+        logger.warning("%s at %s does not serve: %s", self._kind, self.where, why)
 
     def end(self) -> None:
         """It has answered a call; to be called while ``since`` is set."""
@@ -50,5 +55,5 @@ class Outage:
         if since is None:
             return
         lasted = time.monotonic() - since
-        logger.warning("Redis at %s serves again, after %.1f s", self.where, lasted)
+        logger.warning("%s at %s serves again, after %.1f s", self._kind, self.where, lasted)
         self._calm.append(True)

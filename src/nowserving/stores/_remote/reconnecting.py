@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from nowserving._host.background import spawn
 from nowserving.stores._remote.abandonment import abandon_task
 from nowserving.stores._remote.patience import patiently
-from nowserving.stores.redis.connection.diagnosis import diagnose
+from nowserving.stores._remote.server import ConnectionT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nowserving.stores.redis.connection.diagnosis import Unreachable
-    from nowserving.stores.redis.connection.dial import Server
-    from nowserving.stores.redis.connection.resp import RespProtocol
+    from nowserving.stores._remote.server import Server
+    from nowserving.stores._remote.unreachable import Unreachable
 
 logger = logging.getLogger("nowserving.queues.redis.uplink")
 
@@ -24,7 +23,7 @@ FIRST_DELAY, LONGEST_DELAY = 0.02, 1.0
 """Seconds between two attempts to connect."""
 
 
-class ReconnectingConnection:
+class ReconnectingConnection(Generic[ConnectionT]):
     """A wire to one server, replaced when it breaks.
 
     There is no task here while the connection stands, so a loop that is shut down
@@ -45,7 +44,7 @@ class ReconnectingConnection:
 
     def __init__(  # noqa: PLR0913 - what happens to a connection, each told to its owner
         self,
-        server: Server,
+        server: Server[ConnectionT],
         *,
         on_reply: Callable[[Any], None],
         on_up: Callable[[], None],
@@ -53,7 +52,7 @@ class ReconnectingConnection:
         on_failure: Callable[[Unreachable], None],
         wanted: Callable[[], bool],
     ) -> None:
-        self.wire: RespProtocol | None = None
+        self.wire: ConnectionT | None = None
         self._loop = asyncio.get_running_loop()
         self._server = server
         self._on_reply = on_reply
@@ -114,7 +113,7 @@ class ReconnectingConnection:
                 wire = await patiently(connect, limit, lambda made: made.close())
                 wire.take_over(self._on_reply, self._broke)
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the dialling
-                failure = diagnose(error)
+                failure = self._server.diagnose(error)
                 if failure.hopeless:
                     delay = LONGEST_DELAY
                 self._on_failure(failure)

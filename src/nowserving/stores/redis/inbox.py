@@ -24,7 +24,7 @@ from nowserving.stores.redis.connection.diagnosis import reply_error, told
 from nowserving.stores.redis.replies import parse_status
 
 if TYPE_CHECKING:
-    from nowserving.stores.redis.connection.dial import Server
+    from nowserving.stores.redis.connection.dial import RedisServer
     from nowserving.stores.redis.handle import RedisHandle
 
 logger = logging.getLogger("nowserving.queues.redis.inbox")
@@ -49,7 +49,7 @@ class Inbox:
         resubscribed: How often a subscription was given up because pushes did not come.
     """
 
-    def __init__(self, server: Server, channel: str) -> None:
+    def __init__(self, server: RedisServer, channel: str) -> None:
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._handles: WeakValueDictionary[str, RedisHandle] = WeakValueDictionary()

@@ -62,9 +62,9 @@ from nowserving.stores.redis.trouble import Trouble
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nowserving.stores._remote.unreachable import Unreachable
     from nowserving.stores.redis.call_settings import CallSettings
-    from nowserving.stores.redis.connection.diagnosis import Unreachable
-    from nowserving.stores.redis.connection.dial import Server
+    from nowserving.stores.redis.connection.dial import RedisServer
     from nowserving.stores.redis.connection.resp import RespProtocol
 
 MAX_BATCH = 500
@@ -82,7 +82,7 @@ class Session:
         terms: How calls travel.
     """
 
-    def __init__(self, server: Server, terms: CallSettings) -> None:
+    def __init__(self, server: RedisServer, terms: CallSettings) -> None:
         self._loop = asyncio.get_running_loop()
         self._terms = terms
         self._held = None if terms.replicas is None else HeldBack(terms.replicas, self._land)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nowserving.stores._remote.call import Call
-    from nowserving.stores.redis.connection.diagnosis import Unreachable
-    from nowserving.stores.redis.connection.dial import Server
+    from nowserving.stores._remote.unreachable import Unreachable
+    from nowserving.stores.redis.connection.dial import RedisServer
 
 _GRACE = 1.0
 """Seconds for which a server that was never there is looked for."""
@@ -35,7 +35,9 @@ class Trouble:
         pause: The seconds to wait before the next attempt; 0 for none.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, server: Server, timeout: float) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, server: RedisServer, timeout: float
+    ) -> None:
         self._loop = loop
         self._where = server.where
         self.outage = server.outage
@@ -55,7 +57,7 @@ class Trouble:
     def begin(self, error: BaseException) -> None:
         """It does not serve."""
         self.note(error)
-        self.outage.begin(error, of_writes=self._of_writes)
+        self.outage.begin(told(error), of_writes=self._of_writes)
 
     def begin_with_a_pause(self, error: BaseException) -> None:
         """It can't serve now: a moment later then, and longer each time."""
@@ -87,7 +89,7 @@ class Trouble:
             error = asyncio.TimeoutError("no answer in time")
         else:
             because = f" (last error: {told(error)})"
-        self.outage.begin(error)
+        self.outage.begin(told(error))
         return self._unavailable("did not answer in time", because, error)
 
     def refused(self, error: BaseException) -> StoreUnavailable:

@@ -16,40 +16,13 @@ from typing import TYPE_CHECKING
 
 import hiredis
 
+from nowserving.stores._remote.unreachable import Unreachable
 from nowserving.stores.redis.connection.credentials import CredentialsUnavailable, Login
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nowserving.stores._remote.call import Call
-
-
-class Unreachable(Exception):  # noqa: N818 - the project's vocabulary
-    """Why there is no connection, in words that hold no secret.
-
-    Attributes:
-        hopeless: Whether another attempt would end just so.
-        absent: Whether nobody listens at the address, as against not answering in time.
-        unexplained: Whether it hung up, or answered nonsense, without a reason.
-    """
-
-    def __init__(
-        self,
-        words: str,
-        *,
-        hopeless: bool = False,
-        absent: bool = False,
-        unexplained: bool = False,
-    ) -> None:
-        super().__init__(words)
-        self.hopeless = hopeless
-        self.absent = absent
-        self.unexplained = unexplained
-
-    def of(self, where: str) -> Unreachable:
-        """Return the same, said of an address that would not be named otherwise."""
-        words, hopeless = f"{where}: {self}", self.hopeless
-        return Unreachable(words, hopeless=hopeless, absent=self.absent)
 
 
 NO_TLS = "it does not speak TLS at this port: leave use_ssl out (redis:// instead of rediss://)"

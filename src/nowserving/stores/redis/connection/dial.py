@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from nowserving._host.background import spawn
 from nowserving.stores._remote.abandonment import abandon_task
 from nowserving.stores._remote.outage import Outage
+from nowserving.stores._remote.server import Server
+from nowserving.stores._remote.unreachable import Unreachable
 from nowserving.stores.redis.connection.diagnosis import (
     NO_TLS,
     ONLY_TLS,
     PROTECTED,
-    Unreachable,
     diagnose,
 )
 from nowserving.stores.redis.connection.handshake import introduce
@@ -28,27 +29,24 @@ if TYPE_CHECKING:
 Node = tuple[str, int]
 """A server's host and port."""
 
+RedisServer = Server[RespProtocol]
+"""A Redis to talk to."""
+
 _SILENCE = 0.3
 """Seconds without an answer to TLS after which we ask whether plain Redis is spoken there."""
 
 
-class Server(NamedTuple):
-    """One server to talk to, however it is found.
+def redis_server(
+    connect: Callable[[], Coroutine[Any, Any, RespProtocol]], where: str, timeout: float
+) -> RedisServer:
+    """Return a Redis to talk to, however it is found.
 
-    Attributes:
+    Args:
         connect: Returns a connection that is connected, authenticated and on its database.
-        outage: Whether it serves.
+        where: The address for messages; holds no password.
         timeout: Seconds for a connection with its handshake.
     """
-
-    connect: Callable[[], Coroutine[Any, Any, RespProtocol]]
-    outage: Outage
-    timeout: float
-
-    @property
-    def where(self) -> str:
-        """The server's address for messages."""
-        return self.outage.where
+    return Server(connect, Outage("Redis", where), timeout, diagnose)
 
 
 class Dialler:
@@ -67,14 +65,14 @@ class Dialler:
         self._tls = tls
         self._reached: set[object] = set()  # addresses at which a connection stood
 
-    def server(self, where: str, **address: Any) -> Server:  # noqa: ANN401
+    def server(self, where: str, **address: Any) -> RedisServer:  # noqa: ANN401
         """Return the server at an address.
 
         Args:
             where: The address for messages.
             **address: As for :meth:`connect`.
         """
-        return Server(lambda: self.connect(**address), Outage(where), self.timeout)
+        return redis_server(lambda: self.connect(**address), where, self.timeout)
 
     async def connect(self, **address: Any) -> RespProtocol:  # noqa: ANN401
         """Return a fresh connection that stands, to be taken over.

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import hiredis
 
-from nowserving.stores.redis.connection.diagnosis import NOT_REDIS, Unreachable
+from nowserving.stores._remote.unreachable import Unreachable
+from nowserving.stores.redis.connection.diagnosis import NOT_REDIS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

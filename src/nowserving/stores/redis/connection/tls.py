@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from redis.asyncio import SSLConnection
 
 from nowserving.errors import ConfigurationError
-from nowserving.stores.redis.connection.diagnosis import Unreachable
+from nowserving.stores._remote.unreachable import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

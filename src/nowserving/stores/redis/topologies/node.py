@@ -11,9 +11,9 @@ from nowserving.stores.redis.session import MAX_BATCH, Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nowserving.stores._remote.unreachable import Unreachable
     from nowserving.stores.redis.call_settings import CallSettings
-    from nowserving.stores.redis.connection.diagnosis import Unreachable
-    from nowserving.stores.redis.connection.dial import Node, Server
+    from nowserving.stores.redis.connection.dial import Node, RedisServer
 
 
 class Lane:
@@ -85,7 +85,9 @@ class NodeSession(Session):
         cluster: Whom to tell of redirects and trouble.
     """
 
-    def __init__(self, node: Node, server: Server, terms: CallSettings, cluster: Whole) -> None:
+    def __init__(
+        self, node: Node, server: RedisServer, terms: CallSettings, cluster: Whole
+    ) -> None:
         super().__init__(server, terms)
         self.node = node
         self._cluster = cluster

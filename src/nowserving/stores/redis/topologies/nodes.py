@@ -9,7 +9,7 @@ from nowserving.stores.redis.topologies.slots import SlotMap
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nowserving.stores.redis.connection.dial import Dialler, Node, Server
+    from nowserving.stores.redis.connection.dial import Dialler, Node, RedisServer
     from nowserving.stores.redis.connection.resp import RespProtocol
 
 
@@ -28,10 +28,10 @@ class Nodes:
     def __init__(self, dialler: Dialler, seeds: Sequence[Node]) -> None:
         self.dialler = dialler
         self.map = SlotMap(seeds)
-        self._servers: dict[Node, Server] = {}
+        self._servers: dict[Node, RedisServer] = {}
         self._turn = 0
 
-    def server(self, node: Node) -> Server:
+    def server(self, node: Node) -> RedisServer:
         """Return a node, the same object each time: its outages are told once."""
         host, port = node
         server = self._servers.get(node)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nowserving.stores._remote.patience import patiently
-from nowserving.stores.redis.connection.diagnosis import NOT_REDIS, Unreachable, diagnose, told
+from nowserving.stores._remote.unreachable import Unreachable
+from nowserving.stores.redis.connection.diagnosis import NOT_REDIS, diagnose, told
 from nowserving.stores.redis.connection.dial import Dialler
 from nowserving.stores.redis.connection.handshake import ask_once
 

@@ -15,7 +15,7 @@ from nowserving.stores.redis.session import Session
 if TYPE_CHECKING:
     from nowserving.stores._remote.call import Call
     from nowserving.stores.redis.call_settings import CallSettings
-    from nowserving.stores.redis.connection.dial import Server
+    from nowserving.stores.redis.connection.dial import RedisServer
 
 
 class StripedSession:
@@ -26,7 +26,7 @@ class StripedSession:
         terms: How calls travel.
     """
 
-    def __init__(self, server: Server, terms: CallSettings) -> None:
+    def __init__(self, server: RedisServer, terms: CallSettings) -> None:
         self._sessions = (Session(server, terms), Session(server, terms))
 
     def call(  # noqa: PLR0913 - what to say, and how it travels

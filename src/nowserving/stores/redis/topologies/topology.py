@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nowserving.stores._remote.outage import Outage
-from nowserving.stores.redis.connection.diagnosis import Unreachable
-from nowserving.stores.redis.connection.dial import Server
+from nowserving.stores._remote.unreachable import Unreachable
+from nowserving.stores.redis.connection.dial import redis_server
 from nowserving.stores.redis.session import Session
 from nowserving.stores.redis.topologies.cluster import ClusterSession
 from nowserving.stores.redis.topologies.nodes import Nodes
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from nowserving.stores._remote.call import Call
     from nowserving.stores.redis.call_settings import CallSettings
-    from nowserving.stores.redis.connection.dial import Dialler, Node
+    from nowserving.stores.redis.connection.dial import Dialler, Node, RedisServer
     from nowserving.stores.redis.connection.resp import RespProtocol
     from nowserving.stores.redis.topologies.sentinel import Sentinels
 
@@ -80,7 +79,7 @@ class Topology(Protocol):
         """Return a session for renewals, which go out together and rarely."""
         ...
 
-    def post(self) -> Server:
+    def post(self) -> RedisServer:
         """Return where to subscribe; each connection may lead elsewhere."""
         ...
 
@@ -106,7 +105,7 @@ class Standalone:
         """Return a session for renewals."""
         return Session(self._server, terms)
 
-    def post(self) -> Server:
+    def post(self) -> RedisServer:
         """Return the server."""
         return self._server
 
@@ -123,7 +122,7 @@ class SentinelTopology:
         self.where = sentinels.where
         self._dialler = dialler
         self._sentinels = sentinels
-        self._server = Server(self._connect, Outage(self.where), dialler.timeout)
+        self._server = redis_server(self._connect, self.where, dialler.timeout)
 
     async def _connect(self) -> RespProtocol:
         host, port = await self._sentinels.primary()
@@ -141,7 +140,7 @@ class SentinelTopology:
         """Return a session for renewals."""
         return Session(self._server, terms)
 
-    def post(self) -> Server:
+    def post(self) -> RedisServer:
         """Return the primary."""
         return self._server
 
@@ -157,7 +156,7 @@ class Cluster:
     def __init__(self, dialler: Dialler, seeds: Sequence[Node]) -> None:
         self.where = "the cluster of " + ", ".join(f"{host}:{port}" for host, port in seeds)
         self._nodes = Nodes(dialler, seeds)
-        self._post = Server(self._nodes.connect_anywhere, Outage(self.where), dialler.timeout)
+        self._post = redis_server(self._nodes.connect_anywhere, self.where, dialler.timeout)
 
     def session(self, terms: CallSettings) -> Speaker:
         """Return a session for the running loop."""
@@ -165,6 +164,6 @@ class Cluster:
 
     heartbeat = session
 
-    def post(self) -> Server:
+    def post(self) -> RedisServer:
         """Return any node: each one hears what is published at all others."""
         return self._post
