@@ -13,6 +13,9 @@ import pytest
 
 from nowserving import RedisLockStore
 from nowserving.testing import StoreConformance
+from nowserving.testing.cancellation import Cancellation
+from nowserving.testing.closing import Closing
+from nowserving.testing.interrupting import Interrupting
 from nowserving.testing.latest import Latest
 from nowserving.testing.leaving import Leaving
 from nowserving.testing.order import LineOrder
@@ -35,10 +38,16 @@ class _Essentials(LineOrder, Leaving, Latest, Fencing):
     """Order, leaving, superseding and tokens."""
 
 
+class _OfLoops(_Essentials, Cancellation, Closing, Interrupting):
+    """What an event loop has a part in, besides."""
+
+
 if TYPE_CHECKING:
     Suite = StoreConformance
+    LoopSuite = StoreConformance
 else:
     Suite = StoreConformance if LONG else _Essentials
+    LoopSuite = StoreConformance if LONG else _OfLoops
 
 
 class TestSentinel(Suite):
@@ -92,7 +101,7 @@ class _OneServer(Suite):
         return RedisLockStore(HOST, self._port, **defaults)
 
 
-class TestUvloop(_OneServer):
+class TestUvloop(_OneServer, LoopSuite):
     """Also the store's own loop, on which its threads run what they ask for."""
 
     @pytest.fixture(autouse=True)
