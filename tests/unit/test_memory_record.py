@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from nowserving._host.identity import Owners
 from nowserving.protocol.status import Admission, State
 from nowserving.stores import _lines
@@ -13,7 +15,7 @@ from nowserving.stores.memory.record import Record
 from nowserving.stores.memory.ticket import MemoryTicket
 
 if TYPE_CHECKING:
-    import pytest
+    from nowserving.protocol.status import Outcome
 
 
 def handle(record: Record, owners: Owners, message_id: str, lifetime: float, now: float) -> None:
@@ -41,6 +43,38 @@ def test_a_message_that_came_again_is_remembered_for_as_long_as_the_last_time() 
     refused = _lines.take(record, ticket, admission, now=3.9)
     assert (refused.state, refused.detail) == (State.DUPLICATE, "done")
     handle(record, owners, "m", 2.0, now=4.0)
+
+
+def look_of(record: Record, *tickets: MemoryTicket) -> list[object]:
+    """Return all that a record and tickets say of themselves."""
+    numbers = sorted(record.tickets)
+    fields = [
+        getattr(record, name) for name in Record.__slots__ if name not in {"tickets", "tokens"}
+    ]
+    names = ["number", "expires", "lifetime", "claimed", "renewed", "served_at", "interrupted"]
+    return [numbers, *fields, *(getattr(ticket, name) for ticket in tickets for name in names)]
+
+
+@pytest.mark.parametrize("outcome", ["done", "failed", "abandoned"])
+@pytest.mark.parametrize("claimed", [True, False])
+@pytest.mark.parametrize("renewed", [True, False])
+@pytest.mark.parametrize("left_at", [101.0, 103.0])
+def test_the_steps_of_one_who_is_alone_decide_as_any_do(
+    outcome: Outcome, *, claimed: bool, renewed: bool, left_at: float
+) -> None:
+    admission = Admission(lifetime=2.0, claimed=claimed, renewed=renewed)
+    owners = Owners()
+    one, other = (Record(Tokens(lambda: 5_000_000_000)) for _ in range(2))
+    quick, slow = MemoryTicket("c", owners), MemoryTicket("c", owners)
+    status = one.take_alone(quick, admission, 100.0)
+    assert status == _lines.take(other, slow, admission, 100.0)
+    assert look_of(one, quick) == look_of(other, slow)
+    departure = _lines.leave(other, slow, outcome, left_at)
+    assert departure[:2] == (left_at < quick.expires, False)
+    if one.leave_alone(quick, outcome, left_at):
+        assert look_of(one) == look_of(other)
+    else:
+        assert left_at >= quick.expires
 
 
 def test_a_ticket_that_nobody_redeems_keeps_its_record_no_longer_than_needed(

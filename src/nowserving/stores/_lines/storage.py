@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
 
 class Handle(Protocol):
-    """What whoever has a ticket shows.
+    """What whoever has a ticket shows of it."""
 
-    Attributes:
-        number: The number, ``NOT_ISSUED`` as long as the take has not been answered.
-    """
-
-    number: int
+    @property
+    def number(self) -> int:
+        """Its number, ``NOT_ISSUED`` as long as its take has not been answered."""
+        ...
 
     @property
     def owner(self) -> str:

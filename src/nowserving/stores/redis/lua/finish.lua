@@ -18,7 +18,7 @@ function verbs.finish(key, number, secret, keeps, nonce)
     dismiss(rec, t, 'done')
     new_version(rec)
   end
-  if not settle(rec) then return unfinished(rec) end
+  if not promote(rec) then return unfinished(rec) end
   local waiting = rec.serving < rec.next
   if not waiting then
     if keeps == '1' then

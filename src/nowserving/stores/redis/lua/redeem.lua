@@ -3,12 +3,11 @@
 -- ARGV: number, secret ("-": not known), owner, lifetime (us, whole ms), flags, message ("-":
 --       none), on (which says nothing here).
 -- Returns: a status as from take; "G number" when it is gone or claimed by someone else,
---       "X number" when a newer message took its place, "G -1" when the redeeming comes too late.
+--       "X number" when a newer message superseded it; "G -1" when the redeeming comes too late.
 function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   local rec = load(key, number, message ~= '-' and 'm:' .. message)
   number = tonumber(number)
-  local mine = rec.extra1 and ticket_of(rec, number, rec.extra1)
-  if not settle(rec) then return unfinished(rec) end
+  if not promote(rec) then return unfinished(rec) end
   local tombstone = value_of(rec, 'x:' .. owner)
   if tombstone then
     -- Its owner left before this arrived. The ticket stays in line for whoever redeems it yet.
@@ -16,7 +15,7 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
     commit(rec)
     return (why == 'X' and 'X ' or 'G ') .. int(its_number)
   end
-  mine = mine and ticket_of(rec, number)
+  local mine = rec.extra1 and ticket_of(rec, number, rec.extra1)
   -- An expired ticket is gone before anybody walks past it: its message may be in line again.
   if mine and mine.expires <= now then mine = nil end
   if mine and mine.owner == owner then  -- the reply to the first attempt was lost

@@ -73,10 +73,10 @@ function verbs.save(key, seen_below, from, upto, writes, first, last, tickets)
   new_version(rec)
   local lefts, numbers, longest = read_piece(tickets)
   keep(rec, now + 2 * longest, longest)
-  local on = from == 0 and not settle(rec) and from or nil
+  local on = from == 0 and not promote(rec) and from or nil
   -- Nobody is served in between who is to be removed next.
   on = on or remove_missing(rec, lefts, from, math.min(upto, seen_below, rec.next))
-  if not on and not settle(rec) then on = upto end
+  if not on and not promote(rec) then on = upto end
   if not on and writes == '1' then
     local anew = last >= seen_below and rec.serving >= rec.next and first < rec.next
     if anew and rec.from then
@@ -85,7 +85,7 @@ function verbs.save(key, seen_below, from, upto, writes, first, last, tickets)
       -- Nobody is in line, so the picture's own numbers may start it anew.
       if anew then restart_at(rec, first) end
       write_piece(rec, lefts, numbers, seen_below, first, last)
-      settle(rec)
+      promote(rec)
     end
   end
   commit(rec)

@@ -16,9 +16,9 @@ local function soonest_end(rec, first, last)
   return soonest
 end
 
--- The ticket that is served. Nobody's is while it is not settled who is next.
+-- The ticket that is served. Nobody's is while it is undecided who is next.
 local function head_of(rec)
-  return not rec.unsettled and rec.serving < rec.next and ticket_of(rec, rec.serving) or nil
+  return not rec.undecided and rec.serving < rec.next and ticket_of(rec, rec.serving) or nil
 end
 
 -- For how long the line can't move on without a push to a waiter with this number: until the ticket
@@ -103,7 +103,7 @@ end
 
 -- Have the first live ticket served. `joining` is not told by mail: its owner gets the answer.
 -- Return whether that is done. If it is not, whoever is before `serving` is gone, and nobody is served.
-local function settle(rec, joining)
+local function promote(rec, joining)
   if rec.serving >= rec.next then return true end
   local head, over = ticket_of(rec, rec.serving), true
   if not head or head.expires <= now then
@@ -116,7 +116,7 @@ local function settle(rec, joining)
     head = over and number < rec.next and ticket_of(rec, number)
   end
   if head and head.served_at == 0 then serve(rec, head, joining) end
-  rec.unsettled = not over
+  rec.undecided = not over
   left_over = left_over or not over
   return over
 end
