@@ -58,6 +58,13 @@ JOBS = {
             loop.run_until_complete(take_a_turn(store))
             loop.close()
     """,
+    "closed, of uvloop": """
+        import uvloop
+        def job():
+            loop = uvloop.new_event_loop()
+            loop.run_until_complete(take_a_turn(store))
+            loop.close()
+    """,
     "dropped in threads": """
         def job():
             def run():
@@ -102,6 +109,12 @@ USES = {
     """,
     "in a loop that goes on": """
         loop = asyncio.new_event_loop()
+        def use(store):
+            loop.run_until_complete(take_a_turn(store))
+    """,
+    "in a loop of uvloop that goes on": """
+        import uvloop
+        loop = uvloop.new_event_loop()
         def use(store):
             loop.run_until_complete(take_a_turn(store))
     """,

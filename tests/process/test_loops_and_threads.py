@@ -280,11 +280,12 @@ def test_a_turn_that_nobody_has_any_more_is_no_obstacle(shared: LockStore) -> No
         assert time.monotonic() - began < lifetime + 1.0
 
 
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
 def test_a_loop_that_rested_while_others_came_goes_on(
-    server: RedisServer, shared: LockStore
+    server: RedisServer, shared: LockStore, kind: str
 ) -> None:
     """Of many loops that don't run most have lost their connections; nobody notices."""
-    loops = [asyncio.new_event_loop() for _ in range(5)]
+    loops = [pytest.importorskip(kind).new_event_loop() for _ in range(5)]
     entered: list[int] = []
 
     async def wait() -> None:

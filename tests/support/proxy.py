@@ -61,6 +61,8 @@ class Proxy:
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
         self._started = threading.Event()
         self._plans: list[_Plan] = []
+        self._frames: list[tuple[bytes, bytes | None]] = []
+        self._alive: set[_Connection] = set()
         self._pipes: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -102,6 +104,21 @@ class Proxy:
             what: What gets lost.
         """
         self._plans.append(_Plan(b"$%d\r\n%b\r\n" % (len(word), word.encode()), what))
+
+    def inject(self, word: str, frame: bytes | None = None) -> None:
+        """Put a frame before the reply to the next request with this word in it; once.
+
+        Args:
+            word: An argument of the request, such as the name of a verb.
+            frame: What to put there; by default what Redis said last over that connection.
+        """
+        self._frames.append((b"$%d\r\n%b\r\n" % (len(word), word.encode()), frame))
+
+    def say(self, frame: bytes, *, to_subscriptions: bool) -> None:
+        """Say something unasked, over all subscriptions or over all other connections."""
+        for each in list(self._alive):
+            if each.subscribed is to_subscriptions:
+                self._loop.call_soon_threadsafe(each.say, frame)
 
     async def deliver(self) -> None:
         """Let the late requests arrive; returns when Redis has answered all of them."""
@@ -159,6 +176,7 @@ class Proxy:
             self._tasks.discard(task)
         self._pipes.add(up_writer)
         connection = _Connection(self, number, reader, writer, up_reader, up_writer)
+        self._alive.add(connection)
         for pump in (connection.requests(), connection.replies()):
             pumping = self._loop.create_task(pump)
             self._tasks.add(pumping)
@@ -172,6 +190,18 @@ class Proxy:
                 self.cuts += 1
                 return plan.what
         return None
+
+    def injected(self, data: bytes, last: bytes) -> bytes:
+        """Return the frame to put before the reply to a request, and forget it."""
+        for word, frame in self._frames:
+            if word in data:
+                self._frames.remove((word, frame))
+                return last if frame is None else frame
+        return b""
+
+    def forget(self, connection: _Connection) -> None:
+        """It is over."""
+        self._alive.discard(connection)
 
 
 class _Connection:
@@ -191,16 +221,22 @@ class _Connection:
         self._up_reader, self._up_writer = up_reader, up_writer
         self._number = number
         self._cut: Cut | None = None
-        self._subscribed = False
+        self._last = self._before = b""
+        self.subscribed = False
+
+    def say(self, frame: bytes) -> None:
+        """Say something that Redis has not said."""
+        self._writer.write(frame)
 
     async def requests(self) -> None:
         """Carry what the client sends."""
         with contextlib.suppress(OSError):
             while data := await self._reader.read(_CHUNK):
-                if b"SUBSCRIBE" in data and not self._subscribed:
-                    self._subscribed = True
+                if b"SUBSCRIBE" in data and not self.subscribed:
+                    self.subscribed = True
                     self._proxy.subscriptions += 1
                 self._cut = self._cut or self._proxy.planned(data)
+                self._before += self._proxy.injected(data, self._last)
                 if self._cut == "request":
                     break
                 if self._cut == "late request":
@@ -238,15 +274,17 @@ class _Connection:
                     self._proxy.swallowed += 1
                     continue
                 # The answer to SUBSCRIBE has to pass, and is the first one to come.
-                confirmed = self._subscribed
-                self._writer.write(data)
+                confirmed = self.subscribed
+                self._writer.write(self._before + data)
+                self._last, self._before = data, b""
                 await self._writer.drain()
         self._hang_up()
 
     def _is_deaf(self) -> bool:
-        return self._subscribed and self._number <= self._proxy.deaf_before
+        return self.subscribed and self._number <= self._proxy.deaf_before
 
     def _hang_up(self) -> None:
+        self._proxy.forget(self)
         if self._cut == "half a reply":
             self._writer.close()  # what was written still goes out
         else:

@@ -1,4 +1,4 @@
-"""The shipped conformance suite over Redis in its other shapes.
+"""The shipped conformance suite over Redis in its other shapes, and on another event loop.
 
 The verbs and the turns are the same everywhere, and all of it takes a minute a shape: so the usual
 run has the themes in which a connection matters, and ``scripts/test-long`` has everything.
@@ -6,12 +6,16 @@ run has the themes in which a connection matters, and ``scripts/test-long`` has 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from nowserving import RedisLockStore
 from nowserving.testing import StoreConformance
+from nowserving.testing.cancellation import Cancellation
+from nowserving.testing.closing import Closing
+from nowserving.testing.interrupting import Interrupting
 from nowserving.testing.latest import Latest
 from nowserving.testing.leaving import Leaving
 from nowserving.testing.order import LineOrder
@@ -34,10 +38,16 @@ class _Essentials(LineOrder, Leaving, Latest, Fencing):
     """Order, leaving, superseding and tokens."""
 
 
+class _OfLoops(_Essentials, Cancellation, Closing, Interrupting):
+    """What an event loop has a part in, besides."""
+
+
 if TYPE_CHECKING:
     Suite = StoreConformance
+    LoopSuite = StoreConformance
 else:
     Suite = StoreConformance if LONG else _Essentials
+    LoopSuite = StoreConformance if LONG else _OfLoops
 
 
 class TestSentinel(Suite):
@@ -89,6 +99,23 @@ class _OneServer(Suite):
 
     def make_store(self, **defaults: Any) -> LockStore:
         return RedisLockStore(HOST, self._port, **defaults)
+
+
+class TestUvloop(_OneServer, LoopSuite):
+    """Also the store's own loop, on which its threads run what they ask for."""
+
+    @pytest.fixture(autouse=True)
+    def _over(self, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._port = redis_server.port
+        uvloop = pytest.importorskip("uvloop")
+        for module in (asyncio, asyncio.events):
+            monkeypatch.setattr(module, "new_event_loop", uvloop.new_event_loop)
+
+    def test_it_is_really_that_loop(self) -> None:
+        async def kind() -> str:
+            return type(asyncio.get_running_loop()).__module__
+
+        assert asyncio.run(kind()) == "uvloop"
 
 
 if VALKEY is not None:

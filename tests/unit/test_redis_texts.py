@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from importlib import resources
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,11 +14,17 @@ from nowserving.protocol.status import NOT_ISSUED, State
 from nowserving.stores.redis.replies import (
     NOTHING_MORE,
     error_of,
+    parse_answer,
     parse_departure,
     parse_line,
+    parse_look,
+    parse_progress,
     parse_status,
 )
 from nowserving.stores.redis.script import load_script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _FOLDER = resources.files("nowserving.stores.redis") / "lua"
 _FILES = sorted(file.name for file in _FOLDER.iterdir() if file.name.endswith(".lua"))
@@ -117,3 +124,34 @@ def test_another_error_of_redis_is_named() -> None:
     assert isinstance(error, StoreUnavailable)
     assert "OOM command not allowed" in str(error)
     assert "lock:{name}" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("read", "reply"),
+    [
+        (parse_status, "S 4 0 1500000"),
+        (parse_status, "S four 0 1500000 1500000 1 none"),
+        (parse_status, "W 4"),
+        (parse_status, "Z 4"),
+        (parse_status, "OK"),
+        (parse_status, ""),
+        (parse_departure, "1"),
+        (parse_departure, "1 1 1"),
+        (parse_departure, "S 4 0 1500000 1500000 1 none"),
+        (parse_answer, "ok"),
+        (parse_progress, "1 0"),
+        (parse_look, "12345"),
+        (parse_look, ["4", "0", "0", "-"]),
+        (parse_look, ["4", "soon", "0", "-", "-"]),
+        (parse_look, ["4", "0", "0", "-", "-", "G 4"]),
+        (parse_line, "79"),
+        (parse_line, ["7"]),
+        (parse_line, ["9", "7", "5 1000000 2000000"]),
+    ],
+)
+def test_a_reply_that_its_verb_never_gives_is_not_misread(
+    read: Callable[[Any], object], reply: str | list[str]
+) -> None:
+    with pytest.raises(StoreUnavailable, match="makes no sense") as told:
+        read(reply)
+    assert told.value.__cause__ is told.value.__context__ is None, "it may quote anything"

@@ -23,6 +23,8 @@ class Call:
         deadline: When it fails.
         retry_at: When a connection that has not answered it by then is given up, once.
         until: How long its caller waits for it; infinite for as long as it takes.
+        batch: The number of the batch that it is the first of, for replies that have to be told
+            apart.
         sent: Whether it was ever written to a connection.
         repeated: Whether an earlier attempt may have arrived, its reply lost.
     """
@@ -31,6 +33,7 @@ class Call:
         "again",
         "args",
         "asked",
+        "batch",
         "deadline",
         "future",
         "key",
@@ -58,6 +61,7 @@ class Call:
         self.deadline = now + timeout
         self.retry_at = now + timeout / 2
         self.until = _NEVER if within is None else now + within
+        self.batch = ""
         self.sent = False
         self.repeated = False
 

@@ -44,4 +44,5 @@ class CallSettings(NamedTuple):
             parts.append(call.args[0])
             parts.append(len(call.args) - 1)
             parts.extend(call.args[1:])
+        parts.append(group[0].batch)
         return tuple(parts)

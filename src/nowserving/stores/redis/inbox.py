@@ -18,10 +18,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+import hiredis
+
 from nowserving._host.background import at
+from nowserving.errors import StoreUnavailable
 from nowserving.stores._remote.reconnecting import ReconnectingConnection
 from nowserving.stores.redis.connection.diagnosis import reply_error, told
 from nowserving.stores.redis.replies import parse_status
+from nowserving.stores.redis.shape import is_pushed
 
 if TYPE_CHECKING:
     from nowserving.stores.redis.connection.dial import RedisServer
@@ -113,19 +117,34 @@ class Inbox:
             self._give_up()
 
     def _arrive(self, reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
-        if not isinstance(reply, list):
+        if isinstance(reply, hiredis.ReplyError):
             self._denied(reply)
+        elif not is_pushed(reply, self._channel):
+            self._break_off()
         elif reply[0] == "message":
             self._misses = 0
             owner, _, text = reply[2].partition(" ")
-            handle = self._handles.get(owner)
-            if handle is not None:
-                handle.overdue = False
-                handle.ring(parse_status(text))
+            self._ring(owner, text)
         elif reply[0] == "pong":
             self._checked()
         elif reply[0] == "subscribe":
             self._ring_all()
+
+    def _ring(self, owner: str, text: str) -> None:
+        handle = self._handles.get(owner)
+        if handle is None:
+            return
+        try:
+            status = parse_status(text)
+        except StoreUnavailable:
+            self._break_off()
+        else:
+            handle.overdue = False
+            handle.ring(status)
+
+    def _break_off(self) -> None:
+        if self._connection.wire is not None:
+            self._connection.wire.abort(ConnectionError("it pushed something unexpected"))
 
     def _checked(self) -> None:
         suspect = self._suspect

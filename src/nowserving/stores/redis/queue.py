@@ -26,9 +26,11 @@ from nowserving.stores.redis.replicas import Replicas
 from nowserving.stores.redis.replies import (
     MICROSECONDS,
     NOTHING_MORE,
+    parse_answer,
     parse_departure,
     parse_key,
     parse_line,
+    parse_progress,
     parse_status,
     version_of,
 )
@@ -293,9 +295,10 @@ class RedisQueue:
     async def save(self, lock: TicketLock) -> None:
         """Merge a caller's picture of the line (``save.lua``). A long one is merged in pieces."""
         for piece in pieces_of(lock):
-            reply = await self._call(lock.conversation_id, "save", *piece.args())
-            while reply != "ok":
-                reply = await self._call(lock.conversation_id, "save", *piece.args(int(reply)))
+            on = parse_progress(await self._call(lock.conversation_id, "save", *piece.args()))
+            while on is not None:
+                args = piece.args(on)
+                on = parse_progress(await self._call(lock.conversation_id, "save", *args))
 
     async def delete(self, conversation_id: str) -> None:
         """Remove every ticket (``delete.lua``)."""
@@ -312,7 +315,7 @@ class RedisQueue:
             self._nonce,
             to_the_end=not keep,
         )
-        return bool(reply == "1")
+        return parse_answer(reply)
 
     async def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record, by ``SCAN``."""

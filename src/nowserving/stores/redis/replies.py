@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import wraps
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from nowserving.errors import CorruptLock, LockError, StoreUnavailable
 from nowserving.protocol import names
@@ -17,12 +18,34 @@ from nowserving.protocol.status import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 MICROSECONDS = 1_000_000
 _STATES = {state.value: state for state in State}
 
 
+_Reply = TypeVar("_Reply")
+_Read = TypeVar("_Read")
+
+
+def _making_sense(read: Callable[[_Reply], _Read]) -> Callable[[_Reply], _Read]:
+    """Have a reader raise ``StoreUnavailable`` of a reply that its verb never gives."""
+
+    @wraps(read)
+    def read_or_raise(reply: _Reply) -> _Read:
+        try:
+            return read(reply)
+        except (IndexError, KeyError, TypeError, ValueError):
+            error = StoreUnavailable(
+                "Redis's answer to a lock command makes no sense: is there something between us "
+                "and Redis that changes what it says?"
+            )
+        raise error  # here, where nothing that quotes the reply is a context of it
+
+    return read_or_raise
+
+
+@_making_sense
 def parse_status(text: str) -> TicketStatus:
     """Read a status as ``take.lua`` documents it."""
     fields = text.split(" ")
@@ -63,8 +86,10 @@ class LineSeen(NamedTuple):
     news: dict[int, TicketStatus]
 
 
+@_making_sense
 def parse_look(reply: Sequence[str]) -> LineSeen:
     """Read what ``poll.lua`` says."""
+    _check_list(reply)
     serving, blocked_for, version, owner, served, *news = reply
     told = (text.partition(" ") for text in news)
     return LineSeen(
@@ -86,9 +111,30 @@ def _version(text: str) -> str:
     return "" if text == "0" else text  # of an older record, or of one that is not there
 
 
+_DEPARTURES = {
+    f"{left:d} {waiting:d}": Departure(left=left, someone_waiting=waiting)
+    for left in (False, True)
+    for waiting in (False, True)
+}
+_ANSWERS = {"0": False, "1": True}
+
+
+@_making_sense
 def parse_departure(text: str) -> Departure:
     """Read what ``leave.lua`` says."""
-    return Departure(left=text[0] == "1", someone_waiting=text[2] == "1")
+    return _DEPARTURES[text]
+
+
+@_making_sense
+def parse_answer(text: str) -> bool:
+    """Read what ``finish.lua`` says."""
+    return _ANSWERS[text]
+
+
+@_making_sense
+def parse_progress(text: str) -> int | None:
+    """Read what ``save.lua`` says: the number to go on from, None when all is done."""
+    return None if text == "ok" else int(text)
 
 
 class LinePage(NamedTuple):
@@ -109,10 +155,12 @@ NOTHING_MORE = -1
 """Where there is no number to go on from."""
 
 
+@_making_sense
 def parse_line(reply: Sequence[str] | None) -> LinePage | None:
     """Read what ``line.lua`` says."""
     if reply is None:
         return None
+    _check_list(reply)
     next_number, on, *texts = reply
     tickets = []
     for text in texts:
@@ -126,6 +174,11 @@ def parse_line(reply: Sequence[str] | None) -> LinePage | None:
             )
         )
     return LinePage(int(next_number), int(on), tickets)
+
+
+def _check_list(reply: object) -> None:
+    if not isinstance(reply, list):  # a text can be unpacked as well
+        raise TypeError
 
 
 def parse_key(key: str, prefix: bytes) -> str:

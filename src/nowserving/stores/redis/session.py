@@ -41,6 +41,8 @@ What can go wrong with a call, and what happens then:
 from __future__ import annotations
 
 import asyncio
+import itertools
+import secrets
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +59,7 @@ from nowserving.stores.redis.connection.diagnosis import reply_error, unquoted
 from nowserving.stores.redis.passing import passes
 from nowserving.stores.redis.replicas import HeldBack
 from nowserving.stores.redis.replies import error_of
+from nowserving.stores.redis.shape import answers
 from nowserving.stores.redis.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -69,6 +72,8 @@ if TYPE_CHECKING:
 
 MAX_BATCH = 500
 """Verbs in one round trip: some 2 ms of Redis at the most."""
+
+_NUMBERS = 2**31
 
 _LOOKS_WAIT = 0.002
 """Seconds for which a look waits for others."""
@@ -105,6 +110,8 @@ class Session:
         self._must_load = self._loaded = False  # whether Redis knows the script
         self._proven = False  # whether one flight may follow another
         self._gathering = False  # those who were just answered are about to ask for more
+        # Where they begin is a guess that other connections do not make.
+        self._numbers = itertools.count(secrets.randbelow(_NUMBERS))
         self._closed = False
 
     def call(  # noqa: PLR0913 - what to say, and how it travels
@@ -256,18 +263,23 @@ class Session:
         if not group[0].key:
             return group[0].args
         load, self._must_load = self._must_load, False
+        group[0].batch = str(next(self._numbers))
         return self._terms.words(group, load=load)
 
     # Landings
 
     def _land(self, reply: Any) -> None:  # noqa: ANN401
         flight, backlog = self._flight, self._backlog
-        if not flight:
+        is_error = isinstance(reply, hiredis.ReplyError)
+        if not flight or not (is_error or answers(flight[0], reply)):
+            why = "an answer to something else"
+            self._trouble.begin(ConnectionError(why))
+            self._break_off(why)
             return
         group = flight.popleft()
         if group is self._looks_out:
             self._looks_out = None
-        if isinstance(reply, hiredis.ReplyError):
+        if is_error:
             self._proven = False
             self._refuse(group, str(reply))
         elif group:
@@ -287,12 +299,8 @@ class Session:
         if not group[0].key:
             group[0].answer(reply)
             return
-        if type(reply) is not list or len(reply) != len(group):
-            self._flight.appendleft(group)  # what it is the answer to, nobody knows
-            self._break_off("an answer to something else")
-            return
-        for call, result in zip(group, reply, strict=True):
-            if type(result) is not str or not result.startswith("!"):
+        for call, result in zip(group, reply, strict=False):  # the number is left over
+            if type(result) is not str or result[0] != "!":
                 call.answer(result)
             elif passes(result[1:]):
                 self._send_again([call], result[1:], pause=True)

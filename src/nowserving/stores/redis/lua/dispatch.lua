@@ -1,8 +1,10 @@
 -- dispatch: run a batch of verbs in order, each on its own record, each with its own errors.
 -- KEYS: one record for each verb of the batch.
 -- ARGV: highest fencing token seen, inbox channel prefix, for how long an attempt of a take may be
---       late (us), then for each verb: its name, how many arguments it has, its arguments.
--- Returns: a reply for each verb; an error is a string that begins with "!". "?on" says that the line
+--       late (us), then for each verb: its name, how many arguments it has, its arguments; at the end
+--       the number of this call.
+-- Returns: a reply for each verb, then the number of this call, by which its caller knows the replies
+--       for its own (shape.py). An error is a string that begins with "!". "?on" says that the line
 --       is too long for one call: the verb is said again with `on` behind its arguments. A "+" before
 --       any other reply, or before the first text of a list, says that something is left over to be
 --       swept: whoever gets it goes on with that (sweep.lua).
@@ -38,4 +40,5 @@ for i = 1, #KEYS do
   replies[i] = reply
   at = last + 1
 end
+replies[#KEYS + 1] = ARGV[at]
 return replies
