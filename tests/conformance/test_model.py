@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +18,19 @@ from nowserving.stores.redis.script import load_script
 from tests.conformance.line_model import Answer, LineModel
 from tests.conformance.stores import STORES
 from tests.support import scripts
+from tests.support.row_queue import RowQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from nowserving import LockStore
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import TicketQueue
     from nowserving.protocol.status import Line, Outcome
     from tests.support.redis_server import RedisServer
+
+    OpenQueue = Callable[[], AbstractAsyncContextManager[TicketQueue]]
 
 _LIFETIME = 600.0  # seconds: nothing expires here
 _OUTCOMES: tuple[Outcome, ...] = ("done", "failed", "interrupted", "released", "abandoned")
@@ -203,14 +208,32 @@ _SCRIPTS = {
 }
 
 
-@pytest.fixture(params=["memory", *_SCRIPTS])
-def make(
+def _of_a_store(make: Callable[..., LockStore]) -> OpenQueue:
+    @contextlib.asynccontextmanager
+    async def open_queue() -> AsyncIterator[TicketQueue]:
+        async with make() as store:
+            yield store._runtime.queue
+
+    return open_queue
+
+
+@contextlib.asynccontextmanager
+async def _over_rows() -> AsyncIterator[TicketQueue]:
+    rows: Any = RowQueue()
+    yield rows
+    await rows.close()
+
+
+@pytest.fixture(params=["memory", "rows", *_SCRIPTS])
+def open_queue(
     request: pytest.FixtureRequest, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., LockStore]:
+) -> OpenQueue:
+    if request.param == "rows":
+        return _over_rows
     if request.param == "memory":
-        return STORES["memory"](redis_server)
+        return _of_a_store(STORES["memory"](redis_server))
     monkeypatch.setattr(queue, "load_script", lambda: _SCRIPTS[request.param])
-    return STORES["redis"](redis_server)
+    return _of_a_store(STORES["redis"](redis_server))
 
 
 @settings(
@@ -219,12 +242,10 @@ def make(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps)
-def test_a_queue_agrees_with_the_model(
-    make: Callable[..., LockStore], steps: list[dict[str, Any]]
-) -> None:
+def test_a_queue_agrees_with_the_model(open_queue: OpenQueue, steps: list[dict[str, Any]]) -> None:
     async def play() -> None:
-        async with make() as store:
-            game = _Play(store._runtime.queue)
+        async with open_queue() as queue:
+            game = _Play(queue)
             for step in steps:
                 await game.step(**step)
 

@@ -51,7 +51,7 @@ class Proxy:
         subscriptions: How many of them have subscribed to something.
         cuts: How many of the planned cuts were made.
         late: The late requests that are on their way still.
-        arrived: How many of them have arrived, and were answered.
+        arrived: On how many connections they have arrived, and were answered.
         held: How many replies are late, and wait here.
     """
 
@@ -106,10 +106,14 @@ class Proxy:
     async def deliver(self) -> None:
         """Let the late requests arrive; returns when Redis has answered all of them."""
         late, self.late = self.late, []
-        expected = self.arrived + len(late)
         assert late, "no request is late"
+        # Several replies may come in one piece, so what is counted is the answer to a PING behind.
+        connections = {id(up_writer): up_writer for up_writer, _ in late}
+        expected = self.arrived + len(connections)
         for up_writer, data in late:
             self._loop.call_soon_threadsafe(up_writer.write, data)
+        for up_writer in connections.values():
+            self._loop.call_soon_threadsafe(up_writer.write, b"PING\r\n")
         give_up = time.monotonic() + 5.0
         while self.arrived < expected:
             assert time.monotonic() < give_up, "Redis has not answered a late request"
@@ -223,7 +227,9 @@ class _Connection:
                     self._proxy.replying.clear()
                     self._cut = None
                 if self._cut is not None:
-                    self._proxy.arrived += self._cut == "late request"
+                    if self._cut == "late request":
+                        self._proxy.arrived += data.count(b"+PONG\r\n")
+                        continue
                     if self._cut == "half a reply":
                         self._writer.write(data[: len(data) // 2])
                         await self._writer.drain()

@@ -56,7 +56,7 @@ KNOWN_SHARED = {
     ("stores._remote.reconnecting", "stores.redis.connection.dial"),
     ("stores._remote.reconnecting", "stores.redis.connection.resp"),
 }
-KNOWN_FOREIGN = {("stores._remote.abandonment", "redis")}
+KNOWN_FOREIGN: set[tuple[str, str]] = set()
 
 
 class Import(NamedTuple):

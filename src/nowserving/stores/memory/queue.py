@@ -13,15 +13,17 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nowserving._host.clock import monotonic
 from nowserving._host.identity import Owners, on_fork
 from nowserving.errors import LockError
-from nowserving.protocol.queue import Guarantees, poll_one_by_one
-from nowserving.protocol.status import Admission, Departure, Line, LineTicket, State, TicketStatus
+from nowserving.protocol.queue import Guarantees
+from nowserving.protocol.status import Departure, IssuedTicket, LineUpdate, State, TicketStatus
+from nowserving.stores import _lines
 from nowserving.stores.memory import steps
-from nowserving.stores.memory.record import Record, Tokens
+from nowserving.stores.memory.record import Record
 from nowserving.stores.memory.ticket import MemoryTicket
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from nowserving.lock import TicketLock
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import AtOnce
-    from nowserving.protocol.status import LineUpdate, Outcome
+    from nowserving.protocol.status import Admission, Line, Outcome
 
 logger = logging.getLogger("nowserving.queues.memory.queue")
 
@@ -44,6 +46,9 @@ _LEFT_ALONE = Departure(left=True, someone_waiting=False)
 """How nearly every turn ends."""
 
 _NOBODY_LEFT = Departure(left=False, someone_waiting=False)
+
+_ANYBODY = ""
+"""What the owners of this queue's own tickets begin with: nobody else can issue any."""
 
 
 class MemoryQueue:
@@ -69,7 +74,7 @@ class MemoryQueue:
     def _start_afresh(self) -> None:
         self._owners = Owners()
         self._mutex = threading.Lock()
-        self._tokens = Tokens()
+        self._tokens = _lines.Tokens()
         self._records: dict[str, Record] = {}
         self._idle: deque[tuple[float, str]] = deque()
         self._put_off: deque[tuple[TicketHandle, Outcome]] = deque()
@@ -110,21 +115,29 @@ class MemoryQueue:
             record = self._records.get(name)
             if record is None:
                 record = self._records[name] = Record(self._tokens)
-            if record.tickets:
-                record.settle(now)
-            if admission.redeem is None:
-                status = record.admit(handle, admission, now)
+            if admission.redeem is not None:
+                status = _lines.redeem(record, admission.redeem, handle, admission, now)
+            elif record.tickets or admission.message_id is not None:
+                status = _lines.take(record, handle, admission, now)
             else:
-                status = record.redeem(admission.redeem, handle, admission, now)
-            if len(record.tickets) != 1 or record.mail:
-                self._close_step(name, record, now, admission.lifetime)
+                status = record.take_alone(handle, admission, now)
+            if len(record.tickets) != 1 or record.mail or not admission.claimed:
+                self._close_step(name, record, now, may_be_left=not admission.claimed)
         if self._outbox or self._put_off:
             self._after_step()
         return status
 
-    async def poll(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:  # noqa: ARG002
+    async def poll(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:
         """Tell what is new of many tickets of one line."""
-        return await poll_one_by_one(self, handles)
+        with self._step(conversation_id):
+            record = self._records.get(conversation_id)
+            if record is None:
+                news = {h.owner: TicketStatus(State.GONE, h.number) for h in handles}
+                return LineUpdate(serving=0, blocked_for=0.0, news=news)
+            now = monotonic()
+            line_update = _lines.poll(record, handles, now)
+            self._close_step(conversation_id, record, now)
+        return line_update
 
     async def renew(
         self,
@@ -140,14 +153,8 @@ class MemoryQueue:
             if record is None:
                 return TicketStatus(State.GONE, handle.number)
             now = monotonic()
-            record.settle(now)
-            ticket = record.find(handle, now)
-            if ticket is None:
-                status = record.gone(handle.number)
-            else:
-                ticket.expires = now + lifetime if lifetime else ticket.expires
-                status = record.status(ticket, now)
-            self._close_step(handle.conversation_id, record, now, lifetime)
+            status = _lines.renew(record, handle, lifetime, now)
+            self._close_step(handle.conversation_id, record, now)
         return status
 
     async def leave(
@@ -174,23 +181,16 @@ class MemoryQueue:
             record = self._records.get(handle.conversation_id)
             if record is None:
                 return _NOBODY_LEFT
-            now, tickets, lifetime = monotonic(), record.tickets, 0.0
-            ticket = record.find(handle, now)
-            if ticket is not None:
-                lifetime = ticket.admission.lifetime
-                record.drop(ticket, outcome, now)
-            if tickets:
-                record.settle(now)
+            now = monotonic()
+            if len(record.tickets) == 1 and record.leave_alone(handle, outcome, now):
+                departure = _LEFT_ALONE
             else:
-                record.serving = record.next
-            waiting = bool(tickets)
-            if waiting or record.mail or not record.in_idle_list:
-                self._close_step(handle.conversation_id, record, now, lifetime)
+                departure = _lines.leave(record, handle, outcome, now)
+            if departure.someone_waiting or record.mail or not record.in_idle_list:
+                self._close_step(handle.conversation_id, record, now)
         if self._outbox or self._put_off:
             self._after_step()
-        if waiting or ticket is None:
-            return Departure(left=ticket is not None, someone_waiting=waiting)
-        return _LEFT_ALONE
+        return departure
 
     def _after_step(self) -> None:
         """Deliver the mail of steps, and do what finalisers have put off in the middle of one.
@@ -228,43 +228,20 @@ class MemoryQueue:
             if record is None:
                 return None
             now = monotonic()
-            record.settle(now)
-            tickets = tuple(
-                _picture(ticket, now)
-                for _, ticket in sorted(record.tickets.items())
-                if ticket.expires > now
-            )
-            found = Line(record.next, tickets) if tickets or record.opened else None
-            self._close_step(conversation_id, record, now, 0.0)
+            found = _lines.picture(record, now)
+            self._close_step(conversation_id, record, now)
         return found
 
     async def save(self, lock: TicketLock) -> None:
         """Merge a caller's picture of the line."""
         name, wall = lock.conversation_id, time.time()
-        expiries = {ticket.number: ticket.expires - wall for ticket in lock.tickets}
+        lefts = {ticket.number: ticket.expires - wall for ticket in lock.tickets}
+        make = partial(MemoryTicket, name, self._owners, owner="")
         with self._step(name):
             now = monotonic()
             record = self._records.setdefault(name, Record(self._tokens))
-            record.settle(now)
-            known = [t for t in record.tickets.values() if t.number < lock.seen_below]
-            for ticket in known:
-                if ticket.number not in expiries:
-                    record.dismiss(ticket, "released", now)
-            record.settle(now)
-            own = [number for number in expiries if number >= lock.seen_below]
-            if own and not record.tickets and min(expiries) < record.next:
-                record.restart_at(min(expiries))
-            for number, left in sorted(expiries.items()):
-                present = record.tickets.get(number)
-                if present is not None:
-                    present.extend(now, left)
-                elif number >= record.next and left > 0:
-                    record.next = number
-                    ticket = MemoryTicket(name, self._owners, owner="")
-                    record.join(ticket, Admission(lifetime=left, claimed=False), now)
-            record.opened = True
-            record.settle(now)
-            self._close_step(name, record, now, max([1.0, *expiries.values()]))
+            _lines.save(record, lefts, lock.seen_below, make, now)
+            self._close_step(name, record, now, may_be_left=True)
 
     async def delete(self, conversation_id: str) -> None:
         """Remove every ticket; their owners are told."""
@@ -273,36 +250,19 @@ class MemoryQueue:
             if record is None:
                 return
             now = monotonic()
-            tickets = list(record.tickets.values())
-            for ticket in tickets:
-                record.dismiss(ticket, "released", now)
-            record.restart_at(0)
-            record.opened = False
-            lifetime = max((ticket.lifetime for ticket in tickets), default=0.0)
-            self._close_step(conversation_id, record, now, lifetime)
+            _lines.delete(record, now)
+            self._close_step(conversation_id, record, now)
 
     async def finish(self, conversation_id: str, number: int, secret: str, *, keep: bool) -> bool:
-        """Remove an issued ticket by its number.
-
-        Every claimed ticket here is one of ours; a secret names exactly one ticket.
-        """
+        """Remove an issued ticket by its number."""
         with self._step(conversation_id):
             record = self._records.get(conversation_id)
             if record is None:
                 return False
             now = monotonic()
-            ticket = record.tickets.get(number)
-            lifetime = 0.0
-            if ticket is not None and secret in {"", ticket.owner}:
-                lifetime = ticket.lifetime
-                record.dismiss(ticket, "done" if ticket.expires > now else "expired", now)
-            record.settle(now)
-            waiting = bool(record.tickets)
-            if not waiting:
-                record.opened = keep
-                if not keep:
-                    record.restart_at(0)
-            self._close_step(conversation_id, record, now, lifetime)
+            issued = IssuedTicket(number, secret)
+            waiting = _lines.finish(record, issued, _ANYBODY, now, keep=keep)
+            self._close_step(conversation_id, record, now)
         return waiting
 
     async def conversations(self) -> AsyncIterator[str]:
@@ -338,25 +298,32 @@ class MemoryQueue:
 
     # Under the mutex
 
-    def _close_step(self, name: str, record: Record, now: float, lifetime: float) -> None:
-        """End a verb's step: note an idle record for the sweep, hand the mail out."""
-        if not record.tickets:
-            record.idle_until = max(record.idle_until, now + lifetime)
-            if not record.in_idle_list:
-                record.in_idle_list = True
-                due = min(record.idle_until, now + _SWEEP_EVERY)
-                self._idle.append((due, name))
-        elif len(record.tickets) > 1:
+    def _close_step(
+        self, name: str, record: Record, now: float, *, may_be_left: bool = False
+    ) -> None:
+        """End a verb's step: list the record for the sweep if it may be idle, hand the mail out.
+
+        Args:
+            name: The conversation.
+            record: Its record.
+            now: The moment.
+            may_be_left: Whether there may be a ticket in line that nobody has claimed.
+        """
+        if len(record.tickets) > 1:
             record.tell_first_waiter(now)
+        if not record.in_idle_list and (may_be_left or not record.tickets):
+            record.in_idle_list = True
+            due = now + _SWEEP_EVERY
+            self._idle.append((due if record.tickets else min(due, record.kept_until), name))
         if record.mail:
             self._outbox.extend(record.mail)
             record.mail.clear()
 
     def _sweep(self, now: float) -> None:
-        """Drop idle records whose time is over: a record stays one lifetime after its last ticket.
+        """Drop idle records whose time is over.
 
-        A busy conversation is no reason to look at its entry again and again: it comes back when
-        its last ticket leaves.
+        A busy conversation need not be listed: it is when its last ticket leaves. But a ticket
+        that nobody has claimed may never be left, so its record stays in the list.
         """
         for _ in range(_SWEEP_AT_ONCE):
             if not self._idle or self._idle[0][0] > now:
@@ -364,18 +331,19 @@ class MemoryQueue:
             _, name = self._idle.popleft()
             record = self._records[name]
             record.in_idle_list = False
-            if record.tickets:
-                continue
-            if record.idle_until > now:
-                self._close_step(name, record, now, 0.0)
-            else:
+            _lines.promote(record, now)
+            if not record.tickets and record.kept_until <= now:
                 del self._records[name]
+                continue
+            all_claimed = all(ticket.claimed for ticket in record.tickets.values())
+            self._close_step(name, record, now, may_be_left=not all_claimed)
 
 
 steps.register(
     [
         MemoryQueue.take_now,
         MemoryQueue.leave_now,
+        MemoryQueue.poll,
         MemoryQueue._renew,  # noqa: SLF001 - its own class
         MemoryQueue.line,
         MemoryQueue.save,
@@ -383,8 +351,3 @@ steps.register(
         MemoryQueue.finish,
     ]
 )
-
-
-def _picture(ticket: MemoryTicket, now: float) -> LineTicket:
-    served_for = None if ticket.served_at is None else now - ticket.served_at
-    return LineTicket(ticket.number, ticket.expires - now, ticket.owner, served_for)

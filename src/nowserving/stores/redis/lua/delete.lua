@@ -10,10 +10,7 @@ function verbs.delete(key)
   local rec = load(key)
   if rec.missing then return 'ok' end
   local head = head_of(rec)
-  if head then
-    drop(rec, head, 'released')
-    mail(rec, head, 'G ' .. int(head.number))
-  end
+  if head then dismiss(rec, head, 'released') end
   begin_anew(rec)
   commit(rec)
   return 'ok'

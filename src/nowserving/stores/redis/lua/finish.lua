@@ -15,11 +15,10 @@ function verbs.finish(key, number, secret, keeps, nonce)
     may = not has(t, 'c') or string.match(t.owner, '^([^~]+)~') == nonce
   end
   if may then
-    drop(rec, t, t.expires > now and 'done' or 'expired')
-    mail(rec, t, 'G ' .. int(number))
+    dismiss(rec, t, 'done')
     new_version(rec)
   end
-  if not settle(rec) then return unfinished(rec) end
+  if not promote(rec) then return unfinished(rec) end
   local waiting = rec.serving < rec.next
   if not waiting then
     if keeps == '1' then

@@ -32,7 +32,7 @@ function verbs.leave(key, fields, number, owner, outcome, on)
     write_though_full(rec)
   end
   if further then return unfinished(rec, 'find ' .. int(further)) end
-  if not settle(rec) then return unfinished(rec, 'left ' .. left) end
+  if not promote(rec) then return unfinished(rec, 'left ' .. left) end
   commit(rec)
   return left .. ' ' .. (rec.serving < rec.next and 1 or 0)
 end

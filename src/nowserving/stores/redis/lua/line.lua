@@ -9,7 +9,7 @@ local PAGE = 500
 function verbs.line(key, from)
   local rec = load(key, 'opened')
   if rec.missing then return false end
-  if not settle(rec) then return unfinished(rec) end
+  if not promote(rec) then return unfinished(rec) end
   local found = {int(rec.next), '-1'}
   local first = math.max(tonumber(from or -1), rec.serving)
   local last = math.min(first + PAGE, rec.next) - 1

@@ -68,12 +68,12 @@ local function sweep_messages(rec)
   if remembered.first >= remembered.next then return end
   for _ = 1, SWEPT_MESSAGES do
     if remembered.first >= remembered.next then break end
-    local place = 'd:' .. int(remembered.first)
-    local message = value_of(rec, place)
+    local slot = 'd:' .. int(remembered.first)
+    local message = value_of(rec, slot)
     if message then
       local text = value_of(rec, 'm:' .. message)
       if text and progress_of(rec, message, text) == 'done' then break end
-      del(rec, place)
+      del(rec, slot)
       if text and string.sub(text, 1, 4) == 'done' then del(rec, 'm:' .. message) end
     end
     remembered.first = remembered.first + 1

@@ -3,11 +3,11 @@
 -- ARGV: number and owner of each ticket that is asked about (some hundreds at the most).
 -- Returns: a list: the number served, for how long the last of those asked about is blocked (us; see
 --       blocked_for()), the record's version, the owner and the status of the ticket served ("-" when
---       nobody is), then for each ticket asked about that is interrupted, gone or served its place
+--       nobody is), then for each ticket asked about that is interrupted, gone or served its index
 --       among them (from 0) and its status.
 --       A waiter that goes on waiting costs nothing in the reply. And it need not be asked about
 --       again while the version is the same, until it may have expired, as long as some ticket with
---       a higher number is still there: so the look of a thousand is as cheap as that of one.
+--       a higher number is still there: so polling for a thousand is as cheap as for one.
 function verbs.poll(key, ...)
   local rec = load(key)
   local asked, numbers, last = {...}, {}, 0
@@ -15,7 +15,7 @@ function verbs.poll(key, ...)
     numbers[#numbers + 1] = asked[i]
     last = math.max(last, tonumber(asked[i]))
   end
-  settle(rec)
+  promote(rec)
   local head = head_of(rec)
   local found = {int(rec.serving), int(blocked_for(rec, last)), rec.version, head and head.owner or '-',
                  head and status(rec, head) or '-'}
@@ -26,7 +26,7 @@ function verbs.poll(key, ...)
     local text, owner, which = texts[i], asked[2 * i], i - 1 .. ' '
     local t = text and string.find(text .. ' ', ' ' .. owner .. ' ', 1, true) and text
     if not t or not lives(t) or is_gone(rec, tonumber(number)) then
-      found[#found + 1] = which .. (tonumber(number) < rec.below and 'X ' or 'G ') .. number
+      found[#found + 1] = which .. gone(rec, tonumber(number))
     elseif head and tonumber(number) == head.number then
       found[#found + 1] = which .. status(rec, head)
     end

@@ -1,6 +1,9 @@
 -- What everything shares. Runs once per script call; there is one call for a whole batch of verbs,
 -- so time is read once.
 --
+-- What the verbs decide is what nowserving/stores/_lines decides, where each rule is told; how it is
+-- done to a hash, in a script that must not hold up Redis, is told here.
+--
 -- The record of a conversation is one hash:
 --   next               the number of the next ticket to be issued
 --   serving            the number that is served; equal to `next` when nobody is in line
@@ -97,5 +100,5 @@ local effort, LEAST_EFFORT = 2000, 300
 local left_over = false
 
 -- Of how many numbers next in line a waiter learns when their tickets may end; and, when none of
--- them has one, after how many microseconds it looks again. See soonest_end().
+-- them has one, after how many microseconds it asks again. See soonest_end().
 local A_FEW, UNKNOWN = 8, 1000000

@@ -53,7 +53,7 @@ local function write_though_full(rec)
   del(rec, '-')
 end
 
--- Somebody's ticket goes, or may have gone, without its owner's doing. A look that knows the version
+-- Somebody's ticket goes, or may have gone, without its owner's doing. A poll that knows the version
 -- need not ask for every ticket as long as it stays the same (poll.lua). A record that is made anew
 -- has another one, too: it holds the clock.
 local function new_version(rec)

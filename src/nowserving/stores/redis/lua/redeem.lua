@@ -3,13 +3,19 @@
 -- ARGV: number, secret ("-": not known), owner, lifetime (us, whole ms), flags, message ("-":
 --       none), on (which says nothing here).
 -- Returns: a status as from take; "G number" when it is gone or claimed by someone else,
---       "X number" when a newer message took its place, "G -1" when the redeeming comes too late.
+--       "X number" when a newer message superseded it; "G -1" when the redeeming comes too late.
 function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   local rec = load(key, number, message ~= '-' and 'm:' .. message)
   number = tonumber(number)
+  if not promote(rec) then return unfinished(rec) end
+  local tombstone = value_of(rec, 'x:' .. owner)
+  if tombstone then
+    -- Its owner left before this arrived. The ticket stays in line for whoever redeems it yet.
+    local its_number, why = inscription(tombstone)
+    commit(rec)
+    return (why == 'X' and 'X ' or 'G ') .. int(its_number)
+  end
   local mine = rec.extra1 and ticket_of(rec, number, rec.extra1)
-  if not settle(rec) then return unfinished(rec) end
-  mine = mine and ticket_of(rec, number)
   -- An expired ticket is gone before anybody walks past it: its message may be in line again.
   if mine and mine.expires <= now then mine = nil end
   if mine and mine.owner == owner then  -- the reply to the first attempt was lost
@@ -19,12 +25,7 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   end
   if not mine or has(mine, 'c') or (secret ~= '-' and secret ~= mine.owner) then
     commit(rec)
-    return (not mine and number < rec.below and 'X ' or 'G ') .. int(number)
-  end
-  if value_of(rec, 'x:' .. owner) then
-    -- Its owner left before this arrived. The ticket stays in line for whoever redeems it yet.
-    commit(rec)
-    return 'G -1'
+    return mine and 'G ' .. int(number) or gone(rec, number)
   end
   if message ~= '-' then
     local progress = rec.extra2 ~= int(number) and progress_of(rec, message, rec.extra2)

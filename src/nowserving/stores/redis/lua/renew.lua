@@ -1,6 +1,7 @@
 -- renew: tell where a ticket stands, and give it a new lifetime if one is given.
 -- KEYS: the record.
--- ARGV: number (-1: the take was not answered yet), owner, lifetime (us, whole ms; 0 only looks), on.
+-- ARGV: number (-1: the take was not answered yet), owner, lifetime (us, whole ms; 0: it is not
+--       renewed), on.
 -- Returns: a status as from take; "G number" or "X number" when it is not in line any more.
 --       A ticket that is gone or expired is never brought back.
 function verbs.renew(key, number, owner, lifetime, on)
@@ -8,11 +9,11 @@ function verbs.renew(key, number, owner, lifetime, on)
   number, lifetime = tonumber(number), tonumber(lifetime)
   local mine, further = own(rec, number, owner, rec.extra1, on)
   if further then return unfinished(rec, int(further)) end
-  settle(rec)
+  promote(rec)
   mine = mine and ticket_of(rec, mine.number)
   if not mine or mine.expires <= now then
     commit(rec)
-    return (number < rec.below and 'X ' or 'G ') .. int(number)
+    return gone(rec, number)
   end
   if lifetime > 0 then
     mine.expires = now + lifetime

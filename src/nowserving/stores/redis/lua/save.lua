@@ -29,8 +29,7 @@ local function remove_missing(rec, lefts, from, upto)
       local number = from + i - 1
       local t = not lefts[number] and ticket_of(rec, number, texts[i])
       if t then
-        drop(rec, t, 'released')
-        mail(rec, t, 'G ' .. int(number))
+        dismiss(rec, t, 'released')
         effort = effort - COST
       end
     end
@@ -38,16 +37,22 @@ local function remove_missing(rec, lefts, from, upto)
   end
 end
 
-local function write_piece(rec, lefts, numbers, seen_below, last)
+local function write_piece(rec, lefts, numbers, seen_below, first, last)
   local texts = #numbers > 0 and redis.call('HMGET', rec.key, unpack(numbers))
-  local fresh = math.min(seen_below, rec.next)
+  -- A number that was issued is somebody else's, though he may be gone. In a later piece the picture's
+  -- own numbers are below `next` as well.
+  local fresh = numbers[1] == first and rec.next or math.min(seen_below, rec.next)
+  if rec.serving >= rec.next and last >= rec.next then
+    rec.serving = math.max(rec.serving, first)  -- nobody has to walk there
+    set(rec, 'serving', int(rec.serving))
+  end
   rec.next = math.max(rec.next, last + 1)  -- whoever comes before the next piece is behind them all
   for i, number in ipairs(numbers) do
     local left, t = lefts[number], ticket_of(rec, number, texts[i])
-    if t then
+    if t and t.expires > now then
       t.expires, t.lifetime = now + left, math.max(t.lifetime, left)
       write(rec, t)
-    elseif left > 0 and number >= fresh and not is_gone(rec, number) then
+    elseif not t and left > 0 and number >= fresh and not is_gone(rec, number) then
       write(rec, {number = number, expires = now + left, lifetime = left, served_at = 0,
                   flags = '-', owner = '-', message = '-'})
     end
@@ -68,10 +73,10 @@ function verbs.save(key, seen_below, from, upto, writes, first, last, tickets)
   new_version(rec)
   local lefts, numbers, longest = read_piece(tickets)
   keep(rec, now + 2 * longest, longest)
-  local on = from == 0 and not settle(rec) and from or nil
+  local on = from == 0 and not promote(rec) and from or nil
   -- Nobody is served in between who is to be removed next.
   on = on or remove_missing(rec, lefts, from, math.min(upto, seen_below, rec.next))
-  if not on and not settle(rec) then on = upto end
+  if not on and not promote(rec) then on = upto end
   if not on and writes == '1' then
     local anew = last >= seen_below and rec.serving >= rec.next and first < rec.next
     if anew and rec.from then
@@ -79,8 +84,8 @@ function verbs.save(key, seen_below, from, upto, writes, first, last, tickets)
     else
       -- Nobody is in line, so the picture's own numbers may start it anew.
       if anew then restart_at(rec, first) end
-      write_piece(rec, lefts, numbers, seen_below, last)
-      settle(rec)
+      write_piece(rec, lefts, numbers, seen_below, first, last)
+      promote(rec)
     end
   end
   commit(rec)

@@ -16,9 +16,9 @@ local function soonest_end(rec, first, last)
   return soonest
 end
 
--- The ticket that is served. Nobody's is while it is not settled who is next.
+-- The ticket that is served. Nobody's is while it is undecided who is next.
 local function head_of(rec)
-  return not rec.unsettled and rec.serving < rec.next and ticket_of(rec, rec.serving) or nil
+  return not rec.undecided and rec.serving < rec.next and ticket_of(rec, rec.serving) or nil
 end
 
 -- For how long the line can't move on without a push to a waiter with this number: until the ticket
@@ -29,6 +29,11 @@ local function blocked_for(rec, number)
   local ends, first = head.expires, first_waiting(rec)
   if first < number then ends = math.min(ends, soonest_end(rec, first, number - 1)) end
   return ends - now
+end
+
+-- What is said of a ticket that is not in line, or not any more; -1 is no ticket's number.
+local function gone(rec, number)
+  return (number >= 0 and number < rec.below and 'X ' or 'G ') .. int(number)
 end
 
 -- To be asked for before commit(): it may meet tickets that are to be written.
@@ -52,6 +57,14 @@ local function drop(rec, t, outcome)
     set(rec, 'predecessor', outcome)
   end
   if t.message ~= '-' then note_message(rec, t, outcome) end
+end
+
+-- Take a ticket out for somebody else than its owner, who is told. If it has expired, that is how it
+-- ended, whoever comes by.
+local function dismiss(rec, t, outcome)
+  if t.expires <= now then return drop(rec, t, 'expired') end
+  drop(rec, t, outcome)
+  mail(rec, t, 'G ' .. int(t.number))
 end
 
 -- Begin the turn of a ticket.
@@ -90,7 +103,7 @@ end
 
 -- Have the first live ticket served. `joining` is not told by mail: its owner gets the answer.
 -- Return whether that is done. If it is not, whoever is before `serving` is gone, and nobody is served.
-local function settle(rec, joining)
+local function promote(rec, joining)
   if rec.serving >= rec.next then return true end
   local head, over = ticket_of(rec, rec.serving), true
   if not head or head.expires <= now then
@@ -103,7 +116,7 @@ local function settle(rec, joining)
     head = over and number < rec.next and ticket_of(rec, number)
   end
   if head and head.served_at == 0 then serve(rec, head, joining) end
-  rec.unsettled = not over
+  rec.undecided = not over
   left_over = left_over or not over
   return over
 end

@@ -4,7 +4,7 @@
 -- Returns: "ok".
 function verbs.sweep(key)
   local rec = load(key)
-  settle(rec)
+  promote(rec)
   commit(rec)
   return 'ok'
 end

@@ -34,11 +34,8 @@ local function sweep_ticket(rec, t)
     drop(rec, t, 'abandoned')
     if t.owner ~= '-' then bury(rec, t.owner, t.number, 'X') end
     mail(rec, t, 'X ' .. int(t.number))
-  elseif t.expires > now then
-    drop(rec, t, 'released')
-    mail(rec, t, 'G ' .. int(t.number))
   else
-    drop(rec, t, 'expired')
+    dismiss(rec, t, 'released')
   end
 end
 

@@ -7,7 +7,7 @@
 -- Returns: a status: "S|I number 0 expires_in blocked_for token predecessor",
 --       "W number ahead expires_in blocked_for version", "B ahead held_for owner", "D progress";
 --       "G -1" when it comes too late; when it is repeated and its ticket is gone, "G number", or
---       "X number" if a newer message took its place.
+--       "X number" if a newer message superseded it.
 
 -- The ticket of a repeated take, or nil; and as it stands in the hash. Its tombstone knows the number,
 -- or that there is none, but for the one that is made while it is still looked for. Third is where
@@ -50,7 +50,7 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
   -- Its owner has left, or a later attempt has arrived before this one.
   if rec.extra1 and not repeated then return 'G -1' end
   local plain = policy == 'q' and limit < 0 and message == '-' and not repeated
-  if not settle(rec) and not plain then return unfinished(rec, on) end
+  if not promote(rec) and not plain then return unfinished(rec, on) end
   graves_of(rec)  -- some of the old ones go
   local number, why = STILL_SOUGHT, nil
   if repeated then
@@ -58,7 +58,9 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     if rec.extra1 then number, why = inscription(rec.extra1) end
     local mine, found, below = earlier_one(rec, owner, number, on)
     if below then return go_on(rec, owner, repeated, 'find ' .. int(below)) end
-    if mine then
+    if mine and mine.expires <= now then  -- nobody may have two
+      drop(rec, mine, 'expired')
+    elseif mine then
       if number ~= mine.number then bury(rec, owner, mine.number) end
       write_though_full(rec)
       local answer = status(rec, mine)
@@ -86,7 +88,7 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     if policy == 'r' or full then
       local head = ticket_of(rec, rec.serving)
       return refuse(rec, owner, repeated, number, 'B ' .. int(rec.next - rec.serving) .. ' ' ..
-                    int(now - head.served_at) .. ' ' .. head.owner)
+                    int(now - head.served_at) .. ' ' .. (head.owner ~= '-' and head.owner or ''))
     end
   end
   if number ~= STILL_SOUGHT then
@@ -108,7 +110,7 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     set(rec, 'serving', '0')
     new_version(rec)
   end
-  settle(rec, mine)
+  promote(rec, mine)
   if mine.served_at == 0 then
     write(rec, mine)
     keep(rec, mine.expires + lifetime, lifetime)

@@ -78,15 +78,15 @@ local function tend_graves(rec)
   -- was set back: the stone itself knows.
   while left > 0 and graves.first < graves.next and
       (graves.due <= now or graves.due > now + LATE) do
-    local place = 'g:' .. int(graves.first)
-    local owner = value_of(rec, place) or ''
+    local slot = 'g:' .. int(graves.first)
+    local owner = value_of(rec, slot) or ''
     local text = value_of(rec, 'x:' .. owner)
     if text then
       graves.due = stays_until(rec, owner, text)
       if graves.due > now then break end
       del(rec, 'x:' .. owner)
     end
-    del(rec, place)
+    del(rec, slot)
     graves.first, left = graves.first + 1, left - 1
   end
   if graves.made == 0 and graves.first == first and graves.due == due then return end

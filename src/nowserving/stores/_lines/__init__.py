@@ -1,0 +1,54 @@
+"""What a line decides, apart from where it is kept.
+
+Each verb's decision stands here once, for every store that can run Python: pure functions over the
+few fields and tickets that a verb reads and writes (``storage.py``). They have no clock (``now`` is
+given), do no I/O, take no lock and wait for nothing; the store makes a verb atomic around them. The
+Lua verbs of Redis decide the same; ``tests/process/test_decisions.py`` holds them against these.
+
+==============================================  =================
+Where is it decided ...                         file
+==============================================  =================
+who is refused, who has to make room            ``admission.py``
+who is served next, and with which token        ``promotion.py``, ``tokens.py``
+what a ticket issued earlier is good for        ``redemption.py``
+what is noted of a ticket that goes, and who    ``departure.py``
+is told; how long a record is kept
+how tickets are given back and taken out        ``removal.py``
+what a ticket's owner is told                   ``status.py``
+which messages are known                        ``messages.py``
+what becomes of a take that comes late, or      ``attempts.py``
+twice
+how a line is pictured, and a picture merged    ``pictures.py``
+==============================================  =================
+"""
+
+from nowserving.stores._lines.admission import take
+from nowserving.stores._lines.attempts import attempt_leave, attempt_redeem, attempt_take
+from nowserving.stores._lines.pictures import picture, save
+from nowserving.stores._lines.promotion import promote
+from nowserving.stores._lines.redemption import redeem
+from nowserving.stores._lines.removal import delete, finish, leave
+from nowserving.stores._lines.renewal import poll, renew
+from nowserving.stores._lines.storage import AttemptStorage, LineStorage, Ticket, Tombstone
+from nowserving.stores._lines.tokens import Tokens
+
+__all__ = [
+    "AttemptStorage",
+    "LineStorage",
+    "Ticket",
+    "Tokens",
+    "Tombstone",
+    "attempt_leave",
+    "attempt_redeem",
+    "attempt_take",
+    "delete",
+    "finish",
+    "leave",
+    "picture",
+    "poll",
+    "promote",
+    "redeem",
+    "renew",
+    "save",
+    "take",
+]

@@ -1,0 +1,53 @@
+"""What is noted of a ticket that goes, who is told, and how long the record is kept then.
+
+=============================  =============  ========================  ==============
+It goes because                the successor  its message is            its owner
+                               is told
+=============================  =============  ========================  ==============
+its owner leaves               the outcome    remembered when ``done``  knows
+it has expired                 ``expired``    forgotten                 is not told
+somebody ``finish``es it       ``done``       remembered                is told
+``delete`` or ``save`` takes   ``released``   forgotten                 is told
+it out
+a newer message supersedes it  nothing        forgotten                 is told so
+=============================  =============  ========================  ==============
+
+The successor is told how the last turn that was *held* ended. So nothing is noted of a waiter, and
+nothing of a ticket that was ``abandoned``: its owner left before it knew that it was served.
+
+A record is kept for a lifetime of whichever ticket goes, and as long as it remembers a message or a
+tombstone. When it goes its numbers go with it, and begin anew. Its fencing token is not missed: the
+clock has passed it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nowserving.protocol.status import State, TicketStatus
+from nowserving.stores._lines.messages import note_done
+
+if TYPE_CHECKING:
+    from nowserving.protocol.status import Outcome
+    from nowserving.stores._lines.storage import LineStorage, T
+
+
+def note_departure(line: LineStorage[T], ticket: T, outcome: Outcome, now: float) -> None:
+    """Note how the stay of a ticket ended that has been taken out."""
+    line.keep(now + ticket.lifetime)
+    if ticket.served_at is not None and outcome != "abandoned":
+        line.predecessor = outcome
+    if outcome == "done" and ticket.message_id is not None:
+        note_done(line, ticket, now)
+
+
+def note_dismissal(line: LineStorage[T], ticket: T, outcome: Outcome, now: float) -> None:
+    """Note that somebody else than its owner has taken a ticket out, and tell its owner.
+
+    If it has expired, that is how it ended, whoever comes by.
+    """
+    if ticket.expires <= now:
+        note_departure(line, ticket, "expired", now)
+        return
+    note_departure(line, ticket, outcome, now)
+    line.mail.append((ticket, TicketStatus(State.GONE, ticket.number)))

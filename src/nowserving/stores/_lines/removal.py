@@ -1,0 +1,85 @@
+"""How tickets are given back and taken out: ``leave``, ``finish``, ``delete``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nowserving.protocol.status import Departure
+from nowserving.stores._lines.departure import note_departure, note_dismissal
+from nowserving.stores._lines.promotion import promote
+from nowserving.stores._lines.status import own
+
+if TYPE_CHECKING:
+    from nowserving.protocol.status import IssuedTicket, Outcome
+    from nowserving.stores._lines.storage import Handle, LineStorage, T, Ticket
+
+
+def leave(line: LineStorage[T], handle: Handle, outcome: Outcome, now: float) -> Departure:
+    """Give a ticket back, and serve the next one. One that has expired is not there any more."""
+    ticket, left = own(line, handle), False
+    if ticket is not None:
+        left = ticket.expires > now
+        line.remove(ticket)
+        note_departure(line, ticket, outcome if left else "expired", now)
+    promote(line, now)
+    return Departure(left, someone_waiting=line.serving < line.next)
+
+
+def finish(
+    line: LineStorage[T], issued: IssuedTicket, own_prefix: str, now: float, *, keep: bool
+) -> bool:
+    """Remove a ticket by its number (the reference's ``finish_serving`` and ``cleanup``).
+
+    With a secret it is exactly that owner's ticket. A number alone proves nothing: it removes only
+    a ticket that nobody has claimed, or that is the caller's own.
+
+    Args:
+        line: The line.
+        issued: The ticket's number, and its secret if that is known.
+        own_prefix: What the owners of the caller's own tickets begin with.
+        now: The moment.
+        keep: Whether an empty line is still a lock afterwards; if not, its numbers begin anew.
+
+    Returns:
+        Whether a live ticket is in line afterwards.
+    """
+    ticket = line.ticket(int(issued))
+    if ticket is not None and _may_finish(ticket, issued.secret, own_prefix):
+        line.remove(ticket)
+        note_dismissal(line, ticket, "done", now)
+    promote(line, now)
+    if line.serving < line.next:
+        return True
+    if keep:
+        line.opened = True
+    else:
+        close_lock(line)
+    return False
+
+
+def _may_finish(ticket: Ticket, secret: str, own_prefix: str) -> bool:
+    if secret:
+        return ticket.owner == secret
+    return not ticket.claimed or ticket.owner.startswith(own_prefix)
+
+
+def delete(line: LineStorage[T], now: float) -> None:
+    """Remove every ticket, and end the lock."""
+    for ticket in line.remove_from(line.serving):
+        note_dismissal(line, ticket, "released", now)
+    close_lock(line)
+
+
+def close_lock(line: LineStorage[T]) -> None:
+    """End the lock as the reference sees it; the next number of the empty line is 0.
+
+    What is remembered stays, and fencing tokens grow on.
+    """
+    line.opened = False
+    begin_anew(line, 0)
+
+
+def begin_anew(line: LineStorage[T], number: int) -> None:
+    """Let the numbers of an empty line begin anew: order never rests on a number alone."""
+    line.next = line.serving = number
+    line.superseded_below = 0

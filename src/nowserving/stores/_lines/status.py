@@ -1,0 +1,96 @@
+"""What the owner of a ticket is told: where it stands, and when the line may move on unheard."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nowserving.protocol.status import (
+    INTERRUPTED,
+    NOT_ISSUED,
+    SERVED,
+    WAITING,
+    State,
+    TicketStatus,
+)
+
+if TYPE_CHECKING:
+    from nowserving.stores._lines.storage import Handle, LineStorage, T, Ticket
+
+make_status = partial(tuple.__new__, TicketStatus)
+"""Makes a status of all its fields: twice as fast as calling it, in every turn."""
+
+_A_FEW = 8
+"""How many numbers next in line a waiter minds, since their tickets may end."""
+
+_UNKNOWN = 1.0
+"""Seconds after which it looks again when none of those lives, and others are behind them."""
+
+
+def status(line: LineStorage[T], ticket: T, now: float) -> TicketStatus:
+    """Tell where a ticket of this line stands."""
+    left = ticket.expires - now
+    number = ticket.number
+    if ticket.served_at is not None:
+        state = INTERRUPTED if ticket.interrupted else SERVED
+        return make_status((state, number, 0, left, left, line.token, line.predecessor, "", 0.0))
+    ahead, blocked = number - line.serving, blocked_for(line, number, now)
+    return make_status((WAITING, number, ahead, left, blocked, 0, "none", "", 0.0))
+
+
+def gone(line: LineStorage[T], number: int) -> TicketStatus:
+    """Tell of a ticket that is not in line, or not any more."""
+    superseded = NOT_ISSUED < number < line.superseded_below
+    return TicketStatus(State.SUPERSEDED if superseded else State.GONE, number)
+
+
+def own(line: LineStorage[T], handle: Handle) -> T | None:
+    """Return the ticket that a handle stands for, if it is there and the handle's owner's.
+
+    It may have expired. By owner alone as long as its take has not been answered.
+    """
+    number = handle.number
+    if number == NOT_ISSUED:
+        return line.find(handle.owner)
+    ticket = line.ticket(number)
+    if ticket is None or ticket is handle or ticket.owner == handle.owner:
+        return ticket
+    return None
+
+
+def restarts(ticket: Ticket) -> bool:
+    """Return whether being served gives a ticket its whole lifetime anew.
+
+    One that a heartbeat renews keeps its expiry, or every dead waiter would be granted another
+    lifetime; so does one that nobody has claimed.
+    """
+    return ticket.claimed and not ticket.renewed
+
+
+def blocked_for(line: LineStorage[T], number: int, now: float) -> float:
+    """Return for how many seconds the line can't move on without a notice to this number.
+
+    It moves on when the ticket that is served ends. If its holder leaves before, another one that
+    waits before this number is served, and may end: not earlier than if it were served right now.
+    """
+    head = line.ticket(line.serving)
+    if head is None:
+        return 0.0
+    ends = head.expires - now
+    first = max(line.serving + 1, line.superseded_below)
+    if first < number:
+        ends = min(ends, _soonest_end(line, first, number - 1, now))
+    return ends
+
+
+def _soonest_end(line: LineStorage[T], first: int, last: int, now: float) -> float:
+    """Return in how many seconds one of these waiters could end, were it served right now."""
+    ends = [
+        ticket.lifetime if restarts(ticket) else ticket.expires - now
+        for ticket in line.between(first, min(last, first + _A_FEW - 1))
+        if ticket.expires > now
+    ]
+    if ends:
+        return min(ends)
+    return _UNKNOWN if last >= first + _A_FEW else math.inf

@@ -1,0 +1,269 @@
+"""Lines kept in rows: what a SQL store puts below ``nowserving.stores._lines``.
+
+A verb is one transaction: ``BEGIN IMMEDIATE``, read what it needs, decide, write, ``COMMIT``. Each
+way to a ticket is one statement over an index, however long the line is.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any
+
+from nowserving.stores._lines import Tokens, Tombstone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nowserving.protocol.status import TicketStatus
+
+_SCHEMA = """
+CREATE TABLE lines (
+  name TEXT PRIMARY KEY, next INTEGER, serving INTEGER, token INTEGER, predecessor TEXT,
+  superseded_below INTEGER, opened INTEGER, kept_until REAL
+) WITHOUT ROWID;
+CREATE TABLE tickets (
+  name TEXT, number INTEGER, owner TEXT, expires REAL, lifetime REAL, claimed INTEGER,
+  renewed INTEGER, served_at REAL, interrupted INTEGER, message_id TEXT,
+  PRIMARY KEY (name, number)
+) WITHOUT ROWID;
+CREATE INDEX tickets_by_owner ON tickets (name, owner, number);
+CREATE INDEX tickets_by_message ON tickets (name, message_id, number);
+CREATE TABLE done (name TEXT, message_id TEXT, until REAL, PRIMARY KEY (name, message_id));
+CREATE INDEX done_by_end ON done (name, until);
+CREATE TABLE tombstones (
+  name TEXT, owner TEXT, number INTEGER, superseded INTEGER, until REAL, PRIMARY KEY (name, owner)
+);
+CREATE INDEX tombstones_by_end ON tombstones (name, until);
+"""
+
+_NEW_LINE = (0, 0, 0, "none", 0, False, 0.0)
+_COLUMNS = "number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id"
+_A_FEW = 16
+
+
+@dataclass
+class RowTicket:
+    """A ticket as it stands in its row, in the order of the columns."""
+
+    number: int = -1
+    owner: str = ""
+    expires: float = 0.0
+    lifetime: float = 0.0
+    claimed: bool = True
+    renewed: bool = False
+    served_at: float | None = None
+    interrupted: bool = False
+    message_id: str | None = None
+
+
+class Rows:
+    """A database in memory.
+
+    Args:
+        tokens: Where fencing tokens come from.
+        late: For how many seconds an attempt of a take can be late.
+
+    Attributes:
+        statements: How many were executed since :meth:`step` was entered last.
+    """
+
+    def __init__(self, tokens: Tokens, late: float = 10.0) -> None:
+        self.tokens = tokens
+        self.late = late
+        self.statements = 0
+        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        self._connection.executescript(_SCHEMA)
+
+    def execute(self, statement: str, *values: Any) -> list[Any]:
+        """Execute a statement, and return all its rows."""
+        self.statements += 1
+        return self._connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def step(self, name: str, *, create: bool = False) -> Iterator[RowLine | None]:
+        """Give a verb the line of a conversation, for one transaction.
+
+        Args:
+            name: The conversation.
+            create: Make the record that is not there; else None is given.
+        """
+        self.statements = 0
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            found = self.execute("SELECT * FROM lines WHERE name = ?", name)
+            line = RowLine(self, name, *found[0][1:]) if found else None
+            if create and line is None:
+                line = RowLine(self, name, *_NEW_LINE)
+            yield line
+            if line is not None:
+                line.write()
+        except BaseException:
+            self.execute("ROLLBACK")
+            raise
+        self.execute("COMMIT")
+
+    @contextmanager
+    def counting(self) -> Iterator[Callable[[], int]]:
+        """Count instructions of SQLite."""
+        counter = itertools.count()
+        self._connection.set_progress_handler(lambda: next(counter) < 0, 1)
+        yield lambda: next(counter)
+        self._connection.set_progress_handler(None, 1)
+
+    def sweep(self, now: float) -> None:
+        """Drop the records whose time is over."""
+        for table in ("tickets", "done", "tombstones"):
+            self.execute(
+                f"DELETE FROM {table} WHERE name IN "  # noqa: S608 - one of these three
+                "(SELECT name FROM lines WHERE kept_until <= ?)",
+                now,
+            )
+        self.execute("DELETE FROM lines WHERE kept_until <= ?", now)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class RowLine:
+    """One conversation's rows during one verb; an ``AttemptStorage``."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        name: str,
+        next_: int,
+        serving: int,
+        token: int,
+        predecessor: str,
+        superseded_below: int,
+        opened: bool,  # noqa: FBT001 - a column like the others
+        kept_until: float,
+    ) -> None:
+        self._rows = rows
+        self._name = name
+        self.next = next_
+        self.serving = serving
+        self.token = token
+        self.tokens = rows.tokens
+        self.predecessor = predecessor
+        self.superseded_below = superseded_below
+        self.opened = bool(opened)
+        self.kept_until = kept_until
+        self.mail: list[tuple[RowTicket, TicketStatus]] = []
+
+    def write(self) -> None:
+        """Write the fields. Tickets and all else are written when they change."""
+        fields = self.next, self.serving, self.token, self.predecessor, self.superseded_below
+        self._rows.execute(
+            "REPLACE INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            *(self._name, *fields, self.opened, self.kept_until),
+        )
+
+    # Tickets
+
+    def _tickets(self, where: str, *values: Any, by: str = "") -> list[RowTicket]:
+        # Without statistics SQLite takes the primary key for as good as an index, and reads a line.
+        indexed = by and f"INDEXED BY tickets_by_{by}"
+        select = f"SELECT {_COLUMNS} FROM tickets {indexed} WHERE name = ? AND {where}"  # noqa: S608
+        return [_read(row) for row in self._rows.execute(select, self._name, *values)]
+
+    def _first(self, where: str, *values: Any, by: str = "") -> RowTicket | None:
+        found = self._tickets(f"{where} LIMIT 1", *values, by=by)
+        return found[0] if found else None
+
+    def ticket(self, number: int) -> RowTicket | None:
+        return self._first("number = ?", number)
+
+    def find(self, owner: str) -> RowTicket | None:
+        return self._first("owner = ? ORDER BY number DESC", owner, by="owner")
+
+    def between(self, first: int, last: int) -> list[RowTicket]:
+        return self._tickets("number BETWEEN ? AND ? ORDER BY number", first, last)
+
+    def next_live(self, now: float) -> RowTicket | None:
+        found = self._first("number > ? AND expires > ? ORDER BY number", self.serving, now)
+        self._rows.execute(
+            "DELETE FROM tickets WHERE name = ? AND number > ? AND number < ?",
+            *(self._name, self.serving, self.next if found is None else found.number),
+        )
+        return found
+
+    def has_waiting(self, count: int, now: float) -> bool:
+        (found,) = self._rows.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM tickets"
+            " WHERE name = ? AND number > ? AND expires > ? LIMIT ?)",
+            *(self._name, self.serving, now, count),
+        )
+        return bool(found[0] >= count)
+
+    def put(self, ticket: RowTicket) -> None:
+        self._rows.execute(
+            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(self._name, *astuple(ticket)),
+        )
+        self.keep(ticket.expires + ticket.lifetime)
+
+    def remove(self, ticket: RowTicket) -> None:
+        self._rows.execute(
+            "DELETE FROM tickets WHERE name = ? AND number = ?", self._name, ticket.number
+        )
+
+    def remove_from(self, number: int) -> list[RowTicket]:
+        removed = self._tickets("number >= ? ORDER BY number", number)
+        self._rows.execute("DELETE FROM tickets WHERE name = ? AND number >= ?", self._name, number)
+        return removed
+
+    # Messages
+
+    def of_message(self, message_id: str, now: float) -> RowTicket | None:
+        return self._first("message_id = ? AND expires > ?", message_id, now, by="message")
+
+    def remember(self, message_id: str, until: float) -> None:
+        self._rows.execute("REPLACE INTO done VALUES (?, ?, ?)", self._name, message_id, until)
+
+    def remembers(self, message_id: str, now: float) -> bool:
+        self._forget("done", now)
+        where = "name = ? AND message_id = ? AND until > ?"
+        select = f"SELECT 1 FROM done WHERE {where}"  # noqa: S608 - ours
+        return bool(self._rows.execute(select, self._name, message_id, now))
+
+    # Attempts that come late
+
+    def tombstone(self, owner: str) -> Tombstone | None:
+        found = self._rows.execute(
+            "SELECT number, superseded FROM tombstones WHERE name = ? AND owner = ?",
+            *(self._name, owner),
+        )
+        return Tombstone(found[0][0], bool(found[0][1])) if found else None
+
+    def bury(self, owner: str, tombstone: Tombstone, now: float) -> None:
+        self._forget("tombstones", now)
+        until = now + self._rows.late
+        self._rows.execute(
+            "REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?)",
+            *(self._name, owner, *tombstone, until),
+        )
+        self.keep(until)
+
+    # The record
+
+    def keep(self, until: float) -> None:
+        self.kept_until = max(self.kept_until, until)
+
+    def _forget(self, table: str, now: float) -> None:
+        self._rows.execute(
+            f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table}"  # noqa: S608 - ours
+            " WHERE name = ? AND until <= ? ORDER BY until LIMIT ?)",
+            *(self._name, now, _A_FEW),
+        )
+
+
+def _read(row: Any) -> RowTicket:
+    number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id = row
+    ticket = RowTicket(number, owner, expires, lifetime, bool(claimed), bool(renewed))
+    ticket.served_at, ticket.interrupted = served_at, bool(interrupted)
+    ticket.message_id = message_id
+    return ticket
