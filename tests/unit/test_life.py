@@ -18,7 +18,7 @@ from nowserving._life.life import CancelBody, Effect, GiveBack, Life, TellExpiri
 from nowserving._life.poll import POLL
 from nowserving._life.stay import STAY
 from nowserving.protocol.handle import TicketHandle
-from nowserving.protocol.status import ALIVE, LineUpdate, State, TicketStatus
+from nowserving.protocol.status import ALIVE, EXPIRED, RELEASED, LineUpdate, State, TicketStatus
 
 LIFETIME = 10.0
 
@@ -259,3 +259,11 @@ def test_nothing_is_told_of_a_turn_whose_body_has_ended() -> None:
     assert life.hear(status_of(State.GONE)) == ()
     assert not life.end_body("failed")
     assert life.outcome == "done"
+
+
+def test_a_store_that_does_not_say_why_a_ticket_is_gone() -> None:
+    life = life_of()
+    life.begin(status_of(State.SERVED), 1.0)
+    assert life.why_gone("", None) == life.why_gone("released", None) == RELEASED
+    assert life.why_gone("", life.ends_at - 1.0) == RELEASED
+    assert life.why_gone("", life.ends_at) == life.why_gone("expired", None) == EXPIRED

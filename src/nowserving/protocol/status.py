@@ -110,7 +110,7 @@ _WHY_GONE = {"expired": EXPIRED, "released": RELEASED}
 
 def why_gone(detail: str) -> str:
     """Return in words why a ticket is gone, from the ``detail`` or ``why`` that a store gives."""
-    return _WHY_GONE.get(detail, EXPIRED)
+    return _WHY_GONE.get(detail, detail)
 
 
 class Departure(NamedTuple):
