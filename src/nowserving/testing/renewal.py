@@ -106,6 +106,17 @@ class Renewal(StoreHarness):
             await visitor.goes()
 
     @scenario
+    async def test_a_short_lifetime_is_renewed_in_time_beside_a_long_one(
+        self, store: LockStore
+    ) -> None:
+        async with store.lock(self.conversation(), self.long, self.look, auto_renew=True):
+            await asyncio.sleep(self._lifetime)  # the next renewal is far off by now
+            short = store.lock(self.conversation(), self._lifetime, self.look, auto_renew=True)
+            async with short as lock:
+                await asyncio.sleep(2 * self._lifetime)
+                assert not lock.lost
+
+    @scenario
     async def test_a_ticket_that_is_gone_is_not_brought_back(self, store: LockStore) -> None:
         name = self.conversation()
         with quiet():
