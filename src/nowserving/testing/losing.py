@@ -49,6 +49,15 @@ class Losing(StoreHarness):
                 assert lock.lost
                 assert lock.lost_event.is_set()
 
+    @scenario
+    async def test_a_loss_is_told_in_time_beside_a_long_lease(self, store: LockStore) -> None:
+        with quiet():
+            async with (
+                store.lock(self.conversation(), self.long, self.long),
+                store.lock(self.conversation(), self.seconds(0.2), self.long) as lock,
+            ):
+                await asyncio.wait_for(lock.lost_event.wait(), self.soon)
+
     def test_a_synchronous_holder_sees_its_loss(self) -> None:
         with quiet(), self.opened() as store:
             name = self.conversation()
