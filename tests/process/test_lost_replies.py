@@ -57,6 +57,20 @@ async def test_progress_without_any_notice(
     assert worst < WAIT + ROOM
 
 
+async def test_a_renewal_finds_out_what_no_notice_told(
+    server: RedisServer, proxy: Proxy, behind: LockStore
+) -> None:
+    """Polls are far apart here: the next one is due when the lease would have ended."""
+    proxy.swallow_messages = True
+    lifetime = 9.0
+    async with LockStore.create(server.url()) as direct, direct.lock("c"):
+        turns = Turns(behind)
+        turns.start(wait=600.0, lifetime=lifetime, auto_renew=True)
+        await turns.until_in_line(2)
+    await turns.finish(lifetime * 2 / 3)
+    assert [turn.number for turn in turns.done] == [1]
+
+
 async def test_an_interruption_is_seen_without_any_notice(proxy: Proxy, behind: LockStore) -> None:
     proxy.swallow_messages = True
     turns = Turns(behind)

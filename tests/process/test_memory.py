@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tests.support.tasks import Turns
+import pytest
+
+from nowserving.protocol.status import Admission
 
 if TYPE_CHECKING:
     from nowserving import LockStore
@@ -15,21 +15,19 @@ if TYPE_CHECKING:
 PACKED = {"listpack", "ziplist"}  # by the server's version
 
 
+@pytest.mark.parametrize("renewed", [False, True])
 async def test_a_record_stays_packed_however_many_tickets_were_drawn(
-    server: RedisServer, store: LockStore
+    server: RedisServer, store: LockStore, *, renewed: bool
 ) -> None:
     """Redis keeps a hash packed while no value in it is longer than 64 bytes."""
-    queue: Any = store._runtime.queue
-    queue._link_counter = itertools.count(9)
-    queue._link()._counter = itertools.count(10_000_000)
-    turns = Turns(store)
-    for renewed in (False, True, False):
-        turns.start(hold=0.1, lifetime=600.0, auto_renew=renewed)
-    await turns.until_in_line(3)
+    queue, admission = store._runtime.queue, Admission(lifetime=600.0, renewed=renewed)
+    own, _, _ = queue.handle("c").owner.partition("~")
+    # As they are drawn on the tenth event loop of a process, after ten million others.
+    handles = [queue.handle("c", f"{own}~9.1000000{index}") for index in range(3)]
     with server.client() as client:
-        encodings = {client.object("encoding", "lock:{c}")}
-        while not all(task.done() for task in turns.tasks):
-            await asyncio.sleep(0.02)
-            encodings.add(client.object("encoding", "lock:{c}"))
-    assert encodings <= PACKED
-    assert [turn.number for turn in turns.done] == [0, 1, 2]
+        for handle in handles:
+            await queue.take(handle, admission)
+        for handle in handles:
+            assert client.object("encoding", "lock:{c}") in PACKED
+            await queue.leave(handle, "interrupted")
+        assert client.object("encoding", "lock:{c}") in PACKED

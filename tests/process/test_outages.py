@@ -182,6 +182,35 @@ async def test_a_frozen_redis_can_not_hide_that_a_lease_has_ended(
         pass
 
 
+async def test_a_ticket_is_given_back_as_long_as_it_lives_and_no_longer(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with LockStore.create(server.url(socket_timeout=0.3)) as store:
+        async with store.lock("c", 1.5):
+            await asyncio.to_thread(server.stop)
+        await until(lambda: "could not be given back before it expired" in caplog.text)
+        await asyncio.to_thread(server.start)
+        async with store.lock("c"):
+            pass
+    assert caplog.text.count("could not be given back yet") == 1
+
+
+async def test_a_lock_is_not_lost_while_its_lease_lasts(server: RedisServer) -> None:
+    """Polls fail, and nobody can tell what has become of the ticket: the lease still holds."""
+    async with (
+        LockStore.create(server.url(socket_timeout=0.3)) as store,
+        store.lock("c", 60.0, 0.1) as lock,
+    ):
+        await asyncio.to_thread(server.pause)
+        await asyncio.sleep(1.0)
+        with pytest.raises(StoreUnavailable):
+            await store.take_ticket("another")
+        assert not lock.lost
+        await asyncio.to_thread(server.resume)
+        await store.take_ticket("another")
+        assert not lock.lost
+
+
 async def test_renewal_outlives_a_short_outage(server: RedisServer, store: LockStore) -> None:
     turns = Turns(store)
     turns.start(hold=2.5, lifetime=1.5, auto_renew=True, wait=0.2)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from nowserving.stores._remote.reconnecting import ReconnectingConnection
 from nowserving.stores.redis.connection.credentials import Login
 from nowserving.stores.redis.connection.dial import Dialler, redis_server
 from tests.support.redis_server import HOST
+from tests.support.tasks import until
 
 if TYPE_CHECKING:
     from nowserving.stores.redis.connection.resp import RespProtocol
@@ -23,11 +23,13 @@ def _nothing(*_: object) -> None:
 async def test_a_connection_that_stands_when_its_owner_has_just_closed_is_closed(
     server: RedisServer,
 ) -> None:
+    closed = asyncio.Event()
     dialler = Dialler(Login(db=1), None, 4.0)
 
     async def connect() -> RespProtocol:
         fresh = await dialler.connect(host=HOST, port=server.port)
         connection.close()
+        closed.set()
         return fresh
 
     connection = ReconnectingConnection(
@@ -39,11 +41,7 @@ async def test_a_connection_that_stands_when_its_owner_has_just_closed_is_closed
         wanted=lambda: True,
     )
     connection.dial()
-    give_up = time.monotonic() + 5.0
-    while connection._dialling is not None:
-        assert time.monotonic() < give_up
-        await asyncio.sleep(0.01)
+    await asyncio.wait_for(closed.wait(), 5.0)
+    # Only the one that asks is left.
+    await until(lambda: len(server.cli("CLIENT", "LIST").splitlines()) == 1)
     assert connection.wire is None
-    await asyncio.sleep(0.05)
-    clients = await asyncio.to_thread(server.cli, "CLIENT", "LIST")
-    assert len(clients.splitlines()) == 1, "only the one that asks"

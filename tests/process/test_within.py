@@ -12,12 +12,12 @@ import pytest
 from nowserving import LockStore, StoreUnavailable
 from nowserving.protocol.queue import status_of
 from nowserving.protocol.status import Admission, State
-from nowserving.stores.redis.connection.resp import RespProtocol
 from nowserving.stores.redis.queue import RedisQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
+    from tests.support.proxy import Proxy
     from tests.support.redis_server import RedisServer
 
 ROOM = 0.3  # seconds, on a noisy machine
@@ -25,9 +25,9 @@ ADMISSION = Admission(30.0)
 
 
 @pytest.fixture
-async def queue(server: RedisServer) -> AsyncIterator[RedisQueue]:
+async def queue(proxy: Proxy) -> AsyncIterator[RedisQueue]:
     """A connected queue that waits four seconds for an answer."""
-    async with LockStore.create(server.url(socket_timeout=4)) as store:
+    async with LockStore.create(proxy.url(socket_timeout=4)) as store:
         async with store.lock("warm-up"):
             pass
         found = store._runtime.queue
@@ -44,24 +44,24 @@ async def given_up(verb: Awaitable[Any], within: float) -> bool:
 
 
 async def test_a_caller_that_waits_no_longer_costs_nobody_anything(
-    server: RedisServer, queue: RedisQueue, caplog: pytest.LogCaptureFixture
+    server: RedisServer, proxy: Proxy, queue: RedisQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
     taken, patient, hasty = (queue.handle(name) for name in ("c", "c", "d"))
     await queue.take(taken, ADMISSION)
-    with mock.patch.object(
-        RespProtocol, "abort", autospec=True, side_effect=RespProtocol.abort
-    ) as abort:
-        await asyncio.to_thread(server.pause)
-        leaving = asyncio.create_task(given_up(queue.leave(taken, "done", within=0.3), 0.3))
-        await asyncio.sleep(0)  # it is on its way
-        waiting = asyncio.create_task(queue.take(patient, ADMISSION))
-        assert await given_up(queue.take(hasty, ADMISSION, within=0.1), 0.1)
-        assert await given_up(status_of(queue, patient, within=0.1), 0.1)
-        assert await leaving
-        await asyncio.to_thread(server.resume)
-        assert (await waiting).state is State.SERVED, "the leave was carried out"
-        assert (await status_of(queue, patient)).state is State.SERVED, "and no answer is mistaken"
-        assert not abort.called
+    for name in "cd":  # all its connections stand
+        await queue.line(name)
+    before = proxy.connections
+    await asyncio.to_thread(server.pause)
+    leaving = asyncio.create_task(given_up(queue.leave(taken, "done", within=0.3), 0.3))
+    await asyncio.sleep(0)  # it is on its way
+    waiting = asyncio.create_task(queue.take(patient, ADMISSION))
+    assert await given_up(queue.take(hasty, ADMISSION, within=0.1), 0.1)
+    assert await given_up(status_of(queue, patient, within=0.1), 0.1)
+    assert await leaving
+    await asyncio.to_thread(server.resume)
+    assert (await waiting).state is State.SERVED, "the leave was carried out"
+    assert (await status_of(queue, patient)).state is State.SERVED, "and no answer is mistaken"
+    assert proxy.connections == before, "no connection was given up"
     assert not caplog.records
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from nowserving import InMemoryLockStore, RedisLockStore
 from nowserving._config import options
-from nowserving.testing.harness import log_records, until_lost
+from nowserving.testing.harness import log_records
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -34,7 +34,7 @@ async def test_the_log_lines_of_the_rasa_page_are_those_that_are_logged() -> Non
 
             async with store.lock("anna", 0.2) as lock:
                 waiter = asyncio.create_task(wait())
-                await until_lost(lock)
+                await asyncio.wait_for(lock.lost_event.wait(), 5)
             await waiter
     logged = {(record.levelname, record.name) for record in records}
     assert [level for level, _, _ in shown] == ["DEBUG", "WARNING"]

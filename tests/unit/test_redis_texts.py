@@ -43,14 +43,6 @@ def test_every_verb_is_there() -> None:
     assert sorted(re.findall(r"^function verbs\.(\w+)\(", source, re.MULTILINE)) == sorted(_VERBS)
 
 
-@pytest.mark.parametrize("name", _VERBS)
-def test_a_verbs_header_says_what_it_takes_and_returns(name: str) -> None:
-    text = (_FOLDER / f"{name}.lua").read_text("utf-8")
-    assert text.startswith(f"-- {name}: ")
-    for word in ("-- KEYS: ", "-- ARGV: ", "-- Returns: "):
-        assert word in text
-
-
 def test_the_script_is_known_by_its_digest() -> None:
     script = load_script()
     assert script.sha == hashlib.sha1(script.source.encode()).hexdigest()  # noqa: S324 - Redis's name for it

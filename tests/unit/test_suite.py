@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -39,6 +40,8 @@ class _Forgetful(InMemoryLockStore):
 
 
 class _Broken(StoreConformance):
+    tempo = 1 / 30  # a scenario fails after a second
+
     def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
         return _Forgetful(**defaults)
 
@@ -64,13 +67,62 @@ def test_a_store_that_works_passes() -> None:
         "test_tasks_that_are_cancelled_before_they_began",
     ],
 )
-def test_a_store_that_keeps_tickets_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nowserving.testing.harness.LIMIT", 1.0)
+def test_a_store_that_keeps_tickets_is_found(name: str) -> None:
     if name == "test_an_error_of_the_body_is_not_masked_by_a_lost_lock":
         getattr(_Broken(), name)()  # its lock is deleted, so nothing is left of it
         return
     with pytest.raises((AssertionError, asyncio.TimeoutError)):
         getattr(_Broken(), name)()
+
+
+class _Noting(InMemoryLockStore):
+    """Notes the durations that it is asked for."""
+
+    asked: ClassVar[list[float]] = []
+
+    def lock(self, conversation_id: str, *durations: Any, **options: Any) -> Any:
+        self._note(durations, options)
+        return super().lock(conversation_id, *durations, **options)
+
+    def issue_ticket(self, conversation_id: str, *durations: Any, **options: Any) -> Any:
+        self._note(durations, options)
+        return super().issue_ticket(conversation_id, *durations, **options)
+
+    async def take_ticket(self, conversation_id: str, *durations: Any, **options: Any) -> Any:
+        self._note(durations, options)
+        return await super().take_ticket(conversation_id, *durations, **options)
+
+    def _note(self, durations: tuple[float, ...], options: dict[str, Any]) -> None:
+        named = ("lock_lifetime", "wait_time_in_seconds", "timeout", "max_hold")
+        self.asked.extend([*durations, *(options.get(name) or 0.0 for name in named)])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "test_a_message_may_come_again_after_one_lifetime",
+        "test_a_ticket_redeemed_too_late_is_gone",
+        "test_a_lost_lock_warns_once_and_lets_the_body_end",
+        "test_max_hold_bounds_a_renewed_turn",
+        "test_timeout_ends_a_wait",
+    ],
+)
+def test_all_durations_go_by_the_tempo(name: str) -> None:
+    class Suite(StoreConformance):
+        def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
+            return _Noting(**defaults)
+
+    taken, asked = [], []
+    for tempo in (1.0, 2.5):
+        Suite.tempo = tempo
+        _Noting.asked.clear()
+        began = time.monotonic()
+        getattr(Suite(), name)()
+        taken.append(time.monotonic() - began)
+        asked.append(list(_Noting.asked))
+    assert asked[1] == pytest.approx([2.5 * duration for duration in asked[0]])
+    assert any(asked[0])
+    assert taken[1] > taken[0]
 
 
 def test_two_inside_are_found() -> None:

@@ -25,6 +25,7 @@ class Remote(MemoryQueue):
     """Is polled as a remote queue is, and answers no lone question.
 
     Attributes:
+        answers: Whether it answers polls.
         polls: When it was polled, with the line version that each ticket came with, by its number.
     """
 
@@ -33,10 +34,13 @@ class Remote(MemoryQueue):
 
     def __init__(self) -> None:
         super().__init__()
+        self.answers = asyncio.Event()
+        self.answers.set()
         self.polls: list[tuple[float, dict[int, str]]] = []
 
     async def poll(self, _: str, handles: Sequence[TicketHandle]) -> LineUpdate:
         self.polls.append((monotonic(), {it.number: it.line_version for it in handles}))
+        await self.answers.wait()
         for handle in handles:
             handle.line_version = "known to wait"
         return LineUpdate(0, 60.0, {})
@@ -52,6 +56,17 @@ class Store(InMemoryLockStore):
     def _make_queue(self) -> TicketQueue:
         self.queue = Remote()
         return self.queue
+
+
+async def test_a_store_that_is_slow_is_asked_one_question_at_a_time() -> None:
+    async with Store() as store:
+        store.queue.answers.clear()
+        async with store.lock("c", 60.0, 0.01):
+            await until(lambda: store.queue.polls)
+            await asyncio.sleep(0.2)
+            assert len(store.queue.polls) == 1
+            store.queue.answers.set()
+            await until(lambda: len(store.queue.polls) > 2)
 
 
 async def test_for_a_lost_lock_it_neither_asks_nor_wakes() -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving.verify import replay as replay_module
 from nowserving.verify.check import check
 from nowserving.verify.plan import Plan, make_plan
 from nowserving.verify.replay import replay
@@ -106,15 +105,11 @@ async def test_a_worker_that_cannot_start_says_why() -> None:
     assert all("nonsense" in death.last_words for death in outcome.deaths)
 
 
-async def test_a_worker_that_stands_still_does_not_hang_the_run(
-    store: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(replay_module, "_GRACE", 0.5)
-
+async def test_a_worker_that_stands_still_does_not_hang_the_run(store: str) -> None:
     def freeze(crew: Sequence[WorkerProcess]) -> None:
         os.kill(crew[0].pid, signal.SIGSTOP)
 
-    outcome = await replay(busy_plan(30), store=store, lifetime=0.5, on_start=freeze)
+    outcome = await replay(busy_plan(30), store=store, lifetime=0.5, grace=0.5, on_start=freeze)
     assert outcome.stalled
     assert [(death.worker, death.status) for death in outcome.deaths] == [(0, -signal.SIGKILL)]
 

@@ -13,7 +13,11 @@ Ten lines test a new store (``pip install 'nowserving[testing]'``; no plugin is 
 
 Every call of ``make_store`` makes a new store object over the same storage. What a store cannot do
 it declares (``TicketQueue.guarantees``); the suite then checks that it refuses clearly what it
-cannot do. It never skips a test.
+cannot do. It never skips a test. Lifetimes are as short as 0.1 s: a store that may need longer for
+an answer sets ``tempo``, which multiplies every duration::
+
+    class TestMyLockStore(StoreConformance):
+        tempo = 3.0
 """
 
 import pkgutil

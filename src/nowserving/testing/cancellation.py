@@ -14,42 +14,41 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nowserving.errors import LockError
-from nowserving.testing.harness import StoreHarness, in_thread, quiet, scenario, until
+from nowserving.testing.harness import StoreHarness, quiet, scenario
 from nowserving.testing.steps import WAYS, Steps
-from nowserving.testing.visitor import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from nowserving.stores.base import LockStore
     from nowserving.testing.steps import How
+    from nowserving.testing.visitor import Visitor
 
-_PROMPTLY = 1.0
 _MOST_AWAITS = 60
-_TURNS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "renewed": {"auto_renew": True},
-    "limited": {"timeout": 20.0, "max_hold": 20.0, "on_lost": "cancel"},
-}
+_TURNS = ("plain", "renewed", "limited")
 
 
 class Cancellation(StoreHarness):
     """Waiters, holders and leavers that are cancelled."""
 
+    @property
+    def _promptly(self) -> float:
+        return self.seconds(1.0)
+
     @pytest.mark.parametrize("turn", _TURNS)
     def test_a_taker_and_leaver_is_cancelled_at_every_await(self, turn: str) -> None:
         """Nobody is ahead, so it takes, holds and leaves; one waits behind it."""
-        self._sweep(self._alone, _TURNS[turn])
+        self._sweep(self._alone, self._options(turn))
 
     @pytest.mark.parametrize("turn", _TURNS)
     def test_a_waiter_is_cancelled_at_every_await(self, turn: str) -> None:
         """One is ahead until the cancelled one is gone, and one waits behind."""
-        self._sweep(self._behind_a_holder, _TURNS[turn])
+        self._sweep(self._behind_a_holder, self._options(turn))
 
     @pytest.mark.parametrize("turn", _TURNS)
     def test_a_waiter_that_is_served_is_cancelled_at_every_await(self, turn: str) -> None:
         """One is ahead and leaves soon; the cancelled one takes, waits, holds and leaves."""
-        self._sweep(self._handed_over, _TURNS[turn])
+        self._sweep(self._handed_over, self._options(turn))
 
     @pytest.mark.parametrize("when_busy", ["latest", "interrupt"])
     def test_a_superseding_waiter_is_cancelled_at_every_await(self, when_busy: str) -> None:
@@ -88,11 +87,16 @@ class Cancellation(StoreHarness):
 
     async def _cancel_first(self, store: LockStore, at: int, how: How) -> int:
         name = self.conversation()
-        steps = Steps(_stay(store, name, {}), at, how)
-        await _ended(asyncio.ensure_future(_run(steps)))
+        steps = Steps(self._stay(store, name, {}), at, how)
+        await self._ended(asyncio.ensure_future(_run(steps)))
         await self._check_nobody(store, name)
         await self._check_free(store, name)
         return steps.taken if at == 0 else at + 1 if steps.taken >= at else 0
+
+    def _options(self, turn: str) -> dict[str, Any]:
+        if turn == "limited":
+            return {"timeout": self.long, "max_hold": self.long, "on_lost": "cancel"}
+        return {"auto_renew": turn == "renewed"}
 
     # The sweep
 
@@ -115,11 +119,11 @@ class Cancellation(StoreHarness):
     async def _alone(
         self, store: LockStore, name: str, options: dict[str, Any], at: int, how: How
     ) -> int:
-        steps = Steps(_stay(store, name, options), at, how)
+        steps = Steps(self._stay(store, name, options), at, how)
         victim = asyncio.ensure_future(_run(steps))
-        behind = Visitor(store, name, wait_time_in_seconds=20.0)
-        await _ended(victim)
-        await behind.serves(_PROMPTLY)
+        behind = self.visitor(store, name, wait_time_in_seconds=self.seconds(20.0))
+        await self._ended(victim)
+        await behind.serves(self._promptly)
         await behind.goes()
         await self._check_nobody(store, name)
         return steps.taken
@@ -128,22 +132,22 @@ class Cancellation(StoreHarness):
         self, store: LockStore, name: str, options: dict[str, Any], at: int, how: How
     ) -> int:
         holder = await self.enter(store, name)
-        steps = Steps(_stay(store, name, options), at, how)
+        steps = Steps(self._stay(store, name, options), at, how)
         victim = asyncio.ensure_future(_run(steps))
-        await asyncio.wait({victim}, timeout=0.02)
+        await asyncio.wait({victim}, timeout=self.seconds(0.02))
         if at == 0:  # counting: nobody cancels it, so it is the holder's leave that ends it
             await holder.goes()
-            await _ended(victim)
+            await self._ended(victim)
             return steps.taken
         behind = await self._next(store, name)
-        await asyncio.wait({victim}, timeout=0.02)
+        await asyncio.wait({victim}, timeout=self.seconds(0.02))
         if not victim.done():  # it sleeps on, and was not cancelled yet
             victim.cancel()
-            await _ended(victim)
+            await self._ended(victim)
         # It takes the ticket with it when it goes: not later, not with the holder.
-        await until(lambda: self.numbers(store, name) in ([0, 1], [0, 2]), _PROMPTLY)
+        await self.until(lambda: self.numbers(store, name) in ([0, 1], [0, 2]), self._promptly)
         await holder.goes()
-        await behind.serves(_PROMPTLY)
+        await behind.serves(self._promptly)
         await behind.goes()
         await self._check_nobody(store, name)
         return steps.taken
@@ -152,14 +156,14 @@ class Cancellation(StoreHarness):
         self, store: LockStore, name: str, options: dict[str, Any], at: int, how: How
     ) -> int:
         holder = await self.enter(store, name)
-        steps = Steps(_stay(store, name, options), at, how)
+        steps = Steps(self._stay(store, name, options), at, how)
         victim = asyncio.ensure_future(_run(steps))
-        await asyncio.wait({victim}, timeout=0.01)
+        await asyncio.wait({victim}, timeout=self.seconds(0.01))
         behind = await self._next(store, name)
         with suppress(LockError):  # it may have been interrupted
             await holder.goes()
-        await _ended(victim)
-        await behind.serves(_PROMPTLY)
+        await self._ended(victim)
+        await behind.serves(self._promptly)
         await behind.goes()
         await self._check_nobody(store, name)
         return steps.taken
@@ -168,30 +172,44 @@ class Cancellation(StoreHarness):
         self, store: LockStore, name: str, options: dict[str, Any], at: int, how: How
     ) -> int:
         ticket = await store.take_ticket(name)
-        steps = Steps(_stay(store, name, {**options, "ticket": ticket}), at, how)
+        steps = Steps(self._stay(store, name, {**options, "ticket": ticket}), at, how)
         victim = asyncio.ensure_future(_run(steps))
         behind = await self._next(store, name)
-        await _ended(victim)
+        await self._ended(victim)
         if self.numbers(store, name)[:1] == [ticket]:
             # Cancelled before its redemption was asked for: it is still there to be redeemed.
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(self.seconds(0.02))
             if self.numbers(store, name)[:1] == [ticket]:
                 store.finish_serving(name, ticket)
-        await behind.serves(_PROMPTLY)
+        await behind.serves(self._promptly)
         await behind.goes()
         await self._check_nobody(store, name)
         return steps.taken
 
     async def _next(self, store: LockStore, name: str) -> Visitor:
         # It hardly ever looks by itself: it is told, or it is late.
-        return await self.line_up(store, name, wait_time_in_seconds=20.0)
+        return await self.line_up(store, name, wait_time_in_seconds=self.seconds(20.0))
 
     async def _check_nobody(self, store: LockStore, name: str) -> None:
-        await until(lambda: self.numbers(store, name) == [], _PROMPTLY)
+        await self.until(lambda: self.numbers(store, name) == [], self._promptly)
 
     async def _check_free(self, store: LockStore, name: str) -> None:
         async with store.lock(name, timeout=0):
             pass
+
+    async def _stay(self, store: LockStore, name: str, options: dict[str, Any]) -> None:
+        async with store.lock(name, self.long, self.seconds(0.02), **options):
+            await asyncio.sleep(0)
+
+    async def _sleep(self, store: LockStore, name: str) -> None:
+        async with store.lock(name, self.long, self.seconds(0.02)):
+            await asyncio.sleep(self.long)
+
+    async def _ended(self, task: asyncio.Future[None]) -> None:
+        await asyncio.wait({task}, timeout=self.soon)
+        assert task.done(), "a cancelled turn does not end"
+        if not task.cancelled():
+            task.result()
 
     # What a sweep does not reach
 
@@ -199,24 +217,24 @@ class Cancellation(StoreHarness):
     async def test_a_whole_line_is_cancelled_at_once(self, store: LockStore) -> None:
         name = self.conversation()
         holder = await self.enter(store, name)
-        waiters = [asyncio.ensure_future(_stay(store, name, {})) for _ in range(30)]
+        waiters = [asyncio.ensure_future(self._stay(store, name, {})) for _ in range(30)]
         for waiter in waiters:
             waiter.add_done_callback(_seen)
-        await until(lambda: len(self.numbers(store, name)) == 31)
+        await self.until(lambda: len(self.numbers(store, name)) == 31)
         last = await self.line_up(store, name)
         for waiter in waiters:
             waiter.cancel()
         await asyncio.wait(waiters)
         assert all(waiter.cancelled() for waiter in waiters)
-        await until(lambda: self.numbers(store, name) == [0, 31], _PROMPTLY)
+        await self.until(lambda: self.numbers(store, name) == [0, 31], self._promptly)
         await holder.goes()
-        await last.serves(_PROMPTLY)
+        await last.serves(self._promptly)
         await last.goes()
 
     @scenario
     async def test_tasks_that_are_cancelled_before_they_began(self, store: LockStore) -> None:
         name = self.conversation()
-        tasks = [asyncio.ensure_future(_stay(store, name, {})) for _ in range(20)]
+        tasks = [asyncio.ensure_future(self._stay(store, name, {})) for _ in range(20)]
         for index, task in enumerate(tasks):
             task.add_done_callback(_seen)
             if index % 2:
@@ -236,9 +254,9 @@ class Cancellation(StoreHarness):
         await asyncio.sleep(0)
         waiter.task.cancel()
         await waiter.end()
-        await until(lambda: self.numbers(store, name) == [0, 2], _PROMPTLY)
+        await self.until(lambda: self.numbers(store, name) == [0, 2], self._promptly)
         await holder.goes()
-        await behind.serves(_PROMPTLY)
+        await behind.serves(self._promptly)
         await behind.goes()
 
     @scenario
@@ -250,7 +268,7 @@ class Cancellation(StoreHarness):
         await asyncio.sleep(0)
         holder.task.cancel()
         await holder.end()
-        await behind.serves(_PROMPTLY)
+        await behind.serves(self._promptly)
         await behind.goes()
 
     def test_the_end_of_an_event_loop_leaves_no_ticket(self) -> None:
@@ -259,12 +277,12 @@ class Cancellation(StoreHarness):
             name = self.conversation()
 
             async def leave_them_behind() -> None:
-                tasks = [asyncio.ensure_future(_sleep(store, name)) for _ in range(5)]
-                await until(lambda: len(self.numbers(store, name)) == 5)
+                tasks = [asyncio.ensure_future(self._sleep(store, name)) for _ in range(5)]
+                await self.until(lambda: len(self.numbers(store, name)) == 5)
                 assert len(tasks) == 5
 
             asyncio.run(leave_them_behind())
-            asyncio.run(_wait_until_empty(self, store, name))
+            asyncio.run(self._check_nobody(store, name))
 
     @scenario
     async def test_an_interrupted_thread_leaves_no_ticket(self, store: LockStore) -> None:
@@ -275,33 +293,12 @@ class Cancellation(StoreHarness):
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            await in_thread(stop)
+            await self.in_thread(stop)
         await self._check_nobody(store, name)
-
-
-async def _stay(store: LockStore, name: str, options: dict[str, Any]) -> None:
-    async with store.lock(name, 60, 0.02, **options):
-        await asyncio.sleep(0)
-
-
-async def _sleep(store: LockStore, name: str) -> None:
-    async with store.lock(name, 60, 0.02):
-        await asyncio.sleep(60)
 
 
 async def _run(awaitable: Awaitable[object]) -> None:
     await awaitable
-
-
-async def _ended(task: asyncio.Future[None]) -> None:
-    await asyncio.wait({task}, timeout=5.0)
-    assert task.done(), "a cancelled turn does not end"
-    if not task.cancelled():
-        task.result()
-
-
-async def _wait_until_empty(harness: StoreHarness, store: LockStore, name: str) -> None:
-    await until(lambda: harness.numbers(store, name) == [], _PROMPTLY)
 
 
 def _seen(task: asyncio.Task[None]) -> None:

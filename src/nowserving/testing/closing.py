@@ -11,13 +11,9 @@ import pytest
 
 from nowserving.errors import LockError, LockLost, StoreClosed
 from nowserving.testing.harness import (
-    LOOK,
-    SOON,
     StoreHarness,
-    in_thread,
     quiet,
     scenario,
-    until,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +40,7 @@ class Closing(StoreHarness):
         for _ in range(2):
             await other.aclose()
         other.close()
-        await other.aclose(drain=0.1)
+        await other.aclose(drain=self.seconds(0.1))
 
     def test_closing_twice_is_closing_once_for_synchronous_callers(self) -> None:
         store = self.make_store()
@@ -96,14 +92,16 @@ class Closing(StoreHarness):
         name, closing = self.conversation(), self._sharing(store)
         number = store.issue_ticket(name)
         waiters = [
-            await self.line_up(closing, name, wait_time_in_seconds=20.0, auto_renew=renewed)
+            await self.line_up(
+                closing, name, wait_time_in_seconds=self.seconds(20.0), auto_renew=renewed
+            )
             for renewed in (False, True)
         ]
         started = time.monotonic()
-        await closing.aclose(drain=SOON)
-        assert time.monotonic() - started < 2.0
+        await closing.aclose(drain=self.soon)
+        assert time.monotonic() - started < self.seconds(2.0)
         for waiter in waiters:
-            assert isinstance(await waiter.end(1.0), StoreClosed)
+            assert isinstance(await waiter.end(self.seconds(1.0)), StoreClosed)
         assert self._rest(closing, name) == [number]
         store.delete_lock(name)
 
@@ -113,14 +111,14 @@ class Closing(StoreHarness):
         number = store.issue_ticket(name)
 
         def wait() -> None:
-            with closing.lock(name, 60, 20.0):
+            with closing.lock(name, self.long, self.seconds(20.0)):
                 pytest.fail("the body ran")
 
-        waiter = asyncio.ensure_future(in_thread(wait))
-        await until(lambda: len(self.numbers(store, name)) == 2)
+        waiter = asyncio.ensure_future(self.in_thread(wait))
+        await self.until(lambda: len(self.numbers(store, name)) == 2)
         await closing.aclose()
         with pytest.raises(StoreClosed):
-            await asyncio.wait_for(waiter, 2.0)
+            await asyncio.wait_for(waiter, self.seconds(2.0))
         assert self._rest(closing, name) == [number]
         store.delete_lock(name)
 
@@ -128,26 +126,26 @@ class Closing(StoreHarness):
     async def test_a_turn_may_finish_within_the_drain(self, store: LockStore) -> None:
         name, closing = self.conversation(), self._sharing(store)
         holder = await self.enter(closing, name)
-        closed = asyncio.ensure_future(closing.aclose(drain=SOON))
-        await asyncio.sleep(0.1)
+        closed = asyncio.ensure_future(closing.aclose(drain=self.soon))
+        await asyncio.sleep(self.seconds(0.1))
         assert not closed.done()
         assert not holder.held.lost
         with pytest.raises(StoreClosed):
             async with closing.lock(self.conversation()):
                 pytest.fail("the body ran")
         await holder.goes()
-        await asyncio.wait_for(closed, 2.0)
+        await asyncio.wait_for(closed, self.seconds(2.0))
         assert self._rest(closing, name) == []
 
     @scenario
     async def test_closing_again_waits_for_the_drain_of_the_first(self, store: LockStore) -> None:
         name, closing = self.conversation(), self._sharing(store)
         holder = await self.enter(closing, name)
-        closed = [asyncio.ensure_future(closing.aclose(drain=SOON)) for _ in range(2)]
-        await asyncio.sleep(0.1)
+        closed = [asyncio.ensure_future(closing.aclose(drain=self.soon)) for _ in range(2)]
+        await asyncio.sleep(self.seconds(0.1))
         assert not any(task.done() for task in closed)
         await holder.goes()
-        await asyncio.wait_for(asyncio.gather(*closed), 2.0)
+        await asyncio.wait_for(asyncio.gather(*closed), self.seconds(2.0))
         assert self._rest(closing, name) == []
 
     @scenario
@@ -156,7 +154,7 @@ class Closing(StoreHarness):
         with quiet():
             holder = await self.enter(closing, name)
             with pytest.raises(asyncio.TimeoutError):
-                await asyncio.wait_for(closing.aclose(drain=SOON), 0.1)
+                await asyncio.wait_for(closing.aclose(drain=self.soon), self.seconds(0.1))
             assert self._rest(closing, name) == [holder.held.ticket]
             await closing.aclose()
             assert holder.held.lost
@@ -171,7 +169,7 @@ class Closing(StoreHarness):
         with quiet():
             holder = await self.enter(closing, name)
             cancelled = await self.enter(closing, self.conversation(), on_lost="cancel")
-            await closing.aclose(drain=0.1)
+            await closing.aclose(drain=self.seconds(0.1))
             assert holder.held.lost
             assert self._rest(closing, name) == []
             await holder.goes()
@@ -198,17 +196,17 @@ class Closing(StoreHarness):
         del store
         closing, name = self.make_store(), self.conversation()
         with quiet():
-            async with closing.lock(name, 60, 20.0) as lock:
+            async with closing.lock(name, self.long, self.seconds(20.0)) as lock:
                 lost = asyncio.ensure_future(lock.lost_event.wait())
                 await asyncio.sleep(0)
                 closer = threading.Thread(target=closing.close, daemon=True)
                 closer.start()
                 # Nothing else happens in this loop: only a proper call from over there wakes it.
                 started = time.monotonic()
-                await asyncio.wait({lost}, timeout=SOON)
+                await asyncio.wait({lost}, timeout=self.soon)
                 assert lost.done()
-                assert time.monotonic() - started < 2.5
-            await in_thread(lambda: closer.join(SOON))
+                assert time.monotonic() - started < self.seconds(2.5)
+            await self.in_thread(lambda: closer.join(self.soon))
 
     @scenario
     async def test_closing_from_another_thread_cancels_a_body_that_wants_it(
@@ -219,12 +217,12 @@ class Closing(StoreHarness):
         with quiet():
             started = time.monotonic()
             with pytest.raises(LockLost):
-                async with closing.lock(name, 60, 20.0, on_lost="cancel"):
+                async with closing.lock(name, self.long, self.seconds(20.0), on_lost="cancel"):
                     closer = threading.Thread(target=closing.close, daemon=True)
                     closer.start()
-                    await asyncio.sleep(SOON)
-            assert time.monotonic() - started < 2.5
-            await in_thread(lambda: closer.join(SOON))
+                    await asyncio.sleep(self.soon)
+            assert time.monotonic() - started < self.seconds(2.5)
+            await self.in_thread(lambda: closer.join(self.soon))
 
     def test_close_releases_a_loop_that_has_ended(self) -> None:
         with quiet():
@@ -248,7 +246,7 @@ class Closing(StoreHarness):
 
             def wait() -> None:
                 try:
-                    with store.lock(name, 60, LOOK):
+                    with store.lock(name, self.long, self.look):
                         pytest.fail("the body ran")
                 except LockError as error:
                     errors.append(error)
@@ -256,11 +254,11 @@ class Closing(StoreHarness):
             with store.lock(name):
                 thread = threading.Thread(target=wait, daemon=True)
                 thread.start()
-                give_up = time.monotonic() + SOON
+                give_up = time.monotonic() + self.soon
                 while len(self.numbers(store, name)) < 2:
                     assert time.monotonic() < give_up
                 store.close()
-                thread.join(SOON)
+                thread.join(self.soon)
             assert [type(error) for error in errors] == [StoreClosed]
             assert self._rest(store, name) == []
 

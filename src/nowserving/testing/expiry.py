@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from nowserving.errors import LockError
-from nowserving.testing.harness import SOON, StoreHarness, quiet, scenario, until
+from nowserving.testing.harness import StoreHarness, quiet, scenario
 
 if TYPE_CHECKING:
     from nowserving.stores.base import LockStore
@@ -21,16 +21,17 @@ class Expiry(StoreHarness):
         name = self.conversation()
         holder = await self.enter(store, name)
         started = time.monotonic()
-        waiter = await self.line_up(store, name, 0.3)
+        lifetime = self.seconds(0.3)
+        waiter = await self.line_up(store, name, lifetime)
         error = await waiter.end()
         assert type(error) is LockError
         # The reference's sentence, and what it does not say: why, and what helps.
         assert str(error).startswith(f"Could not acquire lock for conversation_id '{name}'. ")
         assert error.waited is not None
         assert f"waited for {error.waited:.3g} s" in str(error)
-        assert "lived for 0.3 s" in str(error)
+        assert f"lived for {lifetime:g} s" in str(error)
         assert "auto_renew=True" in str(error)
-        assert 0.25 < time.monotonic() - started < 0.3 + SOON
+        assert self.seconds(0.25) < time.monotonic() - started < lifetime + self.soon
         assert self.numbers(store, name) == [holder.held.ticket]
         await holder.goes()
 
@@ -38,11 +39,13 @@ class Expiry(StoreHarness):
     async def test_the_body_of_an_expired_waiter_never_runs(self, store: LockStore) -> None:
         name, ran = self.conversation(), list[int]()
         holder = await self.enter(store, name)
-        waiter = await self.line_up(store, name, 0.2, while_inside=lambda: ran.append(1))
+        waiter = await self.line_up(
+            store, name, self.seconds(0.2), while_inside=lambda: ran.append(1)
+        )
         # The holder leaves at about the moment at which the waiter's ticket ends.
-        await asyncio.sleep(0.19)
+        await asyncio.sleep(self.seconds(0.19))
         await holder.goes()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(self.seconds(0.05))
         if waiter.lock is not None:
             assert ran == [1]
             await waiter.goes()
@@ -53,11 +56,11 @@ class Expiry(StoreHarness):
     @scenario
     async def test_a_waiter_is_served_when_the_holder_expires(self, store: LockStore) -> None:
         name = self.conversation()
-        holder = await self.enter(store, name, 0.4)
+        holder = await self.enter(store, name, self.seconds(0.4))
         waiter = await self.line_up(store, name)
-        await waiter.serves(0.4 + SOON)
+        await waiter.serves(self.seconds(0.4) + self.soon)
         assert holder.held.lost
-        assert waiter.held.waited > 0.2
+        assert waiter.held.waited > self.seconds(0.2)
         with quiet():
             await holder.goes()
         assert not waiter.held.lost
@@ -70,8 +73,8 @@ class Expiry(StoreHarness):
     ) -> None:
         name = self.conversation()
         with quiet():
-            holder = await self.enter(store, name, 0.2)
-            await asyncio.sleep(0.3)
+            holder = await self.enter(store, name, self.seconds(0.2))
+            await asyncio.sleep(self.seconds(0.3))
             async with store.lock(name, timeout=0) as lock:
                 assert holder.held.lost
                 assert not lock.lost
@@ -81,12 +84,12 @@ class Expiry(StoreHarness):
     async def test_a_tickets_lifetime_starts_anew_when_it_is_served(self, store: LockStore) -> None:
         name = self.conversation()
         holder = await self.enter(store, name)
-        waiter = await self.line_up(store, name, 0.5)
-        await asyncio.sleep(0.35)
+        waiter = await self.line_up(store, name, self.seconds(0.5))
+        await asyncio.sleep(self.seconds(0.35))
         await holder.goes()
         await waiter.serves()
         line = store.get_lock(name)
-        await asyncio.sleep(0.35)
+        await asyncio.sleep(self.seconds(0.35))
         if self.keeps_records(store):
             assert not waiter.held.lost
             assert line is not None
@@ -104,10 +107,10 @@ class Expiry(StoreHarness):
         name = self.conversation()
         started = time.monotonic()
         for _ in range(10):  # their lifetimes pass together, not one after the other
-            store.issue_ticket(name, 0.4)
+            store.issue_ticket(name, self.seconds(0.4))
         waiter = await self.line_up(store, name)
-        await waiter.serves(SOON)
-        assert 0.3 < time.monotonic() - started < 0.4 + 2.0
+        await waiter.serves(self.soon)
+        assert self.seconds(0.3) < time.monotonic() - started < self.seconds(2.4)
         assert waiter.held.ticket == 10
         await waiter.goes()
 
@@ -115,7 +118,7 @@ class Expiry(StoreHarness):
     async def test_expired_waiters_in_the_middle_are_walked_past(self, store: LockStore) -> None:
         name = self.conversation()
         holder = await self.enter(store, name)
-        impatient = [await self.line_up(store, name, 0.3) for _ in range(3)]
+        impatient = [await self.line_up(store, name, self.seconds(0.3)) for _ in range(3)]
         patient = await self.line_up(store, name)
         for visitor in impatient:
             assert isinstance(await visitor.end(), LockError)
@@ -128,10 +131,10 @@ class Expiry(StoreHarness):
         self, store: LockStore
     ) -> None:
         name = self.conversation()
-        holder = await self.enter(store, name, 60)
-        impatient = await self.line_up(store, name, 0.1)
+        holder = await self.enter(store, name, self.long)
+        impatient = await self.line_up(store, name, self.seconds(0.1))
         assert isinstance(await impatient.end(), LockError)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(self.seconds(0.3))
         assert self.numbers(store, name) == [holder.held.ticket]
         assert not holder.held.lost
         await holder.goes()
@@ -139,7 +142,7 @@ class Expiry(StoreHarness):
     @scenario
     async def test_no_lock_is_left_of_an_expired_line(self, store: LockStore) -> None:
         name = self.conversation()
-        store.issue_ticket(name, 0.1)
-        await until(lambda: not store.is_someone_waiting(name))
+        store.issue_ticket(name, self.seconds(0.1))
+        await self.until(lambda: not store.is_someone_waiting(name))
         async with store.lock(name, timeout=0):
             pass

@@ -30,18 +30,20 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-LIMIT = 30.0
-"""Seconds after which a scenario has failed: a lock that is never granted hangs nobody."""
-
 SOON = 5.0
-"""Seconds within which has to happen what happens at once: room for a machine that is busy."""
-
-LOOK = 0.05
-"""``wait_time_in_seconds`` of the scenarios: a store that can only look, looks often enough."""
+"""Seconds for what happens at once, at a tempo of 1."""
 
 
 class StoreHarness:
     """The base of all themes; a store's test class says how a store is made."""
+
+    tempo: float = 1.0
+    """Factor for every lifetime, wait and time limit of the suite; set it in your test class.
+
+    At 1.0 the shortest lifetime is 0.1 s, which is enough for a store that answers within some
+    milliseconds. If yours may take longer, raise it: at 3.0 no lifetime is below 0.3 s, and the
+    suite takes up to three times as long.
+    """
 
     takes_empty_names = False
     """Whether an empty name is a conversation like any other; Rasa wants that of its stores."""
@@ -55,6 +57,53 @@ class StoreHarness:
             **defaults: Options of ``lock()`` to be set on the store.
         """
         raise NotImplementedError
+
+    # Time
+
+    def seconds(self, seconds: float) -> float:
+        """Return a duration at this store's tempo. Every duration of the suite goes through it.
+
+        Args:
+            seconds: The duration at a tempo of 1.
+        """
+        return seconds * self.tempo
+
+    @property
+    def long(self) -> float:
+        """A lifetime that does not end during a test."""
+        return self.seconds(60.0)
+
+    @property
+    def limit(self) -> float:
+        """Seconds after which a scenario has failed: a lock that is never granted hangs nobody."""
+        return self.seconds(30.0)
+
+    @property
+    def soon(self) -> float:
+        """Seconds within which has to happen what happens at once: room for a busy machine."""
+        return self.seconds(SOON)
+
+    @property
+    def look(self) -> float:
+        """``wait_time_in_seconds`` of the scenarios: who can only look, looks often enough."""
+        return self.seconds(0.05)
+
+    async def until(self, condition: Callable[[], object], limit: float | None = None) -> None:
+        """Wait until something is so, ``soon`` unless told otherwise."""
+        await until(condition, self.soon if limit is None else limit)
+
+    async def until_lost(self, lock: HeldLock) -> None:
+        """Wait until a lock is lost, and for the store as well.
+
+        ``lock.lost`` counts from before the question was sent, so it errs on the safe side by the
+        time of a round trip: a leave right then may still find its ticket.
+        """
+        await self.until(lambda: lock.lost)
+        await asyncio.sleep(self.seconds(0.05))
+
+    async def in_thread(self, function: Callable[[], _T]) -> _T:
+        """Run something in a thread of its own; an executor's would outlive the scenario."""
+        return await in_thread(function, self.limit)
 
     # What the store promises
 
@@ -92,21 +141,46 @@ class StoreHarness:
         lock.remove_expired_tickets()
         return [ticket.number for ticket in lock.tickets]
 
+    def visitor(
+        self,
+        store: LockStore,
+        conversation_id: str,
+        lock_lifetime: float | None = None,
+        **options: Any,
+    ) -> Visitor:
+        """Start a task that takes a turn; with a ``long`` lifetime unless told otherwise."""
+        lifetime = self.long if lock_lifetime is None else lock_lifetime
+        options.setdefault("wait_time_in_seconds", self.look)
+        return Visitor(store, conversation_id, lifetime, soon=self.soon, **options)
+
     async def enter(
-        self, store: LockStore, conversation_id: str, lock_lifetime: float = 60.0, **options: Any
+        self,
+        store: LockStore,
+        conversation_id: str,
+        lock_lifetime: float | None = None,
+        **options: Any,
     ) -> Visitor:
         """Start a task that takes a turn, and return it once it holds the lock."""
-        visitor = Visitor(store, conversation_id, lock_lifetime, **options)
+        visitor = self.visitor(store, conversation_id, lock_lifetime, **options)
         await visitor.serves()
         return visitor
 
     async def line_up(
-        self, store: LockStore, conversation_id: str, lock_lifetime: float = 60.0, **options: Any
+        self,
+        store: LockStore,
+        conversation_id: str,
+        lock_lifetime: float | None = None,
+        **options: Any,
     ) -> Visitor:
         """Start a task that takes a turn, and return it once its ticket is in the line."""
-        visitor = Visitor(store, conversation_id, lock_lifetime, **options)
-        await until(lambda: visitor.in_line or visitor.ended)
+        visitor = self.visitor(store, conversation_id, lock_lifetime, **options)
+        await self.until(lambda: visitor.in_line or visitor.ended)
         return visitor
+
+    def drop_in(self, store: LockStore, conversation_id: str, **options: Any) -> None:
+        """Take a turn as a thread does, and leave at once."""
+        with store.lock(conversation_id, self.long, self.look, **options):
+            pass
 
     # Running
 
@@ -129,7 +203,7 @@ class StoreHarness:
         async def play() -> None:
             store = self.make_store(**defaults)
             try:
-                await asyncio.wait_for(scenario(self, store), LIMIT)
+                await asyncio.wait_for(scenario(self, store), self.limit)
                 self._check_lines(store)
             finally:
                 await store.aclose()
@@ -217,18 +291,8 @@ async def until(condition: Callable[[], object], limit: float = SOON) -> None:
         await asyncio.sleep(0.002)
 
 
-async def until_lost(lock: HeldLock) -> None:
-    """Wait until a lock is lost, and for the store as well.
-
-    ``lock.lost`` counts from before the question was sent, so it errs on the safe side by the time
-    of a round trip: a leave right then may still find its ticket.
-    """
-    await until(lambda: lock.lost)
-    await asyncio.sleep(0.05)
-
-
-async def in_thread(function: Callable[[], _T]) -> _T:
-    """Run something in a thread of its own; an executor's threads would outlive the scenario."""
+async def in_thread(function: Callable[[], _T], limit: float) -> _T:
+    """Run something in a thread of its own; see :meth:`StoreHarness.in_thread`."""
     result: list[_T] = []
     error: list[BaseException] = []
 
@@ -240,16 +304,10 @@ async def in_thread(function: Callable[[], _T]) -> _T:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    await until(lambda: not thread.is_alive(), LIMIT)
+    await until(lambda: not thread.is_alive(), limit)
     if error:
         raise error[0]
     return result[0]
-
-
-def drop_in(store: LockStore, conversation_id: str, **options: Any) -> None:
-    """Take a turn as a thread does, and leave at once."""
-    with store.lock(conversation_id, 60, LOOK, **options):
-        pass
 
 
 class Overlaps:

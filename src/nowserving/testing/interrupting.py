@@ -13,15 +13,10 @@ import pytest
 
 from nowserving.errors import ConfigurationError, LockInterrupted, LockSuperseded
 from nowserving.testing.harness import (
-    LOOK,
-    SOON,
     Overlaps,
     StoreHarness,
-    drop_in,
-    in_thread,
     policy,
     quiet,
-    until,
 )
 
 if TYPE_CHECKING:
@@ -37,20 +32,20 @@ class Interrupting(StoreHarness):
 
         async def handle() -> str:
             with pytest.raises(LockInterrupted, match=name) as interrupted:
-                async with store.lock(name, 60, LOOK):
+                async with store.lock(name, self.long, self.look):
                     try:
-                        await asyncio.sleep(SOON)
+                        await asyncio.sleep(self.soon)
                     except asyncio.CancelledError:
                         seen.append("cancelled")
                         raise
             assert interrupted.value.conversation_id == name
-            await asyncio.sleep(0.01)  # the task goes on as if nothing had been
+            await asyncio.sleep(self.seconds(0.01))  # the task goes on as if nothing had been
             assert _cancelling() == 0
             return "went on"
 
         holder = asyncio.create_task(handle())
-        await until(lambda: self.numbers(store, name))
-        await asyncio.sleep(0.02)
+        await self.until(lambda: self.numbers(store, name))
+        await asyncio.sleep(self.seconds(0.02))
         newest = await self.line_up(store, name, when_busy="interrupt")
         assert await holder == "went on"
         assert seen == ["cancelled"]
@@ -75,16 +70,16 @@ class Interrupting(StoreHarness):
         name, inside = self.conversation(), Overlaps()
 
         async def handle() -> None:
-            async with store.lock(name, 60, LOOK):
+            async with store.lock(name, self.long, self.look):
                 with inside.visit("slow to stop"):
                     try:
-                        await asyncio.sleep(SOON)
+                        await asyncio.sleep(self.soon)
                     finally:
-                        await asyncio.sleep(0.2)
+                        await asyncio.sleep(self.seconds(0.2))
 
         holder = asyncio.create_task(handle())
-        await until(lambda: inside.visits)
-        async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+        await self.until(lambda: inside.visits)
+        async with store.lock(name, self.long, self.look, when_busy="interrupt"):
             with inside.visit("newest"):
                 pass
         with pytest.raises(LockInterrupted):
@@ -96,10 +91,10 @@ class Interrupting(StoreHarness):
         name, inside, ended = self.conversation(), Overlaps(), list[int]()
 
         async def turn(index: int) -> None:
-            await asyncio.sleep(index * 0.01)
-            async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+            await asyncio.sleep(index * self.seconds(0.01))
+            async with store.lock(name, self.long, self.look, when_busy="interrupt"):
                 with inside.visit(index):
-                    await asyncio.sleep(0.15)
+                    await asyncio.sleep(self.seconds(0.15))
                 ended.append(index)
 
         ends = await asyncio.gather(*(turn(i) for i in range(8)), return_exceptions=True)
@@ -116,18 +111,18 @@ class Interrupting(StoreHarness):
 
         async def handle() -> None:
             with pytest.raises(LockInterrupted):
-                async with store.lock(name, 60, LOOK):
+                async with store.lock(name, self.long, self.look):
                     try:
-                        await asyncio.sleep(SOON)
+                        await asyncio.sleep(self.soon)
                     except asyncio.CancelledError:
-                        await asyncio.sleep(0.05)
+                        await asyncio.sleep(self.seconds(0.05))
                         ended.append("in its own time")
             assert _cancelling() == 0
             await asyncio.sleep(0)
 
         holder = asyncio.create_task(handle())
-        await until(lambda: self.numbers(store, name))
-        await asyncio.sleep(0.02)
+        await self.until(lambda: self.numbers(store, name))
+        await asyncio.sleep(self.seconds(0.02))
         newest = await self.line_up(store, name, when_busy="interrupt")
         await holder
         await newest.serves()
@@ -139,15 +134,15 @@ class Interrupting(StoreHarness):
         name = self.conversation()
 
         async def handle() -> None:
-            async with store.lock(name, 60, LOOK):
+            async with store.lock(name, self.long, self.look):
                 try:
-                    await asyncio.sleep(SOON)
+                    await asyncio.sleep(self.soon)
                 except asyncio.CancelledError:
                     raise KeyError("the body's own") from None
 
         holder = asyncio.create_task(handle())
-        await until(lambda: self.numbers(store, name))
-        await asyncio.sleep(0.02)
+        await self.until(lambda: self.numbers(store, name))
+        await asyncio.sleep(self.seconds(0.02))
         newest = await self.line_up(store, name, when_busy="interrupt")
         with pytest.raises(KeyError, match="the body's own"):
             await holder
@@ -163,15 +158,15 @@ class Interrupting(StoreHarness):
 
             def interrupt(name: str = name, done: threading.Event = interrupted) -> None:
                 try:
-                    drop_in(store, name, when_busy="interrupt")
+                    self.drop_in(store, name, when_busy="interrupt")
                 finally:
                     done.set()
 
             with suppress(LockInterrupted):
-                async with store.lock(name, 60, LOOK):
-                    newest = asyncio.create_task(in_thread(interrupt))
+                async with store.lock(name, self.long, self.look):
+                    newest = asyncio.create_task(self.in_thread(interrupt))
                     await asyncio.sleep(0)
-                    give_up = time.monotonic() + SOON
+                    give_up = time.monotonic() + self.soon
                     while len(self.numbers(store, name)) < 2:  # the loop is blocked all the while
                         assert time.monotonic() < give_up
                     time.sleep(delay)  # noqa: ASYNC251 - so that the interruption is on its way
@@ -187,14 +182,14 @@ class Interrupting(StoreHarness):
 
         async def handle() -> None:
             with pytest.raises(LockInterrupted):
-                async with store.lock(name, 60, LOOK):
-                    await asyncio.sleep(SOON)
-            await asyncio.sleep(SOON)
+                async with store.lock(name, self.long, self.look):
+                    await asyncio.sleep(self.soon)
+            await asyncio.sleep(self.soon)
 
-        holder = asyncio.ensure_future(asyncio.wait_for(handle(), 0.4))
-        await until(lambda: self.numbers(store, name))
-        await asyncio.sleep(0.02)
-        async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+        holder = asyncio.ensure_future(asyncio.wait_for(handle(), self.seconds(0.4)))
+        await self.until(lambda: self.numbers(store, name))
+        await asyncio.sleep(self.seconds(0.02))
+        async with store.lock(name, self.long, self.look, when_busy="interrupt"):
             pass
         with pytest.raises(asyncio.TimeoutError):
             await holder
@@ -204,18 +199,18 @@ class Interrupting(StoreHarness):
         name, lost = self.conversation(), threading.Event()
 
         def handle() -> None:
-            with store.lock(name, 60, LOOK) as lock:
-                give_up = time.monotonic() + SOON
+            with store.lock(name, self.long, self.look) as lock:
+                give_up = time.monotonic() + self.soon
                 while not lock.lost:
                     assert time.monotonic() < give_up
-                    time.sleep(0.01)
+                    time.sleep(self.seconds(0.01))
                 lost.set()
-                time.sleep(0.1)
+                time.sleep(self.seconds(0.1))
 
         with quiet():
-            holder = asyncio.create_task(in_thread(handle))
-            await until(lambda: self.numbers(store, name))
-            async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+            holder = asyncio.create_task(self.in_thread(handle))
+            await self.until(lambda: self.numbers(store, name))
+            async with store.lock(name, self.long, self.look, when_busy="interrupt"):
                 assert lost.is_set()
                 assert self.numbers(store, name) == [1]
             await holder
@@ -225,12 +220,12 @@ class Interrupting(StoreHarness):
         name = self.conversation()
 
         async def handle() -> None:
-            async with store.lock(name, 60, LOOK):
-                await asyncio.sleep(SOON)
+            async with store.lock(name, self.long, self.look):
+                await asyncio.sleep(self.soon)
 
-        holder = asyncio.create_task(in_thread(lambda: asyncio.run(handle())))
-        await until(lambda: self.numbers(store, name))
-        async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+        holder = asyncio.create_task(self.in_thread(lambda: asyncio.run(handle())))
+        await self.until(lambda: self.numbers(store, name))
+        async with store.lock(name, self.long, self.look, when_busy="interrupt"):
             pass
         with pytest.raises(LockInterrupted):
             await holder
@@ -240,7 +235,7 @@ class Interrupting(StoreHarness):
         name, other = self.conversation(), self.another(store)
         holder = await self.enter(store, name)
         waiter = await self.line_up(store, name)
-        async with other.lock(name, 60, LOOK, when_busy="interrupt"):
+        async with other.lock(name, self.long, self.look, when_busy="interrupt"):
             pass
         assert isinstance(await holder.end(), LockInterrupted)
         assert isinstance(await waiter.end(), LockSuperseded)
@@ -255,8 +250,8 @@ class Interrupting(StoreHarness):
         number = await store.take_ticket(name)
         newest = await self.line_up(store, name, when_busy="interrupt")
         with pytest.raises(LockInterrupted):
-            async with store.lock(name, 60, LOOK, ticket=number):
-                await asyncio.sleep(SOON)
+            async with store.lock(name, self.long, self.look, ticket=number):
+                await asyncio.sleep(self.soon)
         await newest.serves()
         await newest.goes()
 

@@ -11,14 +11,10 @@ import pytest
 from nowserving.errors import LockBusy, LockError, LockInterrupted, LockSuperseded, LockTimeout
 from nowserving.protocol.status import IssuedTicket
 from nowserving.testing.harness import (
-    LOOK,
-    SOON,
     StoreHarness,
-    in_thread,
     policy,
     quiet,
     scenario,
-    until,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +49,7 @@ class Issued(StoreHarness):
         tickets = [await store.take_ticket(name) for _ in range(5)]
 
         async def redeem(ticket: int) -> None:
-            async with store.lock(name, 60, LOOK, ticket=ticket) as lock:
+            async with store.lock(name, self.long, self.look, ticket=ticket) as lock:
                 assert lock.ticket == ticket
                 served.append(ticket)
 
@@ -67,7 +63,7 @@ class Issued(StoreHarness):
         name = self.conversation()
         ticket = await store.take_ticket(name)
         newcomer = await self.line_up(store, name)
-        async with store.lock(name, 60, LOOK, ticket=ticket, timeout=0) as lock:
+        async with store.lock(name, self.long, self.look, ticket=ticket, timeout=0) as lock:
             assert lock.ticket == 0
             assert newcomer.lock is None
         await newcomer.serves()
@@ -79,14 +75,14 @@ class Issued(StoreHarness):
         for travel in (lambda t: t, _pickled, str, int, lambda t: str(int(t))):
             ticket = await store.take_ticket(name)
             redeemed: Any = travel(ticket)
-            async with store.lock(name, 60, LOOK, ticket=redeemed, timeout=0) as lock:
+            async with store.lock(name, self.long, self.look, ticket=redeemed, timeout=0) as lock:
                 assert lock.ticket == ticket
 
     @policy(ticket=0)
     async def test_issue_ticket_gives_a_ticket_to_redeem_too(self, store: LockStore) -> None:
         name = self.conversation()
         ticket = store.issue_ticket(name)
-        async with store.lock(name, 60, LOOK, ticket=str(ticket), timeout=0) as lock:
+        async with store.lock(name, self.long, self.look, ticket=str(ticket), timeout=0) as lock:
             assert lock.ticket == ticket
 
     def test_a_thread_redeems_a_ticket(self) -> None:
@@ -94,12 +90,12 @@ class Issued(StoreHarness):
             name = self.conversation()
             ticket = store.issue_ticket(name)
             if self.guarantees(store).policies:
-                with store.lock(name, 60, LOOK, ticket=ticket) as lock:
+                with store.lock(name, self.long, self.look, ticket=ticket) as lock:
                     assert lock.ticket == ticket
             else:
                 with (
                     pytest.raises(LockError, match="ticket"),
-                    store.lock(name, 60, LOOK, ticket=ticket),
+                    store.lock(name, self.long, self.look, ticket=ticket),
                 ):
                     pytest.fail("the body ran")
                 store.cleanup(name, ticket)
@@ -108,7 +104,7 @@ class Issued(StoreHarness):
     async def test_another_store_redeems_a_ticket(self, store: LockStore) -> None:
         name, other = self.conversation(), self.another(store)
         ticket = pickle.loads(pickle.dumps(await store.take_ticket(name)))  # noqa: S301
-        async with other.lock(name, 60, LOOK, ticket=ticket) as lock:
+        async with other.lock(name, self.long, self.look, ticket=ticket) as lock:
             assert self.numbers(store, name) == [lock.ticket]
         assert store.get_lock(name) is None
         if other is not store:
@@ -121,13 +117,13 @@ class Issued(StoreHarness):
         holder = await self.enter(store, name, ticket=ticket)
         for again in (ticket, int(ticket), str(ticket)):
             with pytest.raises(LockError, match=name):
-                async with store.lock(name, 60, LOOK, ticket=again):
+                async with store.lock(name, self.long, self.look, ticket=again):
                     pytest.fail("the body ran")
         assert self.numbers(store, name) == [ticket]
         assert not holder.held.lost
         await holder.goes()
         with pytest.raises(LockError):
-            async with store.lock(name, 60, LOOK, ticket=ticket):
+            async with store.lock(name, self.long, self.look, ticket=ticket):
                 pytest.fail("the body ran")
         assert self.numbers(store, name) == []
 
@@ -138,7 +134,7 @@ class Issued(StoreHarness):
         ticket = await store.take_ticket(name)
         waiter = await self.line_up(store, name, ticket=ticket)
         with pytest.raises(LockError):
-            async with store.lock(name, 60, LOOK, ticket=ticket):
+            async with store.lock(name, self.long, self.look, ticket=ticket):
                 pytest.fail("the body ran")
         await holder.goes()
         await waiter.serves()
@@ -153,7 +149,7 @@ class Issued(StoreHarness):
         waiter = await self.line_up(store, name)
         for number in (0, 1):
             with pytest.raises(LockError):
-                async with store.lock(name, 60, LOOK, ticket=number):
+                async with store.lock(name, self.long, self.look, ticket=number):
                     pytest.fail("the body ran")
         assert self.numbers(store, name) == [0, 1]
         for visitor in (holder, waiter):
@@ -166,7 +162,7 @@ class Issued(StoreHarness):
         ticket = await store.take_ticket(name)
         for wrong in (IssuedTicket(ticket, "guessed"), f"{int(ticket)}.guessed", ticket + 1):
             with pytest.raises(LockError):
-                async with store.lock(name, 60, LOOK, ticket=wrong):
+                async with store.lock(name, self.long, self.look, ticket=wrong):
                     pytest.fail("the body ran")
         assert self.numbers(store, name) == [ticket]
         store.delete_lock(name)
@@ -174,10 +170,10 @@ class Issued(StoreHarness):
     @policy(ticket=0)
     async def test_a_ticket_redeemed_too_late_is_gone(self, store: LockStore) -> None:
         name = self.conversation()
-        ticket = await store.take_ticket(name, 0.1)
-        await asyncio.sleep(0.2)
+        ticket = await store.take_ticket(name, self.seconds(0.1))
+        await asyncio.sleep(self.seconds(0.2))
         with pytest.raises(LockError) as gone:
-            async with store.lock(name, 60, LOOK, ticket=ticket):
+            async with store.lock(name, self.long, self.look, ticket=ticket):
                 pytest.fail("the body ran")
         assert type(gone.value) is LockError
         assert self.numbers(store, name) == []
@@ -187,42 +183,44 @@ class Issued(StoreHarness):
         """Though nobody has walked past it yet; its message may be in line again."""
         name = self.conversation()
         holder = await self.enter(store, name)
-        ticket = await store.take_ticket(name, 0.1, message_id="m")
-        await asyncio.sleep(0.2)
+        ticket = await store.take_ticket(name, self.seconds(0.1), message_id="m")
+        await asyncio.sleep(self.seconds(0.2))
         again = await store.take_ticket(name, message_id="m")
         for late in (ticket, int(ticket)):
             with pytest.raises(LockError) as gone:
-                async with store.lock(name, 60, LOOK, ticket=late):
+                async with store.lock(name, self.long, self.look, ticket=late):
                     pytest.fail("the body ran")
             assert type(gone.value) is LockError
         assert self.numbers(store, name) == [holder.held.ticket, again]
         await holder.goes()
-        async with store.lock(name, 60, LOOK, ticket=again) as lock:
+        async with store.lock(name, self.long, self.look, ticket=again) as lock:
             assert lock.ticket == again
 
     @policy(ticket=0)
     async def test_redeeming_gives_the_ticket_a_lifetime(self, store: LockStore) -> None:
         name = self.conversation()
-        ticket = await store.take_ticket(name, 0.3)
-        async with store.lock(name, 60, LOOK, ticket=ticket) as lock:
-            await asyncio.sleep(0.4)
+        ticket = await store.take_ticket(name, self.seconds(0.3))
+        async with store.lock(name, self.long, self.look, ticket=ticket) as lock:
+            await asyncio.sleep(self.seconds(0.4))
             assert not lock.lost
             assert self.numbers(store, name) == [ticket]
 
     @policy(ticket=0)
     async def test_a_redeemed_ticket_may_be_renewed(self, store: LockStore) -> None:
         name = self.conversation()
-        ticket = await store.take_ticket(name, 1.0)
-        async with store.lock(name, 0.5, LOOK, ticket=ticket, auto_renew=True) as lock:
-            await asyncio.sleep(0.8)
+        ticket = await store.take_ticket(name, self.seconds(1.0))
+        async with store.lock(
+            name, self.seconds(0.5), self.look, ticket=ticket, auto_renew=True
+        ) as lock:
+            await asyncio.sleep(self.seconds(0.8))
             assert not lock.lost
 
     @policy(ticket=0)
     async def test_an_unredeemed_ticket_is_not_renewed(self, store: LockStore) -> None:
         name = self.conversation()
-        await store.take_ticket(name, 0.3)
-        waiter = await self.line_up(store, name, 0.6, auto_renew=True)
-        await waiter.serves(0.3 + SOON)
+        await store.take_ticket(name, self.seconds(0.3))
+        waiter = await self.line_up(store, name, self.seconds(0.6), auto_renew=True)
+        await waiter.serves(self.seconds(0.3) + self.soon)
         assert waiter.held.predecessor == "expired"
         await waiter.goes()
 
@@ -240,9 +238,9 @@ class Issued(StoreHarness):
         by_number = issuer.issue_ticket(name)
         await issuer.aclose()
         assert self.numbers(store, name) == [ticket, by_number]
-        async with store.lock(name, 60, LOOK, ticket=ticket):
+        async with store.lock(name, self.long, self.look, ticket=ticket):
             pass
-        async with store.lock(name, 60, LOOK, ticket=int(by_number)):
+        async with store.lock(name, self.long, self.look, ticket=int(by_number)):
             pass
 
     @policy(ticket=0)
@@ -263,7 +261,9 @@ class Issued(StoreHarness):
         holder = await self.enter(store, name)
         ticket = await store.take_ticket(name)
         with pytest.raises(LockTimeout):
-            async with store.lock(name, 60, LOOK, ticket=ticket, timeout=0.1):
+            async with store.lock(
+                name, self.long, self.look, ticket=ticket, timeout=self.seconds(0.1)
+            ):
                 pytest.fail("the body ran")
         assert self.numbers(store, name) == [0]
         await holder.goes()
@@ -275,7 +275,7 @@ class Issued(StoreHarness):
         ticket = await store.take_ticket(name)
         latest = await self.line_up(store, name, when_busy="latest")
         with pytest.raises(LockSuperseded):
-            async with store.lock(name, 60, LOOK, ticket=ticket):
+            async with store.lock(name, self.long, self.look, ticket=ticket):
                 pytest.fail("the body ran")
         for visitor in (holder, latest):
             await visitor.serves()
@@ -290,7 +290,7 @@ class Issued(StoreHarness):
         assert self.numbers(store, name) == [0]
         await holder.goes()
         ticket = await store.take_ticket(name, when_busy="reject")
-        async with store.lock(name, 60, LOOK, ticket=ticket, timeout=0) as lock:
+        async with store.lock(name, self.long, self.look, ticket=ticket, timeout=0) as lock:
             assert lock.ticket == ticket
 
     @policy(when_busy="latest")
@@ -302,10 +302,10 @@ class Issued(StoreHarness):
         latest = await store.take_ticket(name, when_busy="latest")
         assert isinstance(await waiter.end(), LockSuperseded)
         with pytest.raises(LockSuperseded):
-            async with store.lock(name, 60, LOOK, ticket=earlier):
+            async with store.lock(name, self.long, self.look, ticket=earlier):
                 pytest.fail("the body ran")
         await holder.goes()
-        async with store.lock(name, 60, LOOK, ticket=latest, timeout=0) as lock:
+        async with store.lock(name, self.long, self.look, ticket=latest, timeout=0) as lock:
             assert lock.ticket == latest
 
     @policy(when_busy="interrupt")
@@ -314,7 +314,7 @@ class Issued(StoreHarness):
         holder = await self.enter(store, name)
         ticket = await store.take_ticket(name, when_busy="interrupt")
         assert isinstance(await holder.end(), LockInterrupted)
-        async with store.lock(name, 60, LOOK, ticket=ticket, timeout=0) as lock:
+        async with store.lock(name, self.long, self.look, ticket=ticket, timeout=0) as lock:
             assert lock.predecessor == "interrupted"
 
     @policy(ticket=0)
@@ -338,7 +338,7 @@ class Issued(StoreHarness):
         self, store: LockStore
     ) -> None:
         name = self.conversation()
-        ticket = await in_thread(lambda: store.issue_ticket(name))
+        ticket = await self.in_thread(lambda: store.issue_ticket(name))
         waiter = await self.line_up(store, name)
         redeemer = await self.enter(store, name, ticket=ticket)
         assert waiter.lock is None
@@ -356,7 +356,7 @@ class Issued(StoreHarness):
             await asyncio.wait({task})
             if not task.cancelled():
                 store.finish_serving(name, task.result())
-        await until(lambda: self.numbers(store, name) == [])
+        await self.until(lambda: self.numbers(store, name) == [])
 
 
 def _pickled(ticket: int) -> int:

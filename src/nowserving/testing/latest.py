@@ -9,12 +9,8 @@ import pytest
 
 from nowserving.errors import LockSuperseded
 from nowserving.testing.harness import (
-    LOOK,
     StoreHarness,
-    drop_in,
-    in_thread,
     policy,
-    until,
 )
 
 if TYPE_CHECKING:
@@ -51,9 +47,9 @@ class Latest(StoreHarness):
         name, served = self.conversation(), list[int]()
 
         async def turn(index: int) -> None:
-            async with store.lock(name, 60, LOOK, when_busy="latest"):
+            async with store.lock(name, self.long, self.look, when_busy="latest"):
                 served.append(index)
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(self.seconds(0.1))
 
         ends = await asyncio.gather(*(turn(i) for i in range(20)), return_exceptions=True)
         assert served == [0, 19]
@@ -63,8 +59,8 @@ class Latest(StoreHarness):
     async def test_latest_takes_the_place_of_threads(self, store: LockStore) -> None:
         name = self.conversation()
         number = store.issue_ticket(name)
-        waiter = asyncio.create_task(in_thread(lambda: drop_in(store, name)))
-        await until(lambda: len(self.numbers(store, name)) == 2)
+        waiter = asyncio.create_task(self.in_thread(lambda: self.drop_in(store, name)))
+        await self.until(lambda: len(self.numbers(store, name)) == 2)
         newest = await self.line_up(store, name, when_busy="latest")
         with pytest.raises(LockSuperseded):
             await waiter

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nowserving.protocol.status import IssuedTicket
-from nowserving.testing.harness import StoreHarness, log_records, quiet, scenario, until, until_lost
+from nowserving.testing.harness import StoreHarness, log_records, quiet, scenario
 
 if TYPE_CHECKING:
     from nowserving.stores.base import LockStore
@@ -55,7 +55,7 @@ class Leaving(StoreHarness):
         with quiet(), pytest.raises(_BodyError):
             async with store.lock(name) as lock:
                 store.delete_lock(name)
-                await until(lambda: lock.lost or not self.guarantees(store).policies)
+                await self.until(lambda: lock.lost or not self.guarantees(store).policies)
                 raise _BodyError
 
     @scenario
@@ -73,7 +73,7 @@ class Leaving(StoreHarness):
         with log_records(logging.WARNING) as records:
             holder = await self.enter(store, name)
             store.delete_lock(name)
-            await until_lost(holder.held)
+            await self.until_lost(holder.held)
             await holder.goes()
         assert [name in record.getMessage() for record in records] == [True]
 
@@ -83,7 +83,7 @@ class Leaving(StoreHarness):
         with quiet():
             loser = await self.enter(store, name)
             store.delete_lock(name)
-            await until_lost(loser.held)
+            await self.until_lost(loser.held)
             holder = await self.enter(store, name)
             await loser.goes()
         # The reference's own algorithm knows a ticket by its number alone, and begins again at 0.
@@ -126,7 +126,7 @@ class Leaving(StoreHarness):
             waiter = await self.line_up(store, name)
             store.finish_serving(name, holder.held.ticket)
             await waiter.serves()
-            await until_lost(holder.held)
+            await self.until_lost(holder.held)
             await holder.goes()
         assert self.numbers(store, name) == [waiter.held.ticket]
         await waiter.goes()

@@ -12,19 +12,14 @@ import pytest
 
 from nowserving.errors import LockLost
 from nowserving.testing.harness import (
-    LOOK,
-    SOON,
     StoreHarness,
     log_records,
     quiet,
     scenario,
-    until_lost,
 )
 
 if TYPE_CHECKING:
     from nowserving.stores.base import LockStore
-
-_LIFETIME = 0.4
 
 
 class Losing(StoreHarness):
@@ -34,10 +29,10 @@ class Losing(StoreHarness):
     async def test_a_lost_lock_warns_once_and_lets_the_body_end(self, store: LockStore) -> None:
         name, ended = self.conversation(), False
         with log_records(logging.WARNING) as records:
-            async with store.lock(name, 0.2, LOOK) as lock:
-                await asyncio.sleep(0.3)
+            async with store.lock(name, self.seconds(0.2), self.look) as lock:
+                await asyncio.sleep(self.seconds(0.3))
                 assert lock.lost
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(self.seconds(0.05))
                 ended = True
         assert ended
         (warning,) = [record.getMessage() for record in records]
@@ -48,18 +43,27 @@ class Losing(StoreHarness):
     @scenario
     async def test_a_loss_can_be_awaited(self, store: LockStore) -> None:
         with quiet():
-            async with store.lock(self.conversation(), 0.2, LOOK) as lock:
+            async with store.lock(self.conversation(), self.seconds(0.2), self.look) as lock:
                 assert not lock.lost_event.is_set()
-                await asyncio.wait_for(lock.lost_event.wait(), SOON)
+                await asyncio.wait_for(lock.lost_event.wait(), self.soon)
                 assert lock.lost
                 assert lock.lost_event.is_set()
+
+    @scenario
+    async def test_a_loss_is_told_in_time_beside_a_long_lease(self, store: LockStore) -> None:
+        with quiet():
+            async with (
+                store.lock(self.conversation(), self.long, self.long),
+                store.lock(self.conversation(), self.seconds(0.2), self.long) as lock,
+            ):
+                await asyncio.wait_for(lock.lost_event.wait(), self.soon)
 
     def test_a_synchronous_holder_sees_its_loss(self) -> None:
         with quiet(), self.opened() as store:
             name = self.conversation()
-            with store.lock(name, 0.2, LOOK) as lock:
+            with store.lock(name, self.seconds(0.2), self.look) as lock:
                 assert not lock.lost
-                time.sleep(0.3)
+                time.sleep(self.seconds(0.3))
                 assert lock.lost
 
     @scenario
@@ -67,8 +71,8 @@ class Losing(StoreHarness):
         name = self.conversation()
         with quiet():
             with pytest.raises(LockLost, match=name) as lost:
-                async with store.lock(name, 0.2, LOOK, on_lost="cancel"):
-                    await asyncio.sleep(SOON)
+                async with store.lock(name, self.seconds(0.2), self.look, on_lost="cancel"):
+                    await asyncio.sleep(self.soon)
             assert lost.value.conversation_id == name
             assert lost.value.number == 0
             await _not_cancelled()
@@ -79,9 +83,11 @@ class Losing(StoreHarness):
     ) -> None:
         with quiet():
             with pytest.raises(KeyError, match="the body's own"):
-                async with store.lock(self.conversation(), 0.2, LOOK, on_lost="cancel"):
+                async with store.lock(
+                    self.conversation(), self.seconds(0.2), self.look, on_lost="cancel"
+                ):
                     try:
-                        await asyncio.sleep(SOON)
+                        await asyncio.sleep(self.soon)
                     except asyncio.CancelledError:
                         raise KeyError("the body's own") from None
             await _not_cancelled()
@@ -92,8 +98,10 @@ class Losing(StoreHarness):
     ) -> None:
         with quiet():
             with pytest.raises(LockLost):
-                async with store.lock(self.conversation(), 0.2, LOOK, on_lost="cancel"):
-                    time.sleep(0.3)  # noqa: ASYNC251 - nothing can be delivered meanwhile
+                async with store.lock(
+                    self.conversation(), self.seconds(0.2), self.look, on_lost="cancel"
+                ):
+                    time.sleep(self.seconds(0.3))  # noqa: ASYNC251 - nothing is delivered
             await _not_cancelled()
 
     @scenario
@@ -118,14 +126,16 @@ class Losing(StoreHarness):
     async def test_max_hold_bounds_a_renewed_turn(self, store: LockStore) -> None:
         name = self.conversation()
         with log_records(logging.WARNING) as records:
-            holder = await self.enter(store, name, 5.0, auto_renew=True, max_hold=0.3)
+            holder = await self.enter(
+                store, name, self.seconds(5.0), auto_renew=True, max_hold=self.seconds(0.3)
+            )
             waiter = await self.line_up(store, name)
             started = time.monotonic()
             await waiter.serves()
-            assert time.monotonic() - started < 0.3 + 2.0
-            await until_lost(holder.held)
+            assert time.monotonic() - started < self.seconds(2.3)
+            await self.until_lost(holder.held)
             await holder.goes()
-        assert "max_hold=0.3" in records[0].getMessage()
+        assert f"max_hold={self.seconds(0.3):g}" in records[0].getMessage()
         assert not waiter.held.lost
         await waiter.goes()
 
@@ -133,31 +143,40 @@ class Losing(StoreHarness):
     async def test_max_hold_can_cancel_the_body(self, store: LockStore) -> None:
         name = self.conversation()
         with quiet(), pytest.raises(LockLost, match="max_hold"):
-            async with store.lock(name, 5.0, LOOK, auto_renew=True, max_hold=0.2, on_lost="cancel"):
-                await asyncio.sleep(SOON)
+            async with store.lock(
+                name,
+                self.seconds(5.0),
+                self.look,
+                auto_renew=True,
+                max_hold=self.seconds(0.2),
+                on_lost="cancel",
+            ):
+                await asyncio.sleep(self.soon)
         assert store.get_lock(name) is None
 
     def test_max_hold_bounds_a_synchronous_turn(self) -> None:
         with quiet(), self.opened() as store:
             name = self.conversation()
-            with store.lock(name, 5.0, LOOK, auto_renew=True, max_hold=0.2) as lock:
-                give_up = time.monotonic() + SOON
+            with store.lock(
+                name, self.seconds(5.0), self.look, auto_renew=True, max_hold=self.seconds(0.2)
+            ) as lock:
+                give_up = time.monotonic() + self.soon
                 while not lock.lost:
                     assert time.monotonic() < give_up
-                    time.sleep(0.01)
+                    time.sleep(self.seconds(0.01))
                 while self.numbers(store, name):
                     assert time.monotonic() < give_up
-                    time.sleep(0.01)
+                    time.sleep(self.seconds(0.01))
 
     @scenario
     async def test_max_hold_does_not_count_the_wait(self, store: LockStore) -> None:
         name = self.conversation()
         holder = await self.enter(store, name)
-        waiter = await self.line_up(store, name, max_hold=0.3)
-        await asyncio.sleep(0.35)
+        waiter = await self.line_up(store, name, max_hold=self.seconds(0.3))
+        await asyncio.sleep(self.seconds(0.35))
         await holder.goes()
         await waiter.serves()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(self.seconds(0.1))
         assert not waiter.held.lost
         await waiter.goes()
 

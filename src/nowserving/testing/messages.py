@@ -9,13 +9,9 @@ import pytest
 
 from nowserving.errors import DuplicateMessage, LockError, LockTimeout
 from nowserving.testing.harness import (
-    LOOK,
-    SOON,
     StoreHarness,
-    in_thread,
     policy,
     quiet,
-    until_lost,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +25,7 @@ class Messages(StoreHarness):
 
     async def _state(self, store: LockStore, name: str, message_id: str = "m", **more: Any) -> str:
         with pytest.raises(DuplicateMessage, match=name) as duplicate:
-            async with store.lock(name, 60, LOOK, message_id=message_id, **more):
+            async with store.lock(name, self.long, self.look, message_id=message_id, **more):
                 pytest.fail("the body ran")
         assert duplicate.value.conversation_id == name
         return duplicate.value.state
@@ -64,11 +60,11 @@ class Messages(StoreHarness):
     @policy(message_id="m")
     async def test_a_message_may_come_again_after_one_lifetime(self, store: LockStore) -> None:
         name = self.conversation()
-        async with store.lock(name, 0.3, message_id="m"):
+        async with store.lock(name, self.seconds(0.3), message_id="m"):
             pass
         assert await self._state(store, name) == "done"
-        await asyncio.sleep(0.4)
-        async with store.lock(name, 0.3, message_id="m"):
+        await asyncio.sleep(self.seconds(0.4))
+        async with store.lock(name, self.seconds(0.3), message_id="m"):
             pass
         assert await self._state(store, name) == "done"
 
@@ -77,10 +73,10 @@ class Messages(StoreHarness):
         self, store: LockStore
     ) -> None:
         name = self.conversation()
-        async with store.lock(name, 0.3, message_id="m"):
+        async with store.lock(name, self.seconds(0.3), message_id="m"):
             pass
         holder = await self.enter(store, name)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(self.seconds(0.4))
         waiter = await self.line_up(store, name, message_id="m")
         await holder.goes()
         await waiter.serves()
@@ -91,12 +87,16 @@ class Messages(StoreHarness):
         self, store: LockStore
     ) -> None:
         name = self.conversation()
-        for message_id, lifetime in (("long", 60), ("m", 0.3), ("longer", 90)):
+        for message_id, lifetime in (
+            ("long", self.long),
+            ("m", self.seconds(0.3)),
+            ("longer", 2 * self.long),
+        ):
             async with store.lock(name, lifetime, message_id=message_id):
                 pass
         assert await self._state(store, name) == "done"
-        await asyncio.sleep(0.4)
-        async with store.lock(name, 0.3, message_id="m"):
+        await asyncio.sleep(self.seconds(0.4))
+        async with store.lock(name, self.seconds(0.3), message_id="m"):
             pass
         for message_id in ("long", "m", "longer"):
             assert await self._state(store, name, message_id) == "done"
@@ -126,11 +126,11 @@ class Messages(StoreHarness):
     async def test_a_message_that_expired_may_come_again(self, store: LockStore) -> None:
         name = self.conversation()
         with quiet():
-            holder = await self.enter(store, name, 0.2, message_id="m")
-            await until_lost(holder.held)
+            holder = await self.enter(store, name, self.seconds(0.2), message_id="m")
+            await self.until_lost(holder.held)
             await holder.goes()
         holder = await self.enter(store, name)
-        waiter = await self.line_up(store, name, 0.2, message_id="m")
+        waiter = await self.line_up(store, name, self.seconds(0.2), message_id="m")
         assert type(await waiter.end()) is LockError
         again = await self.line_up(store, name, message_id="m")
         await holder.goes()
@@ -143,7 +143,7 @@ class Messages(StoreHarness):
     ) -> None:
         name = self.conversation()
         holder = await self.enter(store, name)
-        expired = await self.line_up(store, name, 0.1, message_id="m")
+        expired = await self.line_up(store, name, self.seconds(0.1), message_id="m")
         assert type(await expired.end()) is LockError
         between = await self.line_up(store, name)
         again = await self.line_up(store, name, message_id="m")
@@ -183,7 +183,7 @@ class Messages(StoreHarness):
     async def test_a_message_that_was_interrupted_may_come_again(self, store: LockStore) -> None:
         name = self.conversation()
         holder = await self.enter(store, name, message_id="m")
-        async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+        async with store.lock(name, self.long, self.look, when_busy="interrupt"):
             pass
         await holder.end()
         async with store.lock(name, message_id="m"):
@@ -207,7 +207,7 @@ class Messages(StoreHarness):
         for when_busy in ("latest", "interrupt"):
             assert await self._state(store, name, "m", when_busy=when_busy) == "working"
             assert await self._state(store, name, "n", when_busy=when_busy) == "waiting"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(self.seconds(0.02))
         for visitor in (holder, waiter):
             await visitor.serves()
             await visitor.goes()
@@ -235,12 +235,12 @@ class Messages(StoreHarness):
         name, other = self.conversation(), self.another(store)
 
         def deliver() -> None:
-            with other.lock(name, 60, LOOK, message_id="m"):
+            with other.lock(name, self.long, self.look, message_id="m"):
                 pytest.fail("the body ran")
 
         async with store.lock(name, message_id="m"):
             with pytest.raises(DuplicateMessage) as duplicate:
-                await asyncio.wait_for(in_thread(deliver), SOON)
+                await asyncio.wait_for(self.in_thread(deliver), self.soon)
             assert duplicate.value.state == "working"
         if other is not store:
             await other.aclose()
@@ -252,7 +252,7 @@ class Messages(StoreHarness):
         with pytest.raises(DuplicateMessage):
             await store.take_ticket(name, message_id="m")
         async with store.lock(name, ticket=number):
-            assert await in_thread(lambda: self._state_in_thread(store, name)) == "working"
+            assert await self.in_thread(lambda: self._state_in_thread(store, name)) == "working"
         assert await self._state(store, name) == "done"
 
     @policy(message_id="m")
@@ -273,16 +273,18 @@ class Messages(StoreHarness):
         number, second = await store.take_ticket(name), await store.take_ticket(name)
         async with store.lock(name, ticket=number, message_id="m"):
             with pytest.raises(DuplicateMessage):
-                await asyncio.wait_for(asyncio.create_task(self._redeem(store, name, second)), SOON)
+                await asyncio.wait_for(
+                    asyncio.create_task(self._redeem(store, name, second)), self.soon
+                )
         assert await self._state(store, name) == "done"
         store.delete_lock(name)
 
     @policy(message_id="m")
     async def test_a_message_done_long_ago_may_be_redeemed(self, store: LockStore) -> None:
         name = self.conversation()
-        async with store.lock(name, 0.2, message_id="m"):
+        async with store.lock(name, self.seconds(0.2), message_id="m"):
             pass
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(self.seconds(0.3))
         number = await store.take_ticket(name)
         async with store.lock(name, ticket=number, message_id="m"):
             pass
@@ -293,7 +295,7 @@ class Messages(StoreHarness):
     ) -> None:
         name = self.conversation()
         number = await store.take_ticket(name, message_id="first")
-        async with store.lock(name, 60, LOOK, ticket=number, message_id="second"):
+        async with store.lock(name, self.long, self.look, ticket=number, message_id="second"):
             pass
         assert await self._state(store, name, "second") == "done"
         try:
@@ -302,16 +304,14 @@ class Messages(StoreHarness):
         except DuplicateMessage as duplicate:
             assert duplicate.state == "done"  # noqa: PT017 - one of two good ends
 
-    @staticmethod
-    async def _redeem(store: LockStore, name: str, number: int) -> None:
-        async with store.lock(name, 60, LOOK, ticket=number, message_id="m"):
+    async def _redeem(self, store: LockStore, name: str, number: int) -> None:
+        async with store.lock(name, self.long, self.look, ticket=number, message_id="m"):
             pytest.fail("the body ran")
 
-    @staticmethod
-    def _state_in_thread(store: LockStore, name: str) -> str:
+    def _state_in_thread(self, store: LockStore, name: str) -> str:
         with (
             pytest.raises(DuplicateMessage) as duplicate,
-            store.lock(name, 60, LOOK, message_id="m"),
+            store.lock(name, self.long, self.look, message_id="m"),
         ):
             pytest.fail("the body ran")
         return duplicate.value.state

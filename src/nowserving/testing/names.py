@@ -13,7 +13,7 @@ import pytest
 
 from nowserving.errors import DuplicateMessage
 from nowserving.protocol.limits import LONGEST
-from nowserving.testing.harness import LOOK, StoreHarness, policy, scenario
+from nowserving.testing.harness import StoreHarness, policy, scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -273,7 +273,13 @@ class WrongArguments(StoreHarness):
 
     @scenario
     async def test_a_whole_number_is_a_time_too(self, store: LockStore) -> None:
-        async with store.lock(self.conversation(), 5, 0, timeout=1, max_hold=4) as lock:
+        async with store.lock(
+            self.conversation(),
+            self.seconds(5),
+            0,
+            timeout=self.seconds(1),
+            max_hold=self.seconds(4),
+        ) as lock:
             assert not lock.lost
 
     @scenario
@@ -281,7 +287,7 @@ class WrongArguments(StoreHarness):
         self, store: LockStore
     ) -> None:
         name = self.conversation()
-        for lifetime in (LONGEST, 0.3):
+        for lifetime in (LONGEST, self.seconds(0.3)):
             holder = await self.enter(store, name, LONGEST)
             waiter = await self.line_up(store, name, lifetime, timeout=LONGEST)
             await holder.goes()
@@ -296,7 +302,7 @@ class WrongArguments(StoreHarness):
         name = self.conversation()
         holder = await self.enter(store, name)
         waiter = await self.line_up(store, name, wait_time_in_seconds=0)
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(self.look)
         await holder.goes()
         await waiter.serves()
         await waiter.goes()

@@ -11,12 +11,10 @@ import pytest
 
 from nowserving.errors import LockLost, LockReentered, LockTimeout
 from nowserving.testing.harness import (
-    LOOK,
     Overlaps,
     StoreHarness,
     quiet,
     scenario,
-    until_lost,
 )
 
 if TYPE_CHECKING:
@@ -67,8 +65,8 @@ class Reentrancy(StoreHarness):
     async def test_a_lost_lock_is_not_entered_again(self, store: LockStore) -> None:
         name = self.conversation()
         with quiet():
-            async with store.lock(name, 0.1) as outer:
-                await until_lost(outer)
+            async with store.lock(name, self.seconds(0.1)) as outer:
+                await self.until_lost(outer)
                 with pytest.raises(LockLost, match=name):
                     async with store.lock(name, reentrant=True):
                         pytest.fail("the body ran")
@@ -84,7 +82,9 @@ class Reentrancy(StoreHarness):
         name = self.conversation()
 
         async def child() -> None:
-            async with store.lock(name, 60, LOOK, reentrant=True, timeout=0.05):
+            async with store.lock(
+                name, self.long, self.look, reentrant=True, timeout=self.seconds(0.05)
+            ):
                 pytest.fail("the body ran")
 
         async with store.lock(name):
@@ -124,12 +124,12 @@ class Serialized(StoreHarness):
     async def test_a_handlers_calls_run_one_at_a_time_in_order(self, store: LockStore) -> None:
         name, inside = self.conversation(), Overlaps()
 
-        @store.serialized("conversation_id", 60, 0.01)
+        @store.serialized("conversation_id", self.long, self.seconds(0.01))
         async def handle(text: int, conversation_id: str) -> int:
             """Handle it."""
             assert conversation_id == name
             with inside.visit(text):
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(self.seconds(0.001))
             return text * 2
 
         assert inspect.iscoroutinefunction(handle)

@@ -8,13 +8,9 @@ import time
 from typing import TYPE_CHECKING
 
 from nowserving.testing.harness import (
-    LOOK,
-    SOON,
     Overlaps,
     StoreHarness,
-    in_thread,
     scenario,
-    until,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +29,7 @@ class LineOrder(StoreHarness):
         name, inside = self.conversation(), Overlaps()
 
         async def turn(index: int) -> None:
-            async with store.lock(name, 60, 0.01) as lock:
+            async with store.lock(name, self.long, self.seconds(0.01)) as lock:
                 with inside.visit((index, lock.ticket)):
                     await asyncio.sleep(0)
 
@@ -53,9 +49,9 @@ class LineOrder(StoreHarness):
         inside = {name: Overlaps() for name in names}
 
         async def turn(name: str, index: int) -> None:
-            async with store.lock(name, 60, 0.01):
+            async with store.lock(name, self.long, self.seconds(0.01)):
                 with inside[name].visit(index):
-                    await asyncio.sleep(0.001)
+                    await asyncio.sleep(self.seconds(0.001))
 
         await asyncio.gather(*(turn(name, index) for index in range(10) for name in names))
         assert all(inside[name].visits == list(range(10)) for name in names)
@@ -65,12 +61,12 @@ class LineOrder(StoreHarness):
         name = self.conversation()
         # A store that pushes, or that we have wake its own waiters, needs no look in between.
         holder = await self.enter(store, name)
-        waiter = await self.line_up(store, name, wait_time_in_seconds=20.0)
-        await asyncio.sleep(0.1)
+        waiter = await self.line_up(store, name, wait_time_in_seconds=self.seconds(20.0))
+        await asyncio.sleep(self.seconds(0.1))
         assert waiter.lock is None
         await holder.goes()
-        await waiter.serves(SOON)
-        assert waiter.held.waited >= 0.1
+        await waiter.serves(self.soon)
+        assert waiter.held.waited >= self.seconds(0.1)
         await waiter.goes()
 
     @scenario
@@ -97,9 +93,9 @@ class LineOrder(StoreHarness):
 
         async def come(who: str) -> None:
             for _ in range(10):
-                async with store.lock(name, 60, 0.01):
+                async with store.lock(name, self.long, self.seconds(0.01)):
                     served.append(who)
-                    await asyncio.sleep(0.001)
+                    await asyncio.sleep(self.seconds(0.001))
 
         await asyncio.gather(come("a"), come("b"))
         # Once both are in line they take turns strictly.
@@ -108,7 +104,7 @@ class LineOrder(StoreHarness):
     @scenario
     async def test_the_lock_says_what_it_is(self, store: LockStore) -> None:
         name = self.conversation()
-        async with store.lock(name, 60) as lock:
+        async with store.lock(name, self.long) as lock:
             assert lock.conversation_id == name
             assert lock.ticket == lock.now_serving == 0
             assert not lock.lost
@@ -116,7 +112,7 @@ class LineOrder(StoreHarness):
             assert isinstance(lock.fencing_token, int)
             assert lock.fencing_token > 0
             assert lock.predecessor == "none"
-            assert 0 <= lock.waited < SOON
+            assert 0 <= lock.waited < self.soon
 
     @scenario
     async def test_a_turn_is_taken_once(self, store: LockStore) -> None:
@@ -158,11 +154,11 @@ class Threads(StoreHarness):
 
             def turns() -> None:
                 for _ in range(10):
-                    with store.lock(name, 60, 0.01) as lock, inside.visit():
+                    with store.lock(name, self.long, self.seconds(0.01)) as lock, inside.visit():
                         order.append(lock.fencing_token)
-                        time.sleep(0.0005)
+                        time.sleep(self.seconds(0.0005))
 
-            _run_together([turns] * 4)
+            _run_together(self.limit, [turns] * 4)
             assert len(order) == 40
             assert order == sorted(set(order))
 
@@ -172,7 +168,7 @@ class Threads(StoreHarness):
             number = store.issue_ticket(name)
 
             def turn(index: int) -> None:
-                with store.lock(name, 60, LOOK):
+                with store.lock(name, self.long, self.look):
                     served.append(index)
 
             threads = []
@@ -180,11 +176,17 @@ class Threads(StoreHarness):
                 thread = threading.Thread(target=turn, args=(index,), daemon=True)
                 thread.start()
                 threads.append(thread)
-                _until_numbers(self, store, name, index + 2)
+                self._until_numbers(store, name, index + 2)
             store.finish_serving(name, number)
             for thread in threads:
-                thread.join(SOON)
+                thread.join(self.soon)
             assert served == list(range(8))
+
+    def _until_numbers(self, store: LockStore, name: str, count: int) -> None:
+        deadline = time.monotonic() + self.soon
+        while len(self.numbers(store, name)) < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
 
     def test_event_loops_and_threads_share_a_line(self) -> None:
         with self.opened() as store:
@@ -192,19 +194,19 @@ class Threads(StoreHarness):
 
             async def turns() -> None:
                 async def turn() -> None:
-                    async with store.lock(name, 60, 0.01) as lock:
+                    async with store.lock(name, self.long, self.seconds(0.01)) as lock:
                         with inside.visit():
                             order.append(lock.fencing_token)
-                            await asyncio.sleep(0.001)
+                            await asyncio.sleep(self.seconds(0.001))
 
                 await asyncio.gather(*(turn() for _ in range(10)))
 
             def in_a_thread() -> None:
                 for _ in range(10):
-                    with store.lock(name, 60, 0.01) as lock, inside.visit():
+                    with store.lock(name, self.long, self.seconds(0.01)) as lock, inside.visit():
                         order.append(lock.fencing_token)
 
-            _run_together([lambda: asyncio.run(turns())] * 2 + [in_a_thread] * 2)
+            _run_together(self.limit, [lambda: asyncio.run(turns())] * 2 + [in_a_thread] * 2)
             assert len(order) == 40
             assert order == sorted(set(order))
 
@@ -214,13 +216,15 @@ class Threads(StoreHarness):
 
             async def turns(who: str) -> None:
                 async def turn(index: int) -> None:
-                    async with store.lock(name, 60, 0.01):
+                    async with store.lock(name, self.long, self.seconds(0.01)):
                         with inside.visit((who, index)):
-                            await asyncio.sleep(0.0005)
+                            await asyncio.sleep(self.seconds(0.0005))
 
                 await asyncio.gather(*(turn(index) for index in range(20)))
 
-            _run_together([lambda: asyncio.run(turns("a")), lambda: asyncio.run(turns("b"))])
+            _run_together(
+                self.limit, [lambda: asyncio.run(turns("a")), lambda: asyncio.run(turns("b"))]
+            )
             for who in "ab":
                 mine = [index for name_, index in inside.visits if name_ == who]
                 assert mine == list(range(20))
@@ -236,11 +240,11 @@ class Threads(StoreHarness):
         def hold() -> None:
             with store.lock(name):
                 inside.set()
-                leave.wait(SOON)
+                leave.wait(self.soon)
 
-        holder = asyncio.create_task(in_thread(hold))
-        await until(inside.is_set)
-        waiter = await self.line_up(store, name, wait_time_in_seconds=20.0)
+        holder = asyncio.create_task(self.in_thread(hold))
+        await self.until(inside.is_set)
+        waiter = await self.line_up(store, name, wait_time_in_seconds=self.seconds(20.0))
         leave.set()
         await waiter.serves()
         await holder
@@ -252,7 +256,7 @@ class Threads(StoreHarness):
 
             async def turns() -> None:
                 async def turn(index: int) -> None:
-                    async with store.lock(name, 60, 0.01):
+                    async with store.lock(name, self.long, self.seconds(0.01)):
                         served.append(index)
 
                 await asyncio.gather(*(turn(index) for index in range(5)))
@@ -277,17 +281,17 @@ class Threads(StoreHarness):
         name, beats = self.conversation(), 0
         holder = await self.enter(store, name)
         waiter = await self.line_up(store, name)
-        until_then = time.monotonic() + 0.2
+        until_then = time.monotonic() + self.seconds(0.2)
         while time.monotonic() < until_then:
             beats += 1
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(self.seconds(0.001))
         assert beats > 20
         await holder.goes()
         await waiter.serves()
         await waiter.goes()
 
 
-def _run_together(functions: Sequence[Callable[[], object]]) -> None:
+def _run_together(limit: float, functions: Sequence[Callable[[], object]]) -> None:
     errors: list[BaseException] = []
 
     def run(function: Callable[[], object]) -> None:
@@ -300,14 +304,7 @@ def _run_together(functions: Sequence[Callable[[], object]]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30.0)
+        thread.join(limit)
     assert not any(thread.is_alive() for thread in threads), "a thread waits for ever"
     if errors:
         raise errors[0]
-
-
-def _until_numbers(harness: StoreHarness, store: LockStore, name: str, count: int) -> None:
-    deadline = time.monotonic() + SOON
-    while len(harness.numbers(store, name)) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.002)

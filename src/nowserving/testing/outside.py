@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nowserving.errors import LockInterrupted
-from nowserving.testing.harness import LOOK, SOON, StoreHarness, drop_in, in_thread, policy, until
+from nowserving.testing.harness import StoreHarness, policy
 
 if TYPE_CHECKING:
     from nowserving.stores.base import LockStore
@@ -28,21 +28,21 @@ class FromOutside(StoreHarness):
             name, went_on = self.conversation(), list[str]()
 
             async def handle() -> None:
-                async with asyncio.timeout(SOON), asyncio.TaskGroup() as group:
+                async with asyncio.timeout(self.soon), asyncio.TaskGroup() as group:
                     with pytest.raises(LockInterrupted):
-                        async with store.lock(name, 60, LOOK):
-                            await asyncio.sleep(SOON)
+                        async with store.lock(name, self.long, self.look):
+                            await asyncio.sleep(self.soon)
                     group.create_task(asyncio.sleep(0))
                     went_on.append("out of the lock")
                 with pytest.raises(TimeoutError):
-                    async with asyncio.timeout(0.05):
-                        await asyncio.sleep(SOON)
+                    async with asyncio.timeout(self.seconds(0.05)):
+                        await asyncio.sleep(self.soon)
                 went_on.append("out of the limit")
 
             holder = asyncio.create_task(handle())
-            await until(lambda: self.numbers(store, name))
-            await asyncio.sleep(0.02)
-            async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+            await self.until(lambda: self.numbers(store, name))
+            await asyncio.sleep(self.seconds(0.02))
+            async with store.lock(name, self.long, self.look, when_busy="interrupt"):
                 pass
             await holder
             assert went_on == ["out of the lock", "out of the limit"]
@@ -51,7 +51,7 @@ class FromOutside(StoreHarness):
         async def test_a_cancellation_from_outside_wins(self, store: LockStore) -> None:
             name = self.conversation()
             holder = await self.enter(store, name)
-            async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+            async with store.lock(name, self.long, self.look, when_busy="interrupt"):
                 pass
             assert isinstance(await holder.end(), LockInterrupted)
 
@@ -67,19 +67,19 @@ class FromOutside(StoreHarness):
             name, cleaning = self.conversation(), asyncio.Event()
 
             async def handle() -> None:
-                async with store.lock(name, 60, LOOK):
+                async with store.lock(name, self.long, self.look):
                     try:
-                        await asyncio.sleep(SOON)
+                        await asyncio.sleep(self.soon)
                     finally:
                         cleaning.set()
-                        await asyncio.sleep(SOON)
+                        await asyncio.sleep(self.soon)
 
             holder = asyncio.create_task(handle())
-            await until(lambda: self.numbers(store, name))
-            await asyncio.sleep(0.02)
+            await self.until(lambda: self.numbers(store, name))
+            await asyncio.sleep(self.seconds(0.02))
             holder.cancel()
             await cleaning.wait()
-            async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+            async with store.lock(name, self.long, self.look, when_busy="interrupt"):
                 pass
             await asyncio.wait({holder})
             assert holder.cancelled()
@@ -91,22 +91,22 @@ class FromOutside(StoreHarness):
             outer, inner, went_on = self.conversation(), self.conversation(), list[str]()
 
             async def handle() -> None:
-                async with store.lock(outer, 60, LOOK):
+                async with store.lock(outer, self.long, self.look):
                     try:
-                        async with store.lock(inner, 60, LOOK):
-                            await asyncio.sleep(SOON)
+                        async with store.lock(inner, self.long, self.look):
+                            await asyncio.sleep(self.soon)
                     except LockInterrupted:
                         went_on.append("out of the inner one")
-                    await asyncio.sleep(SOON)
+                    await asyncio.sleep(self.soon)
                     went_on.append("in the outer one")
 
             holder = asyncio.create_task(handle())
-            await until(lambda: self.numbers(store, inner))
-            await asyncio.sleep(0.02)
+            await self.until(lambda: self.numbers(store, inner))
+            await asyncio.sleep(self.seconds(0.02))
             interrupt = {"when_busy": "interrupt"}
             await asyncio.gather(
-                in_thread(lambda: drop_in(store, outer, **interrupt)),
-                in_thread(lambda: drop_in(store, inner, **interrupt)),
+                self.in_thread(lambda: self.drop_in(store, outer, **interrupt)),
+                self.in_thread(lambda: self.drop_in(store, inner, **interrupt)),
             )
             with pytest.raises(LockInterrupted) as interrupted:
                 await holder
@@ -121,18 +121,18 @@ class FromOutside(StoreHarness):
             name, went_on = self.conversation(), list[str]()
 
             async def handle() -> None:
-                async with store.lock(name, 60, LOOK):
+                async with store.lock(name, self.long, self.look):
                     try:
-                        await asyncio.sleep(SOON)
+                        await asyncio.sleep(self.soon)
                     except asyncio.CancelledError:
                         asyncio.get_running_loop().call_soon(holder.cancel)
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(self.seconds(0.2))
                 went_on.append("after it")
 
             holder = asyncio.create_task(handle())
-            await until(lambda: self.numbers(store, name))
-            await asyncio.sleep(0.02)
-            async with store.lock(name, 60, LOOK, when_busy="interrupt"):
+            await self.until(lambda: self.numbers(store, name))
+            await asyncio.sleep(self.seconds(0.02))
+            async with store.lock(name, self.long, self.look, when_busy="interrupt"):
                 pass
             await asyncio.wait({holder})
             assert holder.cancelled()

@@ -15,7 +15,7 @@ import pytest
 from nowserving.errors import LockError
 from nowserving.lock import NO_TICKET_ISSUED, Ticket, TicketLock
 from nowserving.stores.base import LOCK_LIFETIME, LockStore
-from nowserving.testing.harness import StoreHarness, log_records, scenario, until
+from nowserving.testing.harness import StoreHarness, log_records, scenario
 
 
 class ReferenceApi(StoreHarness):
@@ -64,7 +64,7 @@ class ReferenceApi(StoreHarness):
         with self.opened() as store:
             name = self.conversation()
             lock = store.get_or_create_lock(name)
-            assert [lock.issue_ticket(60), lock.issue_ticket(60)] == [0, 1]
+            assert [lock.issue_ticket(self.long), lock.issue_ticket(self.long)] == [0, 1]
             store.save_lock(lock)
             assert self.numbers(store, name) == [0, 1]
             assert store.issue_ticket(name) == 2
@@ -73,12 +73,12 @@ class ReferenceApi(StoreHarness):
     def test_a_saved_lock_keeps_its_expiries(self) -> None:
         with self.opened() as store:
             name = self.conversation()
-            expires = time.time() + 30
+            expires = time.time() + self.seconds(30)
             store.save_lock(TicketLock(name, [Ticket(4, expires)]))
             lock = store.get_lock(name)
             assert lock is not None
             assert [ticket.number for ticket in lock.tickets] == [4]
-            assert lock.tickets[0].expires == pytest.approx(expires, abs=1.0)
+            assert lock.tickets[0].expires == pytest.approx(expires, abs=self.seconds(1.0))
             store.delete_lock(name)
 
     def test_a_saved_lock_can_drop_its_tickets(self) -> None:
@@ -95,12 +95,12 @@ class ReferenceApi(StoreHarness):
     def test_a_saved_lock_can_extend_a_ticket(self) -> None:
         with self.opened() as store:
             name = self.conversation()
-            store.issue_ticket(name, 0.3)
+            store.issue_ticket(name, self.seconds(0.3))
             lock = store.get_lock(name)
             assert lock is not None
-            lock.tickets[0].expires = time.time() + 60
+            lock.tickets[0].expires = time.time() + self.long
             store.save_lock(lock)
-            time.sleep(0.4)
+            time.sleep(self.seconds(0.4))
             assert self.numbers(store, name) == [0]
             store.delete_lock(name)
 
@@ -144,7 +144,7 @@ class ReferenceApi(StoreHarness):
 
     def test_a_lock_of_many_tickets_is_saved_whole(self) -> None:
         with self.opened() as store:
-            name, expires = self.conversation(), time.time() + 60
+            name, expires = self.conversation(), time.time() + self.long
             many = list(range(9_000))
             store.save_lock(TicketLock(name, [Ticket(number, expires) for number in many]))
             assert self.numbers(store, name) == many
@@ -183,11 +183,11 @@ class ReferenceApi(StoreHarness):
             name = self.conversation()
             before = time.time()
             store.issue_ticket(name)
-            store.issue_ticket(name, 5)
+            store.issue_ticket(name, self.seconds(5))
             lock = store.get_lock(name)
             assert lock is not None
             lives = [ticket.expires - before for ticket in lock.tickets]
-            assert lives == pytest.approx([LOCK_LIFETIME, 5], abs=2.0)
+            assert lives == pytest.approx([LOCK_LIFETIME, self.seconds(5)], abs=self.seconds(2.0))
             store.delete_lock(name)
 
     def test_the_first_ticket_is_served_and_the_others_wait(self) -> None:
@@ -255,9 +255,9 @@ class ReferenceApi(StoreHarness):
     def test_update_lock_removes_expired_tickets(self) -> None:
         with self.opened() as store:
             name = self.conversation()
-            store.issue_ticket(name, 0.2)
-            staying = store.issue_ticket(name, 60)
-            time.sleep(0.3)
+            store.issue_ticket(name, self.seconds(0.2))
+            staying = store.issue_ticket(name, self.long)
+            time.sleep(self.seconds(0.3))
             store.update_lock(name)
             lock = store.get_lock(name)
             assert lock is not None
@@ -289,10 +289,12 @@ class ReferenceApi(StoreHarness):
     @scenario
     async def test_the_reference_arguments_may_be_given_by_position(self, store: LockStore) -> None:
         name = self.conversation()
-        async with store.lock(name, 30, 1) as lock:
+        async with store.lock(name, self.seconds(30), self.seconds(1)) as lock:
             assert isinstance(lock, TicketLock)
             assert lock.conversation_id == name
-            assert lock.tickets[0].expires == pytest.approx(time.time() + 30, abs=2.0)
+            assert lock.tickets[0].expires == pytest.approx(
+                time.time() + self.seconds(30), abs=self.seconds(2.0)
+            )
 
     @scenario
     async def test_after_a_turn_there_is_no_lock(self, store: LockStore) -> None:
@@ -316,7 +318,7 @@ class ReferenceApi(StoreHarness):
         holder = await self.enter(store, name)
         with log_records(logging.DEBUG) as records:
             waiter = await self.line_up(store, name)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(self.seconds(0.2))
             looks = [record for record in records if "ahead" in record.getMessage()]
         assert {record.levelno for record in looks} == {logging.DEBUG}
         assert len(looks) >= (1 if self.guarantees(store).pushes else 2)
@@ -347,9 +349,9 @@ class ReferenceApi(StoreHarness):
         name = self.conversation()
         number = store.issue_ticket(name)
         waiter = await self.line_up(store, name)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(self.seconds(0.05))
         assert waiter.lock is None
         store.finish_serving(name, number)
         await waiter.serves()
         await waiter.goes()
-        await until(lambda: store.get_lock(name) is None)
+        await self.until(lambda: store.get_lock(name) is None)

@@ -11,8 +11,6 @@ import pytest
 from nowserving.errors import LockBusy, LockError
 from nowserving.testing.harness import (
     StoreHarness,
-    drop_in,
-    in_thread,
     policy,
 )
 
@@ -28,15 +26,17 @@ class Rejecting(StoreHarness):
         name = self.conversation()
         async with store.lock(name, when_busy="reject"):
             holder = self.numbers(store, name)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(self.seconds(0.1))
             with pytest.raises(LockBusy, match=name) as busy:
-                await in_thread(lambda: drop_in(store, name, when_busy="reject"))
+                await self.in_thread(lambda: self.drop_in(store, name, when_busy="reject"))
             assert self.numbers(store, name) == holder
         error = busy.value
         assert error.conversation_id == name
         assert error.position == 1
         assert error.holder
-        assert error.held_since == pytest.approx(time.time() - 0.1, abs=2.0)
+        assert error.held_since == pytest.approx(
+            time.time() - self.seconds(0.1), abs=self.seconds(2.0)
+        )
         async with store.lock(name, when_busy="reject"):
             pass
 
@@ -84,7 +84,7 @@ class Rejecting(StoreHarness):
         for _ in range(3):
             waiter = await self.line_up(store, name, max_waiting=1)
             await waiter.cancel()
-        impatient = await self.line_up(store, name, 0.1, max_waiting=1)
+        impatient = await self.line_up(store, name, self.seconds(0.1), max_waiting=1)
         assert isinstance(await impatient.end(), LockError)
         last = await self.line_up(store, name, max_waiting=1)
         await holder.goes()
@@ -95,8 +95,8 @@ class Rejecting(StoreHarness):
     async def test_max_waiting_counts_no_expired_ticket(self, store: LockStore) -> None:
         name = self.conversation()
         holder = await self.enter(store, name)
-        store.issue_ticket(name, 0.1)
-        await asyncio.sleep(0.2)
+        store.issue_ticket(name, self.seconds(0.1))
+        await asyncio.sleep(self.seconds(0.2))
         waiter = await self.line_up(store, name, max_waiting=1)
         await holder.goes()
         await waiter.serves()

@@ -9,15 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from nowserving.errors import StoreUnavailable
 from nowserving.testing.harness import (
-    LOOK,
-    SOON,
     StoreHarness,
     quiet,
     scenario,
-    until,
-    until_lost,
 )
-from nowserving.testing.visitor import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -25,19 +20,21 @@ if TYPE_CHECKING:
     from nowserving.held import HeldLock
     from nowserving.stores.base import LockStore
 
-_LIFETIME = 0.4
-
 
 class Renewal(StoreHarness):
     """``auto_renew`` and what happens when it fails."""
+
+    @property
+    def _lifetime(self) -> float:
+        return self.seconds(0.4)
 
     @scenario
     async def test_a_handler_that_blocks_its_event_loop_keeps_its_lock(
         self, store: LockStore
     ) -> None:
         name = self.conversation()
-        async with store.lock(name, _LIFETIME, LOOK, auto_renew=True) as lock:
-            time.sleep(2 * _LIFETIME)  # noqa: ASYNC251 - that is the point
+        async with store.lock(name, self._lifetime, self.look, auto_renew=True) as lock:
+            time.sleep(2 * self._lifetime)  # noqa: ASYNC251 - that is the point
             assert not lock.lost
             assert self.numbers(store, name) == [lock.ticket]
 
@@ -48,9 +45,9 @@ class Renewal(StoreHarness):
         name = self.conversation()
         async with store.lock(self.conversation()):
             pass  # it is connected
-        coming = Visitor(store, name, _LIFETIME, auto_renew=True)
+        coming = self.visitor(store, name, self._lifetime, auto_renew=True)
         await asyncio.sleep(0)  # its take is on the way
-        time.sleep(2 * _LIFETIME)  # noqa: ASYNC251 - nobody reads the answer meanwhile
+        time.sleep(2 * self._lifetime)  # noqa: ASYNC251 - nobody reads the answer meanwhile
         await coming.serves()
         assert not coming.held.lost
         await coming.goes()
@@ -61,10 +58,10 @@ class Renewal(StoreHarness):
     ) -> None:
         name = self.conversation()
         ahead = await store.take_ticket(name)
-        coming = Visitor(store, name, _LIFETIME, auto_renew=True)
+        coming = self.visitor(store, name, self._lifetime, auto_renew=True)
         await asyncio.sleep(0)  # its take is on the way
-        time.sleep(2 * _LIFETIME)  # noqa: ASYNC251 - nobody reads the answer meanwhile
-        await until(lambda: len(self.numbers(store, name)) == 2)
+        time.sleep(2 * self._lifetime)  # noqa: ASYNC251 - nobody reads the answer meanwhile
+        await self.until(lambda: len(self.numbers(store, name)) == 2)
         store.finish_serving(name, ahead)
         await coming.serves()
         assert not coming.held.lost
@@ -75,17 +72,17 @@ class Renewal(StoreHarness):
         """As ``asyncio.wait_for`` does up to Python 3.11."""
         name = self.conversation()
         async with AsyncExitStack() as stack:
-            entering = stack.enter_async_context(store.lock(name, _LIFETIME, auto_renew=True))
+            entering = stack.enter_async_context(store.lock(name, self._lifetime, auto_renew=True))
             lock = await asyncio.create_task(_awaited(entering))
-            await asyncio.sleep(2 * _LIFETIME)
+            await asyncio.sleep(2 * self._lifetime)
             assert not lock.lost
             assert self.numbers(store, name) == [lock.ticket]
 
     def test_a_synchronous_handler_keeps_its_lock(self) -> None:
         with self.opened() as store:
             name = self.conversation()
-            with store.lock(name, _LIFETIME, LOOK, auto_renew=True) as lock:
-                time.sleep(2 * _LIFETIME)
+            with store.lock(name, self._lifetime, self.look, auto_renew=True) as lock:
+                time.sleep(2 * self._lifetime)
                 assert not lock.lost
                 assert self.numbers(store, name) == [lock.ticket]
 
@@ -93,11 +90,13 @@ class Renewal(StoreHarness):
     async def test_waiters_and_holders_outlive_their_lifetime(self, store: LockStore) -> None:
         name = self.conversation()
         holders = [
-            await self.enter(store, conversation_id, _LIFETIME, auto_renew=True)
+            await self.enter(store, conversation_id, self._lifetime, auto_renew=True)
             for conversation_id in (name, self.conversation(), self.conversation())
         ]
-        waiters = [await self.line_up(store, name, _LIFETIME, auto_renew=True) for _ in range(5)]
-        await asyncio.sleep(2.5 * _LIFETIME)
+        waiters = [
+            await self.line_up(store, name, self._lifetime, auto_renew=True) for _ in range(5)
+        ]
+        await asyncio.sleep(2.5 * self._lifetime)
         assert not any(holder.held.lost for holder in holders)
         assert not any(waiter.ended or waiter.lock for waiter in waiters)
         assert len(self.numbers(store, name)) == 6
@@ -107,13 +106,24 @@ class Renewal(StoreHarness):
             await visitor.goes()
 
     @scenario
+    async def test_a_short_lifetime_is_renewed_in_time_beside_a_long_one(
+        self, store: LockStore
+    ) -> None:
+        async with store.lock(self.conversation(), self.long, self.look, auto_renew=True):
+            await asyncio.sleep(self._lifetime)  # the next renewal is far off by now
+            short = store.lock(self.conversation(), self._lifetime, self.look, auto_renew=True)
+            async with short as lock:
+                await asyncio.sleep(2 * self._lifetime)
+                assert not lock.lost
+
+    @scenario
     async def test_a_ticket_that_is_gone_is_not_brought_back(self, store: LockStore) -> None:
         name = self.conversation()
         with quiet():
-            holder = await self.enter(store, name, _LIFETIME, auto_renew=True)
+            holder = await self.enter(store, name, self._lifetime, auto_renew=True)
             store.delete_lock(name)
-            await until_lost(holder.held)
-            await asyncio.sleep(_LIFETIME)
+            await self.until_lost(holder.held)
+            await asyncio.sleep(self._lifetime)
             assert self.numbers(store, name) == []
             assert holder.held.lost
             await holder.goes()
@@ -121,9 +131,9 @@ class Renewal(StoreHarness):
     @scenario
     async def test_renewal_goes_on_after_errors_of_the_store(self, store: LockStore) -> None:
         name, failures = self.conversation(), _fail_renewals(store, times=2)
-        async with store.lock(name, 0.6, LOOK, auto_renew=True) as lock:
-            await until(lambda: not failures)
-            await asyncio.sleep(0.5)
+        async with store.lock(name, self.seconds(0.6), self.look, auto_renew=True) as lock:
+            await self.until(lambda: not failures)
+            await asyncio.sleep(self.seconds(0.5))
             assert not lock.lost
 
     @scenario
@@ -135,14 +145,14 @@ class Renewal(StoreHarness):
             holder = await self.enter(
                 store,
                 name,
-                0.6,
+                self.seconds(0.6),
                 auto_renew=True,
                 on_expiring=lambda lock: told.append((lock, lock.lost)),
             )
-            await until(lambda: told)
+            await self.until(lambda: told)
             ((lock, lost),) = told
             assert (lock.conversation_id, lost) == (name, False)
-            await until_lost(holder.held)
+            await self.until_lost(holder.held)
             await holder.goes()
         assert len(told) == 1
 
@@ -156,23 +166,29 @@ class Renewal(StoreHarness):
             told.set()
 
         _fail_renewals(store)
-        async with store.lock(self.conversation(), 0.6, LOOK, auto_renew=True, on_expiring=tell):
-            await asyncio.wait_for(told.wait(), SOON)
+        async with store.lock(
+            self.conversation(), self.seconds(0.6), self.look, auto_renew=True, on_expiring=tell
+        ):
+            await asyncio.wait_for(told.wait(), self.soon)
 
     @scenario
     async def test_on_expiring_is_not_called_while_renewal_works(self, store: LockStore) -> None:
         told: list[HeldLock] = []
         async with store.lock(
-            self.conversation(), 0.6, LOOK, auto_renew=True, on_expiring=told.append
+            self.conversation(),
+            self.seconds(0.6),
+            self.look,
+            auto_renew=True,
+            on_expiring=told.append,
         ):
-            await asyncio.sleep(0.65)
+            await asyncio.sleep(self.seconds(0.65))
         assert told == []
 
     def test_auto_renew_may_be_set_on_the_store(self) -> None:
         async def play(_: object, store: LockStore) -> None:
             name = self.conversation()
-            async with store.lock(name, _LIFETIME, LOOK) as lock:
-                await asyncio.sleep(1.5 * _LIFETIME)
+            async with store.lock(name, self._lifetime, self.look) as lock:
+                await asyncio.sleep(1.5 * self._lifetime)
                 assert not lock.lost
 
         self.run(play, auto_renew=True)
@@ -183,11 +199,11 @@ def _fail_renewals(store: LockStore, times: int = 1_000_000) -> list[int]:
     queue: Any = store._runtime.queue  # noqa: SLF001 - a failure of the store is inside it
     renew, failures = queue.renew, list(range(min(times, 1000)))
 
-    async def fail_or_renew(handles: Any) -> Any:
+    async def fail_or_renew(handles: Any, *args: Any) -> Any:
         if failures and any(lifetime for _, lifetime in handles):
             failures.pop()
             return [StoreUnavailable("The store can't be reached.") for _ in handles]
-        return await renew(handles)
+        return await renew(handles, *args)
 
     queue.renew = fail_or_renew
     return failures

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nowserving.testing.harness import (
-    LOOK,
     StoreHarness,
-    in_thread,
     quiet,
     scenario,
-    until_lost,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +21,7 @@ class Fencing(StoreHarness):
     """A token that grows with every turn, for ever."""
 
     async def _token(self, store: LockStore, name: str) -> int:
-        async with store.lock(name, 60, LOOK) as lock:
+        async with store.lock(name, self.long, self.look) as lock:
             assert lock.fencing_token == lock.fencing_token > 0
             return lock.fencing_token
 
@@ -39,7 +36,7 @@ class Fencing(StoreHarness):
         name, tokens = self.conversation(), list[int]()
 
         async def turn() -> None:
-            async with store.lock(name, 60, 0.01) as lock:
+            async with store.lock(name, self.long, self.seconds(0.01)) as lock:
                 tokens.append(lock.fencing_token)
 
         await asyncio.gather(*(turn() for _ in range(10)))
@@ -65,7 +62,7 @@ class Fencing(StoreHarness):
     async def test_tokens_grow_over_an_expired_turn(self, store: LockStore) -> None:
         name = self.conversation()
         with quiet():
-            loser = await self.enter(store, name, 0.2)
+            loser = await self.enter(store, name, self.seconds(0.2))
             waiter = await self.line_up(store, name)
             await waiter.serves()
             assert waiter.held.fencing_token > loser.held.fencing_token
@@ -84,16 +81,16 @@ class Fencing(StoreHarness):
             tokens.append(await self._token(store, name))
             another = self.make_store()
             tokens.append(await self._token(another, name))
-            tokens.append(await in_thread(take))
+            tokens.append(await self.in_thread(take))
             await another.aclose()
         assert tokens == sorted(set(tokens))
 
     @scenario
     async def test_a_token_stays_the_same_for_a_whole_turn(self, store: LockStore) -> None:
         name = self.conversation()
-        async with store.lock(name, 0.5, LOOK, auto_renew=True) as lock:
+        async with store.lock(name, self.seconds(0.5), self.look, auto_renew=True) as lock:
             token = lock.fencing_token
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(self.seconds(0.4))
             assert lock.fencing_token == token
 
     @scenario
@@ -106,7 +103,7 @@ class Predecessor(StoreHarness):
     """How the turn before this one ended, so that a handler can repair."""
 
     async def _expect(self, store: LockStore, name: str, predecessor: str) -> None:
-        async with store.lock(name, 60, LOOK) as lock:
+        async with store.lock(name, self.long, self.look) as lock:
             # A store that keeps nothing but numbers and expiries has no room for an outcome.
             expected = predecessor if self.keeps_records(store) else "none"
             assert lock.predecessor == expected
@@ -153,8 +150,8 @@ class Predecessor(StoreHarness):
     async def test_expired(self, store: LockStore) -> None:
         name = self.conversation()
         with quiet():
-            holder = await self.enter(store, name, 0.2)
-            await until_lost(holder.held)
+            holder = await self.enter(store, name, self.seconds(0.2))
+            await self.until_lost(holder.held)
             await self._expect(store, name, "expired")
             await holder.goes()
 
@@ -162,8 +159,8 @@ class Predecessor(StoreHarness):
     async def test_held_too_long_is_expired(self, store: LockStore) -> None:
         name = self.conversation()
         with quiet():
-            holder = await self.enter(store, name, max_hold=0.1)
-            await until_lost(holder.held)
+            holder = await self.enter(store, name, max_hold=self.seconds(0.1))
+            await self.until_lost(holder.held)
             await self._expect(store, name, "expired")
             await holder.goes()
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from nowserving.held import HeldLock
     from nowserving.stores.base import LockStore
 
-_SOON = 5.0
-
 
 class Visitor:
     """Takes a turn in a task of its own.
@@ -25,6 +23,7 @@ class Visitor:
         lock_lifetime: Seconds.
         while_inside: Called once it holds the lock.
         wait_time_in_seconds: As for ``lock()``.
+        soon: Seconds within which has to happen what happens at once.
         **options: As for ``lock()``.
 
     Attributes:
@@ -32,7 +31,7 @@ class Visitor:
         task: The task.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a visitor's facts, handed over once
         self,
         store: LockStore,
         conversation_id: str,
@@ -40,10 +39,12 @@ class Visitor:
         *,
         while_inside: Callable[[], object] | None = None,
         wait_time_in_seconds: float = 0.05,
+        soon: float = 5.0,
         **options: Any,
     ) -> None:
         self._turn = store.lock(conversation_id, lock_lifetime, wait_time_in_seconds, **options)
         self._while_inside = while_inside
+        self._soon = soon
         self._entered = asyncio.Event()
         self._may_go = asyncio.Event()
         self._raises: BaseException | None = None
@@ -78,8 +79,9 @@ class Visitor:
         assert self.lock is not None, "it was not served yet"
         return self.lock
 
-    async def serves(self, within: float = _SOON) -> HeldLock:
+    async def serves(self, within: float | None = None) -> HeldLock:
         """Wait until it holds the lock."""
+        within = self._soon if within is None else within
         entering = asyncio.ensure_future(self._entered.wait())
         await asyncio.wait({entering, self.task}, timeout=within, return_when="FIRST_COMPLETED")
         entering.cancel()
@@ -97,8 +99,9 @@ class Visitor:
         if error is not None and error is not raising:
             raise error
 
-    async def end(self, within: float = _SOON) -> BaseException | None:
+    async def end(self, within: float | None = None) -> BaseException | None:
         """Wait for the end of its task, and return the error it ended with."""
+        within = self._soon if within is None else within
         await asyncio.wait({self.task}, timeout=within)
         assert self.task.done(), f"it did not end within {within:g} s"
         if self.task.cancelled():

@@ -11,17 +11,12 @@ import pytest
 
 from nowserving.errors import LockError, LockTimeout
 from nowserving.testing.harness import (
-    LOOK,
-    SOON,
     StoreHarness,
-    in_thread,
     scenario,
 )
 
 if TYPE_CHECKING:
     from nowserving.stores.base import LockStore
-
-_LIFETIME = 0.4
 
 
 class WaitLimits(StoreHarness):
@@ -34,11 +29,11 @@ class WaitLimits(StoreHarness):
         second = await self.line_up(store, name)
         started = time.monotonic()
         with pytest.raises(LockTimeout, match=name) as timeout:
-            async with store.lock(name, 60, LOOK, timeout=0.2):
+            async with store.lock(name, self.long, self.look, timeout=self.seconds(0.2)):
                 pytest.fail("the body ran")
-        assert 0.19 < time.monotonic() - started < 0.2 + 2.0
+        assert self.seconds(0.19) < time.monotonic() - started < self.seconds(2.2)
         assert timeout.value.position == 2
-        assert timeout.value.waited == pytest.approx(0.2, abs=1.0)
+        assert timeout.value.waited == pytest.approx(self.seconds(0.2), abs=self.seconds(1.0))
         assert timeout.value.conversation_id == name
         assert self.numbers(store, name) == [0, 1]
         await holder.goes()
@@ -50,7 +45,7 @@ class WaitLimits(StoreHarness):
         name = self.conversation()
         async with store.lock(name, timeout=0):
             other = asyncio.create_task(self._try_once(store, name))
-            await asyncio.wait_for(other, SOON)
+            await asyncio.wait_for(other, self.soon)
             assert self.numbers(store, name) == [0]
 
     async def _try_once(self, store: LockStore, name: str) -> None:
@@ -59,29 +54,32 @@ class WaitLimits(StoreHarness):
             async with store.lock(name, timeout=0):
                 pytest.fail("the body ran")
         assert timeout.value.position == 1
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < self.seconds(1.0)
 
     def test_timeout_ends_a_synchronous_wait(self) -> None:
         with self.opened() as store:
             name = self.conversation()
             number = store.issue_ticket(name)
-            for timeout in (0, 0.1):
-                with pytest.raises(LockTimeout), store.lock(name, 60, LOOK, timeout=timeout):
+            for timeout in (0, self.seconds(0.1)):
+                with (
+                    pytest.raises(LockTimeout),
+                    store.lock(name, self.long, self.look, timeout=timeout),
+                ):
                     pytest.fail("the body ran")
             assert self.numbers(store, name) == [number]
             store.finish_serving(name, number)
 
     @scenario
     async def test_timeout_does_not_limit_the_body(self, store: LockStore) -> None:
-        async with store.lock(self.conversation(), timeout=0.1) as lock:
-            await asyncio.sleep(0.2)
+        async with store.lock(self.conversation(), timeout=self.seconds(0.1)) as lock:
+            await asyncio.sleep(self.seconds(0.2))
             assert not lock.lost
 
     @scenario
     async def test_the_next_one_is_served_after_a_timeout(self, store: LockStore) -> None:
         name = self.conversation()
         holder = await self.enter(store, name)
-        impatient = await self.line_up(store, name, timeout=0.1)
+        impatient = await self.line_up(store, name, timeout=self.seconds(0.1))
         patient = await self.line_up(store, name)
         assert isinstance(await impatient.end(), LockTimeout)
         await holder.goes()
@@ -93,14 +91,16 @@ class WaitLimits(StoreHarness):
             name = self.conversation()
             number = store.issue_ticket(name)
             with pytest.raises(LockTimeout):
-                async with store.lock(name, 60, LOOK):
+                async with store.lock(name, self.long, self.look):
                     pytest.fail("the body ran")
             store.finish_serving(name, number)
-            store.issue_ticket(name, 0.2)
-            async with store.lock(name, 60, LOOK, timeout=None):  # a turn may say otherwise
+            store.issue_ticket(name, self.seconds(0.2))
+            async with store.lock(
+                name, self.long, self.look, timeout=None
+            ):  # a turn may say otherwise
                 pass
 
-        self.run(play, timeout=0.05)
+        self.run(play, timeout=self.seconds(0.05))
 
     @scenario
     async def test_an_outer_time_limit_leaves_no_ticket(self, store: LockStore) -> None:
@@ -108,14 +108,14 @@ class WaitLimits(StoreHarness):
         holder = await self.enter(store, name)
 
         async def wait() -> None:
-            async with store.lock(name, 60, LOOK):
+            async with store.lock(name, self.long, self.look):
                 pytest.fail("the body ran")
 
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(wait(), 0.1)
+            await asyncio.wait_for(wait(), self.seconds(0.1))
         if sys.version_info >= (3, 11):
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.1):
+                async with asyncio.timeout(self.seconds(0.1)):
                     await wait()
         assert self.numbers(store, name) == [holder.held.ticket]
         await holder.goes()
@@ -125,10 +125,10 @@ class WaitLimits(StoreHarness):
         name = self.conversation()
 
         def wait() -> None:
-            with store.lock(name, 60, LOOK, timeout=0.1):
+            with store.lock(name, self.long, self.look, timeout=self.seconds(0.1)):
                 pytest.fail("the body ran")
 
         async with store.lock(name) as lock:
             with pytest.raises(LockError):
-                await in_thread(wait)
+                await self.in_thread(wait)
             assert self.numbers(store, name) == [lock.ticket]

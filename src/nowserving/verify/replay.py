@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _READY_WITHIN = 60.0  # seconds
 _START_IN = 50_000_000  # nanoseconds: every worker must know the start before it comes
-_GRACE = 15.0  # seconds
 
 
 @dataclass
@@ -40,11 +39,12 @@ class Replay:
     stalled: bool = False
 
 
-async def replay(
+async def replay(  # noqa: PLR0913 - a run's facts, handed over once
     plan: Plan,
     *,
     store: str | None,
     lifetime: float,
+    grace: float = 15.0,
     on_start: Callable[[Sequence[WorkerProcess]], None] = lambda _: None,
     on_turn: Callable[[TurnRecord], None] = lambda _: None,
 ) -> Replay:
@@ -54,6 +54,8 @@ async def replay(
         plan: What to do.
         store: URL of the store they share; None to work without a lock.
         lifetime: Seconds that a ticket lives.
+        grace: Seconds without any news, beyond those that the plan explains, after which the
+            workers are stopped.
         on_start: Called with the workers, right before they start.
         on_turn: Called with each record as it is heard.
     """
@@ -70,7 +72,7 @@ async def replay(
         on_start(crew)
         outcome.start = time.monotonic_ns() + _START_IN
         await asyncio.gather(*(worker.go(outcome.start) for worker in crew))
-        patience = plan.longest_silence + 2 * lifetime + _GRACE
+        patience = plan.longest_silence + 2 * lifetime + grace
         await _hear_all(crew, outcome, on_turn, patience)
     return outcome
 
