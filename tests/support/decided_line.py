@@ -40,6 +40,7 @@ class DecidedLine:
         self._tokens = _lines.Tokens(lambda: round(self.now * 1_000_000) * 1000)
         self._rows = Rows(self._tokens, late)
         self._mail: Mail = []
+        self._late_until: dict[str, float] = {}
 
     def close(self) -> None:
         self._rows.close()
@@ -145,12 +146,13 @@ class DecidedLine:
             for ticket in tickets.values():
                 if ticket.message_id is not None and ticket.expires > self.now:
                     state.messages[ticket.message_id] = ticket.number
-            select = "SELECT owner, number, superseded FROM tombstones WHERE until > ?"
-            for owner, number, superseded in self._rows.execute(select, self.now):
-                state.tombstones[owner] = _lines.Tombstone(number, bool(superseded))
+            for row in self._rows.execute("SELECT * FROM tombstones"):
+                _, owner, number, superseded, until = row
+                self._late_until[owner] = until
+                if until > self.now:
+                    state.tombstones[owner] = _lines.Tombstone(number, bool(superseded))
             return state
 
-    def late_for(self, owner: str) -> bool:
-        """Return whether an attempt of this owner can't come any more: its time is over."""
-        select = "SELECT 1 FROM tombstones WHERE owner = ? AND until <= ?"
-        return bool(self._rows.execute(select, owner, self.now))
+    def is_past(self, owner: str) -> bool:
+        """Return whether an attempt of this owner can't come any more: it would be too late."""
+        return self._late_until.get(owner, self.now + 1) <= self.now
