@@ -1,7 +1,6 @@
 """The Lua verbs decide what ``_lines`` decides: the same steps to both, on one clock, compared.
 
 After each verb its answer has to be the same, what was sent to owners, and all that is kept.
-Everything happens in eighths of a second, which both sides' numbers hold exactly.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from nowserving.protocol.status import NOT_ISSUED, Admission, IssuedTicket, State, TicketStatus
 from nowserving.stores.redis.script import load_script
 from tests.support import scripts
 from tests.support.decided_line import DecidedLine
+from tests.support.line_steps import HISTORIES, OURS, TICK, Step, steps
 from tests.support.lua_line import LineState, LuaLine, Mail
 
 if TYPE_CHECKING:
@@ -27,67 +26,7 @@ if TYPE_CHECKING:
     from tests.support.redis_server import RedisServer
 
 BEGIN = 1_800_000_000.0
-TICK = 0.125
 LATE = 5.0
-OURS, THEIRS = "us", "them"
-"""The nonces of two processes' queues; the first is who finishes tickets by their number."""
-
-ticks = st.sampled_from([1, 1, 2, 8, 8, 17, 40]).map(lambda count: count * TICK)
-lifetimes = st.sampled_from([8, 16, 24, 72]).map(lambda count: count * TICK)
-messages = st.sampled_from([None, None, "a", "b"])
-owners = st.integers(0, 9).map(lambda index: f"{(OURS, THEIRS)[index % 2]}~{index % 3}.{index}")
-numbers = st.integers(0, 5)  # counted from the last one issued
-picks = st.integers(0, 30)  # one of the tickets so far, counted round and round
-secrets = st.sampled_from(["its own", "none", "wrong"])
-
-
-def verb(name: str, **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({"verb": st.just(name), **arguments})
-
-
-takes = verb(
-    "take",
-    owner=owners,
-    lifetime=lifetimes,
-    claimed=st.sampled_from([True, True, True, False]),
-    renewed=st.booleans(),
-    when_busy=st.sampled_from(["queue", "queue", "queue", "reject", "latest", "interrupt"]),
-    limit=st.sampled_from([None, None, None, 0, 1, 2]),
-    message=messages,
-)
-leaves = verb(
-    "leave",
-    which=picks,
-    outcome=st.sampled_from(["done", "done", "failed", "interrupted", "abandoned"]),
-)
-leaves_unanswered = verb("leave_unanswered", owner=owners)
-renews = verb("renew", which=picks, lifetime=st.one_of(st.just(0.0), lifetimes))
-renews_unanswered = verb("renew_unanswered", owner=owners, lifetime=lifetimes)
-polls = verb("poll", which=picks)
-redeems = verb(
-    "redeem", which=picks, secret=secrets, owner=owners, lifetime=lifetimes, message=messages
-)
-finishes = verb("finish", which=picks, secret=secrets, keep=st.booleans())
-saves = verb(
-    "save",
-    seen_below=numbers,
-    lefts=st.dictionaries(
-        numbers, st.sampled_from([-8, 1, 8, 24]).map(lambda count: count * TICK), max_size=4
-    ),
-)
-passings = verb("time", seconds=ticks)
-_VERBS = [
-    *[takes] * 12,
-    *[leaves] * 5,
-    *[passings] * 5,
-    *[redeems] * 3,
-    *[renews, leaves_unanswered] * 2,
-    *[polls, renews_unanswered, finishes, saves],
-    *[verb("line"), verb("delete")],
-]
-steps = st.lists(
-    st.integers(0, len(_VERBS) - 1).flatmap(_VERBS.__getitem__), min_size=10, max_size=50
-)
 
 
 class Shown(NamedTuple):
@@ -172,12 +111,12 @@ class Play:
         self._learn(owner, self._both("take", owner, admission, repeated=repeated))
 
     def _redeem(
-        self, *, which: int, secret: str, owner: str, lifetime: float, message: str | None
+        self, *, which: int, shows: str, owner: str, lifetime: float, message: str | None
     ) -> None:
         if self._decided.is_past(f"{owner}r"):
             return
         old = self._tickets[which]
-        issued = IssuedTicket(old.number, {"its own": old.owner, "none": ""}.get(secret, secret))
+        issued = IssuedTicket(old.number, {"its own": old.owner, "none": ""}.get(shows, shows))
         admission = Admission(lifetime=lifetime, message_id=message)
         self._learn(f"{owner}r", self._both("redeem", issued, f"{owner}r", admission))
 
@@ -201,9 +140,9 @@ class Play:
     def _poll(self, *, which: int) -> None:
         self._both("poll", list(dict.fromkeys(self._tickets[which:])))
 
-    def _finish(self, *, which: int, secret: str, keep: bool) -> None:
+    def _finish(self, *, which: int, shows: str, keep: bool) -> None:
         old = self._tickets[which]
-        issued = IssuedTicket(old.number, {"its own": old.owner, "none": ""}.get(secret, secret))
+        issued = IssuedTicket(old.number, {"its own": old.owner, "none": ""}.get(shows, shows))
         self._both("finish", issued, OURS, keep=keep)
 
     def _save(self, *, seen_below: int, lefts: dict[int, float]) -> None:
@@ -230,15 +169,24 @@ def lua(request: pytest.FixtureRequest, server: RedisServer) -> Iterator[LuaLine
 
 
 @settings(
-    max_examples=8000,
+    max_examples=300,
     deadline=None,  # a busy machine is no failure
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps)
-def test_lua_decides_the_same(lua: LuaLine, steps: list[dict[str, Any]]) -> None:
+def test_lua_decides_the_same(lua: LuaLine, steps: list[Step]) -> None:
+    play(lua, steps)
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_lua_decides_the_same_where_it_once_did_not(lua: LuaLine, history: str) -> None:
+    play(lua, HISTORIES[history])
+
+
+def play(lua: LuaLine, steps: list[Step]) -> None:
     lua.forget()
     lua.mail()
     with contextlib.closing(DecidedLine(LATE)) as decided:
-        play = Play(lua, decided)
+        both = Play(lua, decided)
         for step in steps:
-            play.step(**step)
+            both.step(**step)
