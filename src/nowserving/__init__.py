@@ -1,9 +1,8 @@
 """nowserving: one message at a time per conversation, in order, on any number of workers."""
 
-from nowserving._turns.held import HeldLock
-from nowserving._turns.options import Defaults, OnLost, Options, Overrides
+from nowserving._config.endpoints import EndpointConfig
+from nowserving._config.options import Defaults, OnLost, Options, Overrides
 from nowserving._turns.turn import Turn
-from nowserving.config.endpoints import EndpointConfig
 from nowserving.errors import (
     ConfigurationError,
     ConnectionException,
@@ -20,15 +19,16 @@ from nowserving.errors import (
     StoreClosed,
     StoreUnavailable,
 )
+from nowserving.held import HeldLock
 from nowserving.lock import NO_TICKET_ISSUED, Ticket, TicketLock
 from nowserving.protocol.status import IssuedTicket, WhenBusy
 from nowserving.stores.base import LOCK_LIFETIME, LockStore
 from nowserving.stores.memory.store import InMemoryLockStore
-from nowserving.stores.redis.store import (
+from nowserving.stores.redis.settings import (
     DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX,
     DEFAULT_SOCKET_TIMEOUT_IN_SECONDS,
-    RedisLockStore,
 )
+from nowserving.stores.redis.store import RedisLockStore
 
 __version__ = "0.1.0"
 

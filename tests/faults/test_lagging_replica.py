@@ -103,7 +103,7 @@ async def test_tickets_that_it_missed_are_lost_and_everybody_learns_it(
 async def until_answered(store: LockStore) -> None:
     """Wait until all have heard that they are in line; else they would ask anew for a place."""
     give_up = time.monotonic() + 10.0
-    while any(lease.handle.number == NOT_ISSUED for lease in store._runtime.live.values()):
+    while any(lease.handle.number == NOT_ISSUED for lease in store._runtime.live()):
         assert time.monotonic() < give_up
         await asyncio.sleep(0.01)
 

@@ -19,7 +19,7 @@ from nowserving.errors import LockTimeout, StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
-    from nowserving._turns.held import HeldLock
+    from nowserving.held import HeldLock
 
 pytestmark = pytest.mark.timeout(30)
 

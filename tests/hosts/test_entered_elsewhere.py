@@ -16,9 +16,9 @@ from nowserving.testing.harness import log_records
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
-    from nowserving._turns.held import HeldLock
     from nowserving._turns.turn import Turn
     from nowserving.errors import LockError
+    from nowserving.held import HeldLock
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import textwrap
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tests.support import programs
 
 if TYPE_CHECKING:
+    from nowserving import LockStore
     from tests.support.redis_server import RedisServer
 
 PRELUDE = """
@@ -175,3 +178,20 @@ def run(server: RedisServer, url: str, *parts: str) -> None:
     assert ended.status == 0, ended.err
     assert "nowserving" not in ended.err  # asyncio may complain of loops that nobody has closed
     assert ended.to_exit < 2.0
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_a_closed_loop_gives_back_the_ticket_of_a_turn_that_somebody_still_has(
+    each: LockStore, *, renewed: bool
+) -> None:
+    """No collector helps here; and a ticket that is renewed would be so for ever."""
+    loop = asyncio.new_event_loop()
+    turn = each.lock("c", 60.0, auto_renew=renewed)
+    lock = loop.run_until_complete(turn.__aenter__())
+    assert each.is_someone_waiting("c")
+    loop.close()
+    give_up = time.monotonic() + 10.0
+    while each.is_someone_waiting("c"):
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+    del turn, lock  # until now nobody has dropped them

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from nowserving import LockStore
-    from nowserving._turns.held import HeldLock
     from nowserving._turns.turn import Turn
+    from nowserving.held import HeldLock
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -88,7 +88,7 @@ def signalled_inline() -> Iterator[None]:
             raise Signalled
         return result
 
-    with mock.patch("nowserving.runtime.run_inline", run), pytest.raises(Signalled):
+    with mock.patch("nowserving._runtime.runtime.run_inline", run), pytest.raises(Signalled):
         yield
 
 
@@ -97,9 +97,9 @@ def assert_nothing_is_left(store: LockStore, name: str = "c") -> None:
     while store.is_someone_waiting(name):
         assert time.monotonic() < deadline, f"a ticket was left: {store.get_lock(name)}"
         time.sleep(0.002)
-    assert not store._runtime.live
+    assert not store._runtime.live()
     heartbeat = store._runtime._heartbeat
-    assert heartbeat is None or not heartbeat._leases
+    assert heartbeat is None or not heartbeat._tickets
 
 
 @pytest.mark.parametrize("when", WHENS)

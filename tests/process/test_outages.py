@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 import pytest
 
 from nowserving import LockLost, LockStore, StoreUnavailable
-from nowserving.stores.redis.connection.resp import RespProtocol
 from tests.support.crew import assert_exact
-from tests.support.tasks import Lag, Turns
+from tests.support.tasks import Lag, Turns, until
 
 if TYPE_CHECKING:
     from nowserving import HeldLock
     from tests.process.conftest import Measured
+    from tests.support.proxy import Proxy
     from tests.support.redis_server import RedisServer
 
 ROOM = 1.0  # seconds, on a noisy machine
@@ -60,20 +59,25 @@ async def test_a_waiter_of_a_store_that_closes_meanwhile_is_not_cancelled(
     assert len(turns.errors) == 1
 
 
-async def test_a_connection_after_an_outage_is_not_blamed_for_it(server: RedisServer) -> None:
-    async with LockStore.create(server.url(socket_timeout=4)) as store:
+async def test_a_connection_after_an_outage_is_not_blamed_for_it(
+    server: RedisServer, proxy: Proxy
+) -> None:
+    """It has as much time for the calls that have waited for it as any other has for its own."""
+    async with LockStore.create(proxy.url(socket_timeout=6)) as store:
         turns = Turns(store)
         turns.start()
         await turns.finish()
         await asyncio.to_thread(server.pause)
         turns.start(20)
-        await asyncio.sleep(2.5)  # their connections are given up after half of the time
-        with mock.patch.object(
-            RespProtocol, "abort", autospec=True, side_effect=RespProtocol.abort
-        ) as abort:
-            await asyncio.to_thread(server.resume)
-            await turns.finish()
-        assert not abort.called
+        await asyncio.sleep(3.3)  # the connection is given up after half of the time
+        proxy.cut("take", "late reply")
+        await asyncio.to_thread(server.resume)
+        await until(lambda: proxy.held)
+        before = proxy.connections
+        await asyncio.sleep(0.6)
+        assert (proxy.held, proxy.connections) == (1, before), "it was given up, too"
+        proxy.reply()
+        await turns.finish()
         assert not turns.errors
 
 
@@ -82,7 +86,7 @@ async def test_a_long_lease_does_not_hold_up_the_renewal_of_a_short_one(
 ) -> None:
     queue = store._runtime.queue
     async with store.lock("long", 60.0), store.lock("short", 3.0):
-        handles = [lease.handle for lease in store._runtime.live.values()]
+        handles = [lease.handle for lease in store._runtime.live()]
         await queue.renew([(handles[0], 60.0)])
         await asyncio.to_thread(server.pause)
         began = time.monotonic()

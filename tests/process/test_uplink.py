@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
-
-from redis.asyncio import Connection
+from typing import TYPE_CHECKING
 
 from nowserving.stores._remote.outage import Outage
 from nowserving.stores._remote.reconnecting import ReconnectingConnection
+from nowserving.stores.redis.connection.credentials import Login
 from nowserving.stores.redis.connection.dial import Dialler, Server
 from tests.support.redis_server import HOST
 
 if TYPE_CHECKING:
+    from nowserving.stores.redis.connection.resp import RespProtocol
     from tests.support.redis_server import RedisServer
 
 
@@ -24,9 +24,9 @@ def _nothing(*_: object) -> None:
 async def test_a_connection_that_stands_when_its_owner_has_just_closed_is_closed(
     server: RedisServer,
 ) -> None:
-    dialler = Dialler({"db": 1}, Connection, 4.0)
+    dialler = Dialler(Login(db=1), None, 4.0)
 
-    async def connect() -> Any:
+    async def connect() -> RespProtocol:
         fresh = await dialler.connect(host=HOST, port=server.port)
         connection.close()
         return fresh

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from nowserving import LockStore
-    from nowserving._turns.options import Defaults
+    from nowserving._config.options import Defaults
     from tests.support.redis_server import RedisServer
 
 with warnings.catch_warnings():

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-Cut = Literal["request", "reply", "half a reply", "late request", "silence"]
+Cut = Literal["request", "reply", "half a reply", "late request", "late reply", "silence"]
 """What the client misses: its request never arrives, the reply does not, or only half of it.
 
 Or the connection stays as it is, and just nothing comes back: the request is on its way still, and
 arrives when :meth:`Proxy.deliver` says so, though the client may have hung up (``late request``);
-or it has arrived, and its reply never will (``silence``).
+or it has arrived, and its reply comes when :meth:`Proxy.reply` says so (``late reply``), or never
+will (``silence``).
 """
 
 _CHUNK = 1 << 16
@@ -46,9 +47,12 @@ class Proxy:
         port: The port to connect to.
         swallow_messages: Whether to drop all pub/sub messages.
         swallowed: How many pieces of a subscription were dropped.
+        connections: How many connections were accepted.
+        subscriptions: How many of them have subscribed to something.
         cuts: How many of the planned cuts were made.
         late: The late requests that are on their way still.
-        arrived: How many of them have arrived, and were answered.
+        arrived: On how many connections they have arrived, and were answered.
+        held: How many replies are late, and wait here.
     """
 
     def __init__(self, upstream: int) -> None:
@@ -62,6 +66,11 @@ class Proxy:
         self.port = 0
         self.swallow_messages = False
         self.swallowed = 0
+        self.connections = 0
+        self.subscriptions = 0
+        self.deaf_before = 0
+        self.held = 0
+        self.replying = asyncio.Event()
         self.cuts = 0
         self.late: list[tuple[asyncio.StreamWriter, bytes]] = []
         self.arrived = 0
@@ -97,14 +106,26 @@ class Proxy:
     async def deliver(self) -> None:
         """Let the late requests arrive; returns when Redis has answered all of them."""
         late, self.late = self.late, []
-        expected = self.arrived + len(late)
         assert late, "no request is late"
+        # Several replies may come in one piece, so what is counted is the answer to a PING behind.
+        connections = {id(up_writer): up_writer for up_writer, _ in late}
+        expected = self.arrived + len(connections)
         for up_writer, data in late:
             self._loop.call_soon_threadsafe(up_writer.write, data)
+        for up_writer in connections.values():
+            self._loop.call_soon_threadsafe(up_writer.write, b"PING\r\n")
         give_up = time.monotonic() + 5.0
         while self.arrived < expected:
             assert time.monotonic() < give_up, "Redis has not answered a late request"
             await asyncio.sleep(0.005)
+
+    def reply(self) -> None:
+        """Let the late replies go, and all that has come behind them."""
+        self._loop.call_soon_threadsafe(self.replying.set)
+
+    def deafen(self) -> None:
+        """From now on nothing comes back over the subscriptions that there are, without a word."""
+        self.deaf_before = self.connections
 
     def _run(self) -> None:
         loop = self._loop
@@ -127,6 +148,8 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         self._pipes.add(writer)
+        self.connections += 1
+        number = self.connections
         try:
             up_reader, up_writer = await asyncio.open_connection(HOST, self._upstream)
         except OSError:
@@ -135,7 +158,7 @@ class Proxy:
         finally:
             self._tasks.discard(task)
         self._pipes.add(up_writer)
-        connection = _Connection(self, reader, writer, up_reader, up_writer)
+        connection = _Connection(self, number, reader, writer, up_reader, up_writer)
         for pump in (connection.requests(), connection.replies()):
             pumping = self._loop.create_task(pump)
             self._tasks.add(pumping)
@@ -157,6 +180,7 @@ class _Connection:
     def __init__(
         self,
         proxy: Proxy,
+        number: int,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         up_reader: asyncio.StreamReader,
@@ -165,6 +189,7 @@ class _Connection:
         self._proxy = proxy
         self._reader, self._writer = reader, writer
         self._up_reader, self._up_writer = up_reader, up_writer
+        self._number = number
         self._cut: Cut | None = None
         self._subscribed = False
 
@@ -172,7 +197,9 @@ class _Connection:
         """Carry what the client sends."""
         with contextlib.suppress(OSError):
             while data := await self._reader.read(_CHUNK):
-                self._subscribed = self._subscribed or b"SUBSCRIBE" in data
+                if b"SUBSCRIBE" in data and not self._subscribed:
+                    self._subscribed = True
+                    self._proxy.subscriptions += 1
                 self._cut = self._cut or self._proxy.planned(data)
                 if self._cut == "request":
                     break
@@ -191,10 +218,18 @@ class _Connection:
         confirmed = False
         with contextlib.suppress(OSError):
             while data := await self._up_reader.read(_CHUNK):
-                if self._cut == "silence":
+                if self._cut == "silence" or self._is_deaf():
                     continue
+                if self._cut == "late reply":
+                    self._proxy.held += 1
+                    await self._proxy.replying.wait()
+                    self._proxy.held -= 1
+                    self._proxy.replying.clear()
+                    self._cut = None
                 if self._cut is not None:
-                    self._proxy.arrived += self._cut == "late request"
+                    if self._cut == "late request":
+                        self._proxy.arrived += data.count(b"+PONG\r\n")
+                        continue
                     if self._cut == "half a reply":
                         self._writer.write(data[: len(data) // 2])
                         await self._writer.drain()
@@ -207,6 +242,9 @@ class _Connection:
                 self._writer.write(data)
                 await self._writer.drain()
         self._hang_up()
+
+    def _is_deaf(self) -> bool:
+        return self._subscribed and self._number <= self._proxy.deaf_before
 
     def _hang_up(self) -> None:
         if self._cut == "half a reply":

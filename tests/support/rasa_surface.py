@@ -18,7 +18,7 @@ import nowserving
 from tests.support.redis_server import HOST, RedisServer
 
 if TYPE_CHECKING:
-    from nowserving._turns.options import Overrides
+    from nowserving._config.options import Overrides
 
 assert not any(name.partition(".")[0] == "rasa" for name in sys.modules), "nowserving imports Rasa"
 MADE_EARLY = nowserving.LockTimeout("before Rasa was there", number=3)
@@ -80,8 +80,8 @@ def check_a_section_is_read_as_rasa_hands_it_over() -> None:
         EndpointConfig(host="redis.example", type="x", max_waiting=5, **section),
     ):
         store = ours.RedisLockStore(endpoint_config=endpoint)
-        assert store._runtime.defaults.auto_renew is True
-        assert store._runtime.defaults.max_waiting == 5
+        assert store._defaults.auto_renew is True
+        assert store._defaults.max_waiting == 5
 
 
 def check_an_unknown_key_is_told_with_the_known_ones() -> None:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 HOST = "127.0.0.1"
+
+RESP2: dict[str, Any] = {} if redis.VERSION[0] < 5 else {"protocol": 2}
+"""What makes redis-py speak the protocol whose replies tests read; 4.x speaks no other."""
+
 _STOP_WITHIN = 5.0  # seconds
 _ATTEMPTS = 5
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nowserving.stores.redis.script import Script, load_script
 
@@ -12,6 +12,24 @@ if TYPE_CHECKING:
 
 CLOCK = "clock"
 """The key with seconds and microseconds, by which :func:`on_our_clock` goes."""
+
+_NOTING = """
+local function pexpire(key, ms)
+  redis.call('PEXPIRE', key, ms)
+  redis.call('SET', 'ends:' .. key, string.format('%.0f', now + ms * 1000))
+end
+
+local function publish(key, channel, message)
+  redis.call('PUBLISH', channel, message)
+  redis.call('RPUSH', 'told:' .. key, channel, message)
+end
+
+local function note_step(key, verb, reply)
+  local said = not reply and 'handed on' or verb == 'take' and string.sub(reply, 1, 1) or reply
+  redis.call('HINCRBY', 'steps:' .. key, verb .. ' ' .. said, 1)
+end
+
+"""
 
 _HANDS_ON = """
 quick = {
@@ -49,6 +67,46 @@ def on_our_clock(script: Script | None = None) -> Script:
     """Return the script that knows no other time than the one under the key ``clock``."""
     clock = f"redis.call('HMGET', '{CLOCK}', 'seconds', 'microseconds')"
     return _changed(script or load_script(), ("redis.call('TIME')", clock))
+
+
+def noting(script: Script) -> Script:
+    """Return the script that notes what it does; see :func:`noted`."""
+    return _changed(
+        script,
+        ("local function int(n)", f"{_NOTING}local function int(n)"),
+        (
+            "    if reply then return reply end\n",
+            "    note_step(key, name, reply)\n    if reply then return reply end\n",
+        ),
+        ("    redis.call('PEXPIRE', key, ", "    pexpire(key, "),
+        ("    redis.call('PEXPIRE', rec.key, ", "    pexpire(rec.key, "),
+        ("    redis.pcall('PUBLISH', ", "    publish(key, "),
+        ("redis.pcall('PUBLISH', rec.mail", "publish(rec.key, rec.mail"),
+    )
+
+
+class Noted(NamedTuple):
+    """What a script has noted of a record.
+
+    Attributes:
+        steps: How often which verb's quick step has said what, or was handed on.
+        ends: Until when the record is kept, on our clock in microseconds; 0 for no TTL.
+        told: Channels and messages, each behind the other.
+    """
+
+    steps: dict[str, int]
+    ends: int
+    told: list[str]
+
+
+def noted(client: redis.Redis, key: str) -> Noted:
+    """Return what the script has noted of a record so far."""
+    with client.pipeline() as pipe:
+        pipe.hgetall(f"steps:{key}")
+        pipe.get(f"ends:{key}")
+        pipe.lrange(f"told:{key}", 0, -1)
+        steps, ends, told = pipe.execute()
+    return Noted({step: int(count) for step, count in steps.items()}, int(ends or 0), told)
 
 
 def set_clock(client: redis.Redis, now: int) -> None:

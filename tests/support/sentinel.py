@@ -12,9 +12,8 @@ from urllib.parse import urlencode
 
 import redis
 
-from nowserving.stores.redis.connection.dial import RESP2
 from nowserving.verify import servers
-from tests.support.redis_server import HOST, RedisServer
+from tests.support.redis_server import HOST, RESP2, RedisServer
 from tests.support.tls import TlsServer
 
 if TYPE_CHECKING:

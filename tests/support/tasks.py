@@ -11,6 +11,7 @@ from nowserving import LockError
 from tests.support.crew import Stay
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self
@@ -98,6 +99,14 @@ class Turns:
                         self.losses.append(lock.ticket)
         except LockError as error:
             self.errors.append(error)
+
+
+async def until(condition: Callable[[], object], within: float = 10.0) -> None:
+    """Wait until something is so; it is asked in a thread, so that it may ask a store."""
+    give_up = time.monotonic() + within
+    while not await asyncio.to_thread(condition):
+        assert time.monotonic() < give_up, f"it did not come to pass within {within:g} s"
+        await asyncio.sleep(0.01)
 
 
 async def take_turns(store: LockStore) -> None:

@@ -95,6 +95,14 @@ class Certificates:
         )  # fmt: skip
         return certificate, key
 
+    def lock(self, key: Path, password: str) -> Path:
+        """Return a file with the same key that opens with a password."""
+        locked = key.with_suffix(".locked")
+        self._openssl(
+            *("pkey", "-in", key, "-aes256", "-passout", f"pass:{password}", "-out", locked)
+        )
+        return locked
+
     def identity(self) -> Identity:
         """Return what a server on this machine needs."""
         return Identity(*self.issue("server", "IP:127.0.0.1"), self.authority)

@@ -11,8 +11,8 @@ import pytest
 
 from nowserving import LockStore
 from nowserving.stores._remote.call import Call
-from nowserving.stores._remote.outage import Outage
-from nowserving.stores.redis.connection.dial import Server
+from nowserving.stores.redis.connection.credentials import Login
+from nowserving.stores.redis.connection.dial import Dialler
 from nowserving.stores.redis.trouble import Trouble
 
 TIMEOUT = 0.3  # seconds
@@ -67,7 +67,7 @@ async def test_it_is_blocked_while_calls_are_under_way(
 
 async def test_a_trouble_that_is_over_explains_nothing() -> None:
     loop = asyncio.get_running_loop()
-    server = Server(lambda: asyncio.sleep(0), Outage("here"), 1.0)
+    server = Dialler(Login(), None, 2.0).server("here", host="nobody dials", port=1)
     trouble = Trouble(loop, server, 1.0)
 
     def ask() -> Call:

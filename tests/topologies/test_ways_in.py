@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
+import ssl
 import tempfile
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,8 +15,7 @@ import redis.asyncio
 from redis.asyncio.sentinel import Sentinel
 
 from nowserving import ConfigurationError, LockStore, RedisLockStore, StoreUnavailable
-from nowserving.stores.redis.connection.dial import RESP2
-from tests.support.redis_server import HOST, RedisServer
+from tests.support.redis_server import HOST, RESP2, RedisServer
 from tests.support.secrecy import assert_untold
 from tests.support.sentinel import SERVICE
 from tests.support.tasks import take_turns
@@ -139,6 +140,42 @@ async def test_a_credential_provider(acl_server: RedisServer) -> None:
         RedisLockStore(credential_provider=provider, password="x")  # noqa: S106
 
 
+class AsyncProvider(redis.CredentialProvider):
+    """As newer versions of redis-py ask for them, and nothing else."""
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        await asyncio.sleep(0)
+        return "locker", PASSWORD
+
+
+class DuckProvider:
+    """Has redis-py's method, and nothing of redis-py."""
+
+    def get_credentials(self) -> tuple[str, str]:
+        return "locker", PASSWORD
+
+
+@pytest.mark.parametrize("provider", [AsyncProvider(), DuckProvider()])
+async def test_a_credential_provider_of_another_kind(
+    acl_server: RedisServer, provider: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    await take_turns(RedisLockStore(HOST, acl_server.port, credential_provider=provider))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("given", [None, "a-token", (), ("a", "b", "c")])
+async def test_a_credential_provider_that_gives_something_else(
+    redis_server: RedisServer, given: object
+) -> None:
+    class Confused(redis.CredentialProvider):
+        def get_credentials(self) -> Any:
+            return given
+
+    async with RedisLockStore(HOST, redis_server.port, credential_provider=Confused()) as store:
+        with pytest.raises(StoreUnavailable, match=r"neither \(user, password\) nor \(password,\)"):
+            await enter(store, "c", 1.0)
+
+
 class BrokenProvider(redis.CredentialProvider):
     def get_credentials(self) -> tuple[str, str]:
         raise LookupError("no token today")
@@ -251,6 +288,138 @@ async def test_a_ready_client_with_tls(
         ssl_keyfile=key,
     )
     await take_turns(RedisLockStore(client=client))
+
+
+async def test_a_ready_client_brings_its_login_and_its_name(acl_server: RedisServer) -> None:
+    client = redis.asyncio.Redis(
+        host=HOST,
+        port=acl_server.port,
+        username="locker",
+        password=PASSWORD,
+        db=2,
+        client_name="desk-7",
+    )
+    with acl_server_client(acl_server) as admin:
+        admin.execute_command("ACL", "SETUSER", "locker", "+client|setname")
+        async with RedisLockStore(client=client) as store, store.lock("c"):
+            known = [each for each in admin.client_list() if each["user"] == "locker"]
+    assert {each["name"] for each in known} == {"desk-7"}
+    assert {each["db"] for each in known} == {"2"}
+
+
+async def test_a_ready_client_with_a_unix_socket() -> None:
+    with tempfile.TemporaryDirectory(prefix="ns") as folder:
+        path = f"{folder}/redis.sock"
+        with RedisServer("--unixsocket", path) as server:
+            server.cli("ACL", "SETUSER", "locker", "on", f">{PASSWORD}", "~*", "&*", "+@all")
+            await take_turns(
+                RedisLockStore(
+                    client=redis.asyncio.Redis(
+                        unix_socket_path=path, username="locker", password=PASSWORD
+                    )
+                )
+            )
+
+
+def template(**settings: Any) -> redis.asyncio.Redis:
+    """Return a client with TLS settings that this version of redis-py may not know yet."""
+    pool: Any = redis.asyncio.ConnectionPool(
+        connection_class=redis.asyncio.SSLConnection, host=HOST, **settings
+    )
+    return redis.asyncio.Redis(connection_pool=pool)
+
+
+async def test_a_ready_client_with_all_that_can_be_said_of_tls(
+    tls_server: tuple[RedisServer, int],
+    certificates: Certificates,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    certificate, key = certificates.issue("locked client")
+    locked = certificates.lock(key, PASSWORD)
+    login: dict[str, Any] = {
+        "port": tls_server[1],
+        "ssl_certfile": str(certificate),
+        "ssl_keyfile": str(locked),
+    }
+    trusted = certificates.authority.read_text()
+    await take_turns(
+        RedisLockStore(
+            client=template(
+                ssl_ca_data=trusted,
+                ssl_ciphers="ECDHE+AESGCM",
+                ssl_cert_reqs=ssl.CERT_REQUIRED,
+                ssl_check_hostname=True,
+                ssl_min_version=ssl.TLSVersion.TLSv1_2,
+                ssl_password=PASSWORD,
+                ssl_include_verify_flags=[ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST],
+                ssl_exclude_verify_flags=[ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF],
+                **login,
+            )
+        )
+    )
+    for wrong, reason in (
+        ({"ssl_ca_data": trusted}, "ssl_password can't be used"),  # the key is locked
+        ({"ssl_ca_data": trusted, "ssl_password": "another"}, "ssl_password can't be used"),
+        ({"ssl_ca_data": "trust me", "ssl_password": PASSWORD}, "ssl_ca_data can't be used"),
+        ({"ssl_password": PASSWORD}, "its certificate is not trusted"),
+    ):
+        async with RedisLockStore(client=template(**wrong, **login)) as store:
+            with pytest.raises(StoreUnavailable, match=reason) as told:
+                await enter(store, "c", 1.0)
+            assert_untold([PASSWORD], store, caplog, told.value)
+    await take_turns(
+        RedisLockStore(client=template(ssl_cert_reqs=None, ssl_password=PASSWORD, **login))
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"ssl_validate_ocsp": True}, "ssl_validate_ocsp can't be used"),
+        (
+            {"ssl_keyfile": "client.key"},
+            "ssl_keyfile is the key of a certificate: set ssl_certfile",
+        ),
+        (
+            {"ssl_cert_reqs": "maybe"},
+            "ssl_cert_reqs='maybe' must be one of none, optional, required",
+        ),
+    ],
+)
+def test_a_ready_client_with_what_can_not_be_taken_over(
+    settings: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"client= .*{told}"):
+        RedisLockStore(client=template(**settings))
+
+
+def test_a_ready_client_with_connections_of_its_own() -> None:
+    class Tunnelled(redis.asyncio.Connection):
+        pass
+
+    pool: Any = redis.asyncio.ConnectionPool(connection_class=Tunnelled, host=HOST)
+    with pytest.raises(ConfigurationError, match=r"a class of its own .*Tunnelled"):
+        RedisLockStore(client=redis.asyncio.Redis(connection_pool=pool))
+
+
+async def test_a_certificate_that_is_replaced_while_the_store_is_there(
+    tls_server: tuple[RedisServer, int], certificates: Certificates, tmp_path: Path
+) -> None:
+    pair = [tmp_path / name for name in ("current.crt", "current.key")]
+    for file, source in zip(pair, certificates.issue("first"), strict=True):
+        shutil.copy(source, file)
+    url = tls_url(tls_server[1], certificates, (pair[0], pair[1]), HOST) + "&socket_timeout=2"
+    async with LockStore.create(url) as store:
+        await enter(store, "c", 1.0)
+        for file in pair:
+            file.write_text("being replaced")
+        tls_server[0].cli("CLIENT", "KILL", "TYPE", "normal")
+        with pytest.raises(StoreUnavailable, match="TLS failed"):
+            await enter(store, "c", 1.0)
+        for file, source in zip(pair, certificates.issue("second"), strict=True):
+            shutil.copy(source, file)
+        await enter(store, "c", 1.0)
 
 
 async def test_a_ready_client_from_a_sentinel(sentinel_setup: SentinelSetup) -> None:

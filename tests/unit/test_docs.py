@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nowserving import InMemoryLockStore, RedisLockStore
-from nowserving.stores.configured import TURN_SETTINGS
+from nowserving._config import options
 from nowserving.testing.harness import log_records, until_lost
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_every_setting_is_on_the_pages(name: str) -> None:
     assert f"`{name}" in page("redis.md") + page("rasa.md")
 
 
-@pytest.mark.parametrize("name", sorted(TURN_SETTINGS))
+@pytest.mark.parametrize("name", sorted(options.READERS))
 def test_every_option_of_a_section_is_on_the_rasa_page(name: str) -> None:
     assert f"| `{name}` |" in page("rasa.md")
 

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from nowserving import errors
-from nowserving._turns.refusals import REFUSALS, refusal
+from nowserving.protocol.refusals import REFUSALS, refusal
 from nowserving.protocol.status import State, TicketStatus
 
 _CHILDREN = [

@@ -7,28 +7,17 @@ any time, or never. Whatever is read when, the lease must not outlive the ticket
 
 from __future__ import annotations
 
-import contextvars
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nowserving._turns.lease import Lease
-from nowserving._turns.options import Options
+from nowserving._config.options import Options
+from nowserving._life.life import Life, TellWait, Wake
 from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.status import LineUpdate, State, TicketStatus
 
 LIFETIME = 10.0
-
-
-class LeaseHost:
-    """What a lease needs of its runtime, for leases that are never lost here."""
-
-    pushes = False
-    leaving: Any = None
-
-    def tell_expiring(self, lease: Lease) -> None:
-        raise AssertionError(lease)
 
 
 class Asked(NamedTuple):
@@ -98,49 +87,50 @@ class Ticket:
         return TicketStatus(State.SERVED, 3, 0, left, left, token=1)
 
 
-def lease_of(*, renewed: bool) -> Lease:
+def life_of(*, renewed: bool) -> Life:
     handle = TicketHandle("c", "me.1")
     handle.number = 3
     request = Options(auto_renew=renewed).request(LIFETIME, 1.0)
-    return Lease(LeaseHost(), handle, request, "key", None, None, 0.0)
+    return Life(handle, request, 0.0)
 
 
 def play(story: Story, *, renewed: bool) -> None:
-    ticket, lease = Ticket(story, renewed=renewed), lease_of(renewed=renewed)
+    ticket, life = Ticket(story, renewed=renewed), life_of(renewed=renewed)
     reads: list[tuple[float, Asked | None]] = [(asked.read, asked) for asked in story.questions[1:]]
     pushed = ticket.served + story.push_read
     if ticket.served < ticket.dies:
         reads.append((pushed, None))
     take = story.questions[0]
-    lease.answered(take.sent, ticket.status(take.answered))
-    assert lease.ends_at <= ticket.dies
+    life.confirm(take.sent, ticket.status(take.answered))
+    assert life.ends_at <= ticket.dies
     for moment, asked in sorted(reads, key=lambda read: read[0]):
         if moment < take.read:
             continue  # nobody reads news of a ticket whose take is not answered
         if asked is None:
-            if lease.served is None:
-                lease.pushed(ticket.status(ticket.served))
+            if life.served is None:
+                life.trust_push(ticket.status(ticket.served), moment)
         else:
-            tell(lease, asked, ticket.status(asked.answered))
-        assert lease.ends_at <= ticket.dies + 1e-9, (moment, asked)
+            tell(life, asked, ticket.status(asked.answered), moment)
+        assert life.ends_at <= ticket.dies + 1e-9, (moment, asked)
 
 
-def tell(lease: Lease, asked: Asked, status: TicketStatus) -> None:
+def tell(life: Life, asked: Asked, status: TicketStatus, now: float) -> None:
     if status.state is State.GONE:
         return
     if asked.how == "l":
         waits = status.state is State.WAITING
-        news = {} if waits else {lease.handle.owner: status}
-        lease.seen(LineUpdate(0, 1.0, news), asked.sent)
-        rung = lease.handle.take_news()
-        if rung is not None and lease.served is None:
-            lease.pushed(rung)  # the turn can't tell who has rung
+        news = {} if waits else {life.handle.owner: status}
+        for effect in life.seen(LineUpdate(0, 1.0, news), asked.sent):
+            if isinstance(effect, Wake):
+                life.trust_push(effect.news, now)  # the turn can't tell who has rung
     elif asked.how == "s":
-        lease.wait_on(status, asked.sent)
+        life.wait_on(asked.sent, status)
+    elif asked.how == "r":
+        life.confirm_renewal(asked.sent, status)
     else:
-        lease.answered(asked.sent, status)
-    if status.state is State.SERVED and lease.served is None:
-        lease.begin(status, asked.read)
+        life.confirm(asked.sent, status)
+    if status.state is State.SERVED and life.served is None:
+        life.begin(status, asked.read)
 
 
 @settings(max_examples=1000)
@@ -155,40 +145,51 @@ def test_nor_does_one_with_renewals(story: Story) -> None:
     play(story, renewed=True)
 
 
-def test_a_look_that_finds_it_served_counts_by_what_it_says() -> None:
-    """The push was lost: the turn began before the look, nobody knows when."""
-    lease = lease_of(renewed=False)
-    lease.answered(0.0, TicketStatus(State.WAITING, 3, 1, 9.9, 5.0))
-    lease.seen(LineUpdate(3, 0.0, {"me.1": TicketStatus(State.SERVED, 3, 0, 4.0, 4.0)}), 8.0)
-    assert lease.ends_at == 12.0
-    lease.pushed(TicketStatus(State.SERVED, 3, 0, 10.0, 10.0))  # late, or what the look has rung
-    assert lease.ends_at == 12.0
+def test_a_poll_that_finds_it_served_counts_by_what_it_says() -> None:
+    """The push was lost: the turn began before the poll, nobody knows when."""
+    life = life_of(renewed=False)
+    life.confirm(0.0, TicketStatus(State.WAITING, 3, 1, 9.9, 5.0))
+    served = TicketStatus(State.SERVED, 3, 0, 4.0, 4.0)
+    assert life.seen(LineUpdate(3, 0.0, {"me.1": served}), 8.0) == (Wake(served),)
+    assert life.ends_at == 12.0
+    # A push that is late, or what the poll has rung:
+    life.trust_push(TicketStatus(State.SERVED, 3, 0, 10.0, 10.0), 9.0)
+    assert life.ends_at == 12.0
 
 
 def test_a_push_counts_from_the_last_question_that_found_it_waiting() -> None:
-    lease = lease_of(renewed=False)
-    lease.answered(0.0, TicketStatus(State.WAITING, 3, 2, 9.9, 5.0))
-    lease.seen(LineUpdate(1, 5.0, {}), 8.0)
-    lease.pushed(TicketStatus(State.SERVED, 3, 0, 10.0, 10.0))
-    assert lease.ends_at == 18.0
+    life = life_of(renewed=False)
+    life.confirm(0.0, TicketStatus(State.WAITING, 3, 2, 9.9, 5.0))
+    assert life.seen(LineUpdate(1, 5.0, {}), 8.0) == (TellWait(2),)
+    life.trust_push(TicketStatus(State.SERVED, 3, 0, 10.0, 10.0), 9.0)
+    assert life.ends_at == 18.0
 
 
 def test_a_push_gives_a_renewed_ticket_nothing() -> None:
-    lease = lease_of(renewed=True)
-    lease.answered(0.0, TicketStatus(State.WAITING, 3, 2, 9.9, 5.0))
-    lease.seen(LineUpdate(1, 5.0, {}), 8.0)
-    lease.pushed(TicketStatus(State.SERVED, 3, 0, 10.0, 10.0))
-    assert lease.ends_at == 9.9
+    life = life_of(renewed=True)
+    life.confirm(0.0, TicketStatus(State.WAITING, 3, 2, 9.9, 5.0))
+    life.seen(LineUpdate(1, 5.0, {}), 8.0)
+    life.trust_push(TicketStatus(State.SERVED, 3, 0, 10.0, 10.0), 9.0)
+    assert life.ends_at == 9.9
 
 
-def test_what_is_told_of_a_turn_is_told_in_its_context() -> None:
-    request_id = contextvars.ContextVar("request_id", default="nobody's")
+def test_a_turn_does_not_begin_on_a_push_that_leaves_too_little() -> None:
+    life = life_of(renewed=True)
+    life.confirm(0.0, TicketStatus(State.WAITING, 3, 2, 10.0, 5.0))
+    served = TicketStatus(State.SERVED, 3, 0, 10.0, 10.0)
+    assert life.trust_push(served, 4.0)
+    assert not life.trust_push(served, 6.0)
+    assert life.trust_push(TicketStatus(State.SUPERSEDED, 3), 6.0)
 
-    def enter() -> Lease:
-        request_id.set("a")
-        return lease_of(renewed=False)
 
-    lease = contextvars.copy_context().run(enter)
-    assert (request_id.get(), lease.in_its_context(request_id.get)) == ("nobody's", "a")
-    lease.context = None  # its turn is over
-    assert lease.in_its_context(request_id.get) == "nobody's"
+def test_the_answer_to_an_older_question_changes_nothing() -> None:
+    life = life_of(renewed=True)
+    life.confirm(2.0, TicketStatus(State.SERVED, 3, 0, 10.0, 10.0))
+    life.confirm(1.0, TicketStatus(State.SERVED, 3, 0, 30.0, 30.0))
+    assert life.ends_at == 12.0
+    life.confirm_renewal(1.5, TicketStatus(State.SERVED, 3, 0, 40.0, 40.0))
+    assert life.ends_at == 12.0
+    life.confirm_renewal(3.0, TicketStatus(State.SERVED, 3, 0, 5.0, 5.0))
+    assert life.ends_at == 8.0
+    life.confirm_renewal(2.5, TicketStatus(State.SERVED, 3, 0, 50.0, 50.0))
+    assert life.ends_at == 8.0

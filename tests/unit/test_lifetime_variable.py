@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nowserving import ConfigurationError
-from nowserving._turns.options import lifetime_from_environment
+from nowserving._config.options import lifetime_from_environment
 
 
 def test_without_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,8 +84,8 @@ def test_standings_of_what_is_not_there() -> None:
 
 
 def test_departures() -> None:
-    assert parse_departure("1 0") == (True, False)
-    assert parse_departure("0 1") == (False, True)
+    assert parse_departure("1 0")[:2] == (True, False)
+    assert parse_departure("0 1")[:2] == (False, True)
 
 
 def test_lines() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nowserving._turns import rules
+from nowserving._life import rules
 from nowserving.errors import (
     DuplicateMessage,
     LockBusy,
@@ -27,9 +27,9 @@ def _decide(
     *,
     lease_end: float = 160.0,
     deadline: float = math.inf,
-    look_at: float = math.inf,
+    poll_at: float = math.inf,
 ) -> rules.Decision:
-    return rules.decide(status, now, lease_end=lease_end, deadline=deadline, look_at=look_at)
+    return rules.decide(status, now, lease_end=lease_end, deadline=deadline, poll_at=poll_at)
 
 
 @pytest.mark.parametrize("status", [_SERVED, _INTERRUPTED])
@@ -41,7 +41,7 @@ def test_who_is_served_enters_while_the_lease_lasts(status: TicketStatus) -> Non
 @pytest.mark.parametrize("status", [_SERVED, _INTERRUPTED])
 @pytest.mark.parametrize("now", [160.0, 500.0])
 def test_who_was_paused_past_the_lease_looks_first(status: TicketStatus, now: float) -> None:
-    assert _decide(status, now) == rules.Look()
+    assert _decide(status, now) == rules.Ask()
 
 
 def test_who_is_served_in_time_enters_although_the_wait_is_over() -> None:
@@ -70,14 +70,14 @@ def test_a_wait_that_takes_too_long_ends() -> None:
 def test_a_waiter_sleeps_until_something_can_have_changed() -> None:
     assert _decide(_WAITING) == rules.Sleep(60.0)  # its own lease ends
     assert _decide(_WAITING, lease_end=110.0) == rules.Sleep(10.0)
-    assert _decide(_WAITING, look_at=101.0) == rules.Sleep(1.0)
+    assert _decide(_WAITING, poll_at=101.0) == rules.Sleep(1.0)
     assert _decide(_WAITING, deadline=103.0) == rules.Sleep(3.0)
 
 
 def test_a_waiter_looks_when_it_is_time_to() -> None:
-    assert _decide(_WAITING, look_at=100.0) == rules.Look()
-    assert _decide(_WAITING, look_at=90.0) == rules.Look()
-    assert _decide(_WAITING, lease_end=100.0) == rules.Look()
+    assert _decide(_WAITING, poll_at=100.0) == rules.Ask()
+    assert _decide(_WAITING, poll_at=90.0) == rules.Ask()
+    assert _decide(_WAITING, lease_end=100.0) == rules.Ask()
 
 
 @given(
@@ -93,7 +93,7 @@ def test_a_decision_never_waits_in_the_past_nor_for_ever(
 ) -> None:
     status = TicketStatus(state, 3, blocked_for=blocked)
     decision = _decide(
-        status, now, lease_end=now + lease, deadline=now + deadline, look_at=now + look
+        status, now, lease_end=now + lease, deadline=now + deadline, poll_at=now + look
     )
     if isinstance(decision, rules.Sleep):
         assert 0 <= decision.seconds <= 100
@@ -103,16 +103,16 @@ def test_a_decision_never_waits_in_the_past_nor_for_ever(
 
 
 @given(now=st.floats(0, 1e6), every=st.floats(0, 1e3))
-def test_the_next_look_is_within_one_interval(now: float, every: float) -> None:
-    look = rules.next_look(now, every)
+def test_the_next_poll_is_within_one_interval(now: float, every: float) -> None:
+    look = rules.next_poll(now, every)
     every = max(every, rules.SHORTEST_SLEEP)
     assert now < look + 1e-6
     assert look <= now + every * 1.001 + 1e-6
 
 
 def test_looks_of_one_interval_fall_together() -> None:
-    assert {rules.next_look(now, 2.0) for now in (10.0, 10.5, 11.0, 11.99)} == {12.0}
-    assert rules.next_look(12.0, 2.0) == 14.0
+    assert {rules.next_poll(now, 2.0) for now in (10.0, 10.5, 11.0, 11.99)} == {12.0}
+    assert rules.next_poll(12.0, 2.0) == 14.0
 
 
 @pytest.mark.parametrize(("left", "ample"), [(6.0, True), (5.0, False), (-1.0, False)])

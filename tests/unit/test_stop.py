@@ -7,16 +7,16 @@ import asyncio
 import pytest
 
 from nowserving import InMemoryLockStore, LockInterrupted
-from nowserving._turns.cancellation import BodyCancellation
+from nowserving._runtime.cancellation import BodyCancellation
 
 
 async def test_an_interrupted_turn_whose_coroutine_is_closed_awaits_nothing() -> None:
     async with InMemoryLockStore() as store:
         turn = store.lock("c")
         await turn.__aenter__()
-        (lease,) = store._runtime.live.values()
+        (ticket,) = store._runtime.live()
         other = asyncio.create_task(asyncio.sleep(30))
-        lease.stop = BodyCancellation(other, LockInterrupted, 0)
+        ticket.cancellation = BodyCancellation(other, LockInterrupted, 0)
         leaving = turn.__aexit__(GeneratorExit, GeneratorExit(), None)
         with pytest.raises(StopIteration):
             leaving.send(None)

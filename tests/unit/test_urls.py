@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nowserving import ConfigurationError, EndpointConfig, LockStore, RedisLockStore
-from nowserving.config.urls import StoreUrl, shown
+from nowserving._config.urls import StoreUrl, shown
 from tests.support.secrecy import everything_told
 
 if TYPE_CHECKING:
-    from nowserving.stores.redis.settings import RedisSettings
+    from nowserving.stores.redis.connection_settings import ConnectionSettings
 
 SECRET = "S3cr3t"  # noqa: S105 - the test's own
 
@@ -23,7 +23,7 @@ anything = st.text(st.characters(exclude_categories=["Cs"]))
 raw = st.lists(st.sampled_from([*"#/?[]@%:&=+,;\\ ", "://", "%41", "x", "ü"])).map("".join)
 
 
-def settings_of(url: str) -> RedisSettings:
+def settings_of(url: str) -> ConnectionSettings:
     store = LockStore.create(url)
     assert isinstance(store, RedisLockStore)
     return store._settings
@@ -129,6 +129,44 @@ def test_valkey_is_a_family_of_schemes() -> None:
         assert settings_of(f"valkey{more}") == settings_of(f"redis{more}")
         assert settings_of(f"valkeys{more}") == settings_of(f"rediss{more}")
     assert settings_of("valkey+unix:///a.sock").unix_socket == "/a.sock"
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:////var/lib/locks.db", "/var/lib/locks.db"),
+        ("sqlite:///relative.db", "relative.db"),
+        ("sqlite:///data/locks.db", "data/locks.db"),
+        ("sqlite:///./locks.db", "./locks.db"),
+        ("SQLITE:///../locks.db", "../locks.db"),
+        ("sqlite:///a%20b%3F%23%25.db", "a b?#%.db"),
+        ("sqlite:///me@home/locks.db", "me@home/locks.db"),  # nothing can be a login here
+    ],
+)
+def test_the_path_of_a_file_begins_after_the_third_slash(url: str, path: str) -> None:
+    found = StoreUrl(f"{url}?auto_renew=true")
+    assert found.settings == {"path": path, "auto_renew": "true"}
+    assert found.shown.lower() == url.lower()
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite://", "no file"),
+        ("sqlite:///", "no file"),
+        ("sqlite:////", "no file"),
+        ("sqlite:///folder/", "no file"),
+        ("sqlite://relative.db", "third slash"),
+        (f"sqlite://me:{SECRET}@host/locks.db", "third slash"),
+        (f"sqlite://me:{SECRET}/@host/locks.db", "third slash"),
+        ("sqlite:///locks.db?path=other.db", "'path' twice"),
+        ("sqlite:///a b.db", "blank"),
+    ],
+)
+def test_a_url_that_names_no_file_is_refused(url: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason) as error:
+        StoreUrl(url)
+    assert SECRET not in "".join(everything_told(error.value))
 
 
 def test_an_ipv6_address_stands_in_brackets() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,12 +23,12 @@ async def connected(path: str | None = None) -> tuple[RespProtocol, socket.socke
     listener.bind(path or ("127.0.0.1", 0))
     listener.listen()
 
+    loop = asyncio.get_running_loop()
     if path:
-        reader, writer = await asyncio.open_unix_connection(path)
+        _, wire = await loop.create_unix_connection(RespProtocol, path)
     else:
-        reader, writer = await asyncio.open_connection(*listener.getsockname())
-    connection = SimpleNamespace(_reader=reader, _writer=writer)
-    wire = RespProtocol(connection, on_reply=lambda _: None, on_lost=lambda _: None)
+        _, wire = await loop.create_connection(RespProtocol, *listener.getsockname())
+    wire.take_over(on_reply=lambda _: None, on_lost=lambda _: None)
     peer, _ = listener.accept()
     listener.close()
     peer.settimeout(5.0)

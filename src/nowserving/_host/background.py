@@ -8,14 +8,25 @@ context variables alive. So they are given an empty context.
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Coroutine
 
 _T = TypeVar("_T")
+
+
+class BackgroundTask(asyncio.Task[_T]):
+    """A task of ours: if its loop is closed in the middle of it, nobody is told.
+
+    asyncio would say that it "was destroyed but it is pending", to users who have not made it.
+    """
+
+    def __del__(self) -> None:
+        if self.done():  # an exception that nobody has fetched is told
+            super().__del__()
 
 
 def spawn(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
@@ -25,8 +36,8 @@ def spawn(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, _T]) -
         loop: The loop; to be called on its own thread.
         coroutine: What to run.
     """
-    # Python 3.10 has no `create_task(context=...)`, nor has every task factory.
-    return contextvars.Context().run(loop.create_task, coroutine)
+    # Python 3.10 has no `Task(context=...)`.
+    return contextvars.Context().run(BackgroundTask, coroutine, loop=loop)
 
 
 def soon(

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nowserving._runtime.leaving import Leaving
-    from nowserving._turns.lease import Lease
-    from nowserving._turns.stay import LeaseKey
+    from nowserving._runtime.ticket import LiveTicket
     from nowserving.protocol.queue import TicketQueue
 
 _AFTERWARDS = 1.0
@@ -26,7 +25,6 @@ class Closed(Protocol):
     """What is closed (``runtime.py``)."""
 
     queue: TicketQueue
-    live: dict[LeaseKey, Lease]
     leaving: Leaving
     closing: bool
 
@@ -34,8 +32,12 @@ class Closed(Protocol):
         """Give back the tickets that nobody is left to use."""
         ...
 
-    def discard(self, lease: Lease) -> None:
-        """Take a lease out of the live ones."""
+    def live(self) -> list[LiveTicket]:
+        """Return the tickets whose turns go on."""
+        ...
+
+    def discard(self, ticket: LiveTicket) -> None:
+        """Take a ticket out of the live ones, whose turn is yet to be told."""
         ...
 
 
@@ -68,12 +70,12 @@ class Closing:
 
 async def _turn_all_out(store: Closed, drain: float) -> None:
     store.forget_abandoned()
-    for lease in _waiters(store):
-        lease.handle.turn_out()
-    await _until(monotonic() + drain, lambda: not store.live)
+    for ticket in _waiters(store):
+        ticket.handle.turn_out()
+    await _until(monotonic() + drain, lambda: not store.live())
     end = monotonic() + _AFTERWARDS
     loop = asyncio.get_running_loop()
-    leaves = {spawn(loop, _turn_out(store, lease)) for lease in list(store.live.values())}
+    leaves = {spawn(loop, _turn_out(store, ticket)) for ticket in store.live()}
     if leaves:
         _, late = await asyncio.wait(leaves, timeout=end - monotonic())
         for leave in late:
@@ -81,19 +83,19 @@ async def _turn_all_out(store: Closed, drain: float) -> None:
     await _until(end, lambda: not _waiters(store) and not store.leaving)
 
 
-def _waiters(store: Closed) -> list[Lease]:
-    return [lease for lease in list(store.live.values()) if not lease.is_holding()]
+def _waiters(store: Closed) -> list[LiveTicket]:
+    return [ticket for ticket in store.live() if ticket.served is None]
 
 
-async def _turn_out(store: Closed, lease: Lease) -> None:
-    if lease.is_holding():  # whoever still waits is told by an error, and never cancelled
-        lease.lose("the store was closed")
+async def _turn_out(store: Closed, ticket: LiveTicket) -> None:
+    if ticket.is_holding():  # whoever still waits is told by an error, and never cancelled
+        ticket.carry_out(ticket.lose("the store was closed"))
     try:
-        await store.queue.leave(lease.handle, "released")
+        await store.queue.leave(ticket.handle, "released")
     except LockError:
         return  # it does not answer: the ticket is gone when it expires
     finally:
-        store.discard(lease)  # it is not over: its turn is yet to be told
+        store.discard(ticket)  # it is not over: its turn is yet to be told
 
 
 async def _until(deadline: float, done: Callable[[], bool]) -> None:

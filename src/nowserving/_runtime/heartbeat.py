@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from nowserving._runtime.portal import Portal
-    from nowserving._turns.lease import Lease
+    from nowserving._runtime.ticket import LiveTicket
     from nowserving.protocol.queue import TicketQueue
     from nowserving.protocol.status import TicketStatus
 
@@ -48,29 +48,29 @@ class Heartbeat:
     def __init__(self, queue: TicketQueue, portal: Portal) -> None:
         self._queue = queue
         self._portal = portal
-        self._leases: dict[Lease, None] = {}
+        self._tickets: dict[LiveTicket, None] = {}
         self._next_beat = math.inf  # written in the portal's thread only
         self._beating = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, lease: Lease) -> None:
+    def add(self, ticket: LiveTicket) -> None:
         """Renew this turn's ticket from now on; from any thread."""
         # Put in before it is compared, while the beat notes that none is planned before it looks
         # who is in: whatever the interleaving, one of the two sees the other.
-        self._leases[lease] = None
-        if monotonic() + lease.lifetime / BEATS < self._next_beat:
+        self._tickets[ticket] = None
+        if monotonic() + ticket.lifetime / BEATS < self._next_beat:
             self._portal.call(self._plan)
 
-    def discard(self, lease: Lease) -> None:
+    def discard(self, ticket: LiveTicket) -> None:
         """Stop renewing; from any thread."""
-        self._leases.pop(lease, None)
+        self._tickets.pop(ticket, None)
 
     def _plan(self, at_the_latest: float = math.inf) -> None:
         """Plan the next beat, unless one is under way, which does so at its end."""
         if self._beating:
             return
         planned, self._next_beat = min(self._next_beat, at_the_latest), math.inf
-        shortest = min((lease.lifetime for lease in list(self._leases)), default=math.inf)
+        shortest = min((ticket.lifetime for ticket in list(self._tickets)), default=math.inf)
         self._next_beat = min(planned, monotonic() + shortest / BEATS)
         if self._timer is not None:
             self._timer.cancel()
@@ -91,40 +91,40 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         now, self._next_beat = monotonic(), math.inf
-        for lease in list(self._leases):
-            if lease.over or lease.is_abandoned():
-                self.discard(lease)
-        leases = list(self._leases)
-        shortest = min((lease.lifetime for lease in leases), default=math.inf)
+        for ticket in list(self._tickets):
+            if ticket.stay == "gone" or ticket.is_abandoned():
+                self.discard(ticket)
+        tickets = list(self._tickets)
+        shortest = min((ticket.lifetime for ticket in tickets), default=math.inf)
         # Tickets of a longer lifetime join only the beats they need.
         margin = shortest / BEATS / 2
-        due = [lease for lease in leases if lease.needs_renewal(now, margin=margin)]
+        due = [ticket for ticket in tickets if ticket.needs_renewal(now, margin=margin)]
         following = now + shortest / BEATS
         if due and not await self._renew(due):
             following = monotonic() + shortest / BEATS / 4  # soon again: the lease still lasts
         self._beating = False
         self._plan(following)
 
-    async def _renew(self, leases: list[Lease]) -> bool:
+    async def _renew(self, tickets: list[LiveTicket]) -> bool:
         asked = monotonic()
-        statuses = await self._queue.renew([(lease.handle, lease.lifetime) for lease in leases])
+        statuses = await self._queue.renew([(ticket.handle, ticket.lifetime) for ticket in tickets])
         failed: LockError | None = None
-        for lease, status in zip(leases, statuses, strict=True):
+        for ticket, status in zip(tickets, statuses, strict=True):
             if isinstance(status, LockError):
                 failed = status
             else:
-                self._renewed(lease, status, asked)
+                self._renewed(ticket, status, asked)
         if failed is not None:
             logger.debug("A renewal failed: %s", failed)
         return failed is None
 
-    def _renewed(self, lease: Lease, status: TicketStatus, asked: float) -> None:
+    def _renewed(self, ticket: LiveTicket, status: TicketStatus, asked: float) -> None:
         if status.number == NOT_ISSUED:
             return  # its take is still on the way
         if status.state in ALIVE:
-            lease.answered(asked, status)
+            ticket.confirm_renewal(asked, status)
         else:
-            self.discard(lease)
-        known = State.SERVED if lease.is_holding() else State.WAITING
+            self.discard(ticket)
+        known = State.SERVED if ticket.is_holding() else State.WAITING
         if status.state is not known:
-            lease.handle.ring(status)
+            ticket.handle.ring(status)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Protocol
 
 from nowserving._host.background import spawn
 from nowserving._host.clock import monotonic
 from nowserving._runtime.portal import run_inline
 from nowserving.errors import CorruptLock, LockError, StoreClosed
+from nowserving.instrumentation import logs
 
 if TYPE_CHECKING:
     from weakref import ReferenceType
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import TicketQueue
     from nowserving.protocol.status import Outcome
-
-logger = logging.getLogger("nowserving.leaving")
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.05, 2.0
 
@@ -115,7 +113,7 @@ class Leaving:
         except (StoreClosed, CorruptLock):
             pass  # nothing of ours is left there, or nothing can be done about it
         except (LockError, asyncio.TimeoutError) as error:
-            logger.debug("A leave failed, it will be repeated: %s", repr(error))
+            logs.leave_failed(error)
             return False
         self._pending.discard(leave)
         return True
@@ -159,11 +157,7 @@ class Leaving:
         delay = _FIRST_DELAY
         while not await self._try(leave):
             if monotonic() + delay >= leave.lease_end:
-                logger.warning(
-                    "Ticket %d of conversation %r could not be given back before it expired",
-                    leave.handle.number,
-                    leave.handle.conversation_id,
-                )
+                logs.never_given_back(leave.handle)
                 self._pending.discard(leave)
                 return
             await asyncio.sleep(delay)

@@ -1,84 +1,91 @@
-"""Watches over the leases of one event loop: what no push may have told, and time limits.
+"""Watches over the tickets of one event loop: what no push may have told, and time limits.
 
 Pushes can be lost, so every ``wait_time_in_seconds`` all tickets of the loop, waiting and held, are
-looked at: one verb a conversation, all of them in shared round trips. Waiters sleep meanwhile; only
-those with news are woken. (Each waiter looking for itself was measured to bring a busy machine to a
-standstill: with thousands of them a wave of looks was due before the last one was done.)
+polled: one verb a conversation, all of them in shared round trips. Waiters sleep meanwhile; only
+those with news are woken. (When each waiter asked for itself, a busy machine came to a standstill:
+with thousands of them a wave of questions was due before the last one was answered.)
 
-Between looks it minds the moments that nobody pushes: a lease that ends, ``max_hold``, a renewal
+Between polls it minds the moments that nobody pushes: a lease that ends, ``max_hold``, a renewal
 that fails. A turn that begins and ends between two ticks costs one comparison.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import TYPE_CHECKING, Protocol
 
 from nowserving._host.background import later, spawn
 from nowserving._host.clock import monotonic
+from nowserving._life.rules import NEVER
 from nowserving.errors import LockError
 
 if TYPE_CHECKING:
     from weakref import ReferenceType
 
-    from nowserving._turns.lease import Lease
-    from nowserving._turns.stay import LeaseKey
+    from nowserving._runtime.ticket import LiveTicket, TicketKey
     from nowserving.protocol.queue import TicketQueue
 
 _LAST_ANSWER = 0.1
 """Seconds past the end of a lease for which an answer that prolongs it is still waited for."""
 
 
-class LeaseHost(Protocol):
+class TicketKeeper(Protocol):
     """What the store runs on (``runtime.py``)."""
 
-    def forget_abandoned(self) -> None:
-        """Give back the tickets of closed loops."""
+    def forget(self, ticket: LiveTicket) -> None:
+        """Give back a ticket that nobody is left to use."""
         ...
 
 
 class Watch:
-    """Looks after the leases of one event loop; to be used on that loop only.
+    """Looks after the tickets of one event loop; to be used on that loop only.
 
     Args:
         loop: The running loop.
-        queue: Where their tickets stand.
-        live: All live leases of the store; those that have this watch's mark are its own.
+        queue: Where the tickets stand.
         keeper: What the store runs on. It ends with the store, which the loop may outlive.
 
     Attributes:
         loop: The same loop.
+        tickets: The tickets that were entered on it, and those of threads that it looks after.
+        wakes_at: When it wakes next, monotonic.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         queue: TicketQueue,
-        live: dict[LeaseKey, Lease],
-        keeper: ReferenceType[LeaseHost],
+        keeper: ReferenceType[TicketKeeper],
     ) -> None:
         self.loop = loop
+        self.tickets: dict[TicketKey, LiveTicket] = {}
+        self.wakes_at = NEVER
         self._queue = queue
-        self._live = live
-        self._host = keeper
-        # By its mark, a lease does not keep the watch alive, and so the loop.
-        self._mark = object()
+        self._keeper = keeper
         self._timer: asyncio.TimerHandle | None = None
-        self._wakes_at = math.inf
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def mind(self, lease: Lease, now: float) -> None:
-        """Look after a lease from now on, until it is given no watch or lives no more.
+    def mind(self, ticket: LiveTicket, now: float) -> None:
+        """Look after a ticket from now on, until its body ends.
 
         Args:
-            lease: One of the live leases.
+            ticket: One of this loop's tickets, or one of a thread's.
             now: The monotonic clock.
         """
-        lease.watch = self._mark
-        look_at = lease.look_at if lease.look_at > now else lease.plan_look(now)
-        if look_at < self._wakes_at:
-            self._arm(look_at)
+        ticket.move_poll("watch")
+        if ticket.poll == "off":
+            return  # left meanwhile
+        moment = ticket.poll_at if ticket.poll_at > now else ticket.next_poll(now)
+        if moment < self.wakes_at:
+            self._arm(moment)
+
+    def mind_for_thread(self, ticket: LiveTicket, now: float) -> None:
+        """Look after the ticket of a thread, which has no loop; as :meth:`mind`."""
+        ticket.watched_in = self.tickets
+        self.tickets[ticket] = ticket
+        if ticket.stay == "gone":  # left meanwhile
+            self.tickets.pop(ticket, None)
+        self.mind(ticket, now)
 
     def close(self) -> None:
         """Look after nobody any more."""
@@ -92,66 +99,71 @@ class Watch:
 
     def abandon(self) -> None:
         """The loop is closed, with whoever worked or waited on it: their tickets are given back."""
-        keeper = self._host()
+        keeper = self._keeper()
         if keeper is not None:
-            keeper.forget_abandoned()
+            for ticket in list(self.tickets.values()):
+                if ticket.is_abandoned():
+                    keeper.forget(ticket)
 
     def _arm(self, moment: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._wakes_at = moment
+        self.wakes_at = moment
         self._timer = later(self.loop, max(moment - monotonic(), 0.0), self._wake)
 
     def _wake(self) -> None:
-        self._timer, self._wakes_at = None, math.inf
+        self._timer, self.wakes_at = None, NEVER
         now = monotonic()
-        # A copy: other threads put leases in and take them out.
-        leases = [lease for lease in list(self._live.values()) if lease.watch is self._mark]
-        due: dict[str, list[Lease]] = {}
-        for lease in leases:
-            if lease.look_at <= now:
-                lease.mind_the_time(now)
-                # One question at a time for each lease: on a machine that is too busy, or with a
-                # store that is too slow, looks become rarer instead of piling up.
-                if not lease.looking and lease.lost_why is None:
-                    due.setdefault(lease.handle.conversation_id, []).append(lease)
+        due: dict[str, list[LiveTicket]] = {}
+        soonest = NEVER
+        # Copied without making anything that is collected: a finaliser takes tickets out, too.
+        for ticket in list(self.tickets.values()):
+            if ticket.poll in {"unwatched", "off"}:
+                continue
+            if ticket.poll_at <= now:
+                ticket.carry_out(ticket.tick(now))
+                # One question at a time for each ticket: on a machine that is too busy, or with a
+                # store that is too slow, polls become rarer instead of piling up.
+                if ticket.lease != "lost" and ticket.move_poll("ask"):
+                    due.setdefault(ticket.handle.conversation_id, []).append(ticket)
+            soonest = min(soonest, ticket.next_poll(now))
         for conversation_id, group in due.items():
-            self._start_look(conversation_id, group, now)
-        if leases:
-            self._arm(min(lease.plan_look(now) for lease in leases))
+            self._start_poll(conversation_id, group, now)
+        if soonest < NEVER:
+            self._arm(soonest)
 
-    def _start_look(self, conversation_id: str, leases: list[Lease], now: float) -> None:
-        for lease in leases:
-            lease.looking = True
-            if now >= lease.ends_at:
-                lease.handle.clear_line_version()
-        task = spawn(self.loop, self._look(conversation_id, leases))
+    def _start_poll(self, conversation_id: str, tickets: list[LiveTicket], now: float) -> None:
+        for ticket in tickets:
+            if now >= ticket.ends_at:
+                ticket.handle.clear_line_version()
+        task = spawn(self.loop, self._poll(conversation_id, tickets))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _look(self, conversation_id: str, leases: list[Lease]) -> None:
-        # A store that does not answer must not hide that a held lease has ended: the look is given
-        # up then, long before the store's own time limit, and the lock counts as lost.
+    async def _poll(self, conversation_id: str, tickets: list[LiveTicket]) -> None:
+        # A store that does not answer must not hide that a held lease has ended: the question is
+        # given up then, long before the store's own time limit, and the lock counts as lost.
         asked = monotonic()
-        ends = [lease.ends_at for lease in leases if lease.is_holding()]
+        ends = [ticket.ends_at for ticket in tickets if ticket.is_holding()]
         patience = max(min(ends) - asked, 0.0) + _LAST_ANSWER if ends else None
-        handles = [lease.handle for lease in leases]
+        handles = [ticket.handle for ticket in tickets]
         try:
-            look = self._queue.poll(conversation_id, handles)
-            line_update = await asyncio.wait_for(look, patience)
+            question = self._queue.poll(conversation_id, handles)
+            update = await asyncio.wait_for(question, patience)
         except asyncio.TimeoutError:
-            self._failed(leases, "the store does not answer")
+            self._failed(tickets, "the store does not answer")
         except LockError as error:
-            self._failed(leases, str(error))
+            self._failed(tickets, str(error))
         else:
-            for lease in leases:
-                if lease.watch is self._mark:
-                    lease.seen(line_update, asked)
+            for ticket in tickets:
+                if ticket.move_poll("answered"):
+                    ticket.carry_out(ticket.seen(update, asked))
         finally:
-            for lease in leases:
-                lease.looking = False
+            for ticket in tickets:
+                ticket.move_poll("answered")
 
     @staticmethod
-    def _failed(leases: list[Lease], why: str) -> None:
-        for lease in leases:
-            lease.look_failed(why)
+    def _failed(tickets: list[LiveTicket], why: str) -> None:
+        now = monotonic()
+        for ticket in tickets:
+            ticket.carry_out(ticket.poll_failed(now, why))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nowserving._config import checks
 from nowserving._host import identity
 from nowserving._host.clock import monotonic
-from nowserving._turns import options
-from nowserving._turns.refusals import REFUSALS, refusal
 from nowserving.errors import LockError
+from nowserving.protocol.refusals import REFUSALS, refusal
 from nowserving.protocol.status import Admission, IssuedTicket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nowserving._config.options import Options
     from nowserving._runtime.runtime import Runtime
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.status import WhenBusy
@@ -24,6 +25,7 @@ class Issuing:
 
     Args:
         runtime: What the store runs on.
+        defaults: The options of the store's turns.
         conversation_id: The conversation.
         lock_lifetime: Seconds within which it must be redeemed.
         check: Checks the name of a conversation, and returns it.
@@ -34,11 +36,13 @@ class Issuing:
     def __init__(
         self,
         runtime: Runtime,
+        defaults: Options,
         conversation_id: str,
         lock_lifetime: float,
         check: Callable[[object], str],
     ) -> None:
         self._runtime = runtime
+        self._defaults = defaults
         self._conversation_id = conversation_id
         self._lifetime = lock_lifetime
         self._check = check
@@ -54,10 +58,10 @@ class Issuing:
         runtime = self._runtime
         runtime.check_open()
         given = {"message_id": message_id, "max_waiting": max_waiting, "when_busy": when_busy}
-        chosen = runtime.defaults.but(**{k: v for k, v in given.items() if v is not None})
+        chosen = self._defaults.but(**{k: v for k, v in given.items() if v is not None})
         name = self._check(self._conversation_id)
         admission = Admission(
-            lifetime=options.seconds("lock_lifetime", self._lifetime),
+            lifetime=checks.seconds("lock_lifetime", self._lifetime),
             claimed=False,
             when_busy=chosen.when_busy,
             max_waiting=chosen.max_waiting,

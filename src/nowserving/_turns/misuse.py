@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nowserving._turns.held import HeldLock
+from nowserving.held import HeldLock
 
 
 class _OfTheLock:

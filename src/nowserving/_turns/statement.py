@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
 
+    from nowserving._runtime.ticket import LiveTicket
+
 _SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 _WITH = frozenset(
@@ -79,3 +81,20 @@ def somebody_has(frame: FrameType | None, is_it: Callable[[object], bool]) -> bo
             return True
         frame = frame.f_back
     return False
+
+
+def is_inside(
+    outer: LiveTicket, caller: FrameType | None, ticket_of: Callable[[object], object]
+) -> bool:
+    """Return whether whatever runs in this thread runs inside a turn that it has entered.
+
+    Args:
+        outer: That turn's ticket.
+        caller: Whoever asks.
+        ticket_of: Returns the ticket of a turn or a lock; None for any other value.
+    """
+    if not outer.is_in_line():
+        return False
+    if outer.statement is not None and is_with(outer.statement):
+        return True
+    return somebody_has(caller, lambda value: ticket_of(value) is outer)

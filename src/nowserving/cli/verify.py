@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from nowserving import LockStore, RasaException
-from nowserving._turns.options import seconds
+from nowserving._config import checks
+from nowserving._config.urls import shown
 from nowserving.cli import signals, view
-from nowserving.config.urls import shown
 from nowserving.verify import servers, traffic
 from nowserving.verify.plan import Plan, make_plan
 from nowserving.verify.replay import Replay, replay
@@ -37,7 +37,7 @@ def _positive(value: float | None) -> float | None:
 
 def _lifetime(value: float | None) -> float | None:
     try:
-        return None if value is None else seconds("lifetime", value)
+        return None if value is None else checks.seconds("lifetime", value)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 

@@ -87,7 +87,8 @@ class TicketStatus(NamedTuple):
         blocked_for: Seconds until the line may move on without a push to this ticket.
         token: The fencing token of the turn, once it is served.
         predecessor: How the turn before this one ended; ``"none"`` when nobody knows.
-        detail: For ``BUSY`` the holder's owner id, for ``DUPLICATE`` how far the message is.
+        detail: For ``BUSY`` the holder's owner id, for ``DUPLICATE`` how far the message
+            is, for ``GONE`` why it is: ``"expired"`` or ``"released"``.
         since: For ``BUSY``, seconds since the holder is being served.
     """
 
@@ -102,16 +103,28 @@ class TicketStatus(NamedTuple):
     since: float = 0.0
 
 
+EXPIRED, RELEASED = "its ticket expired", "its ticket was released by someone else"
+
+_WHY_GONE = {"expired": EXPIRED, "released": RELEASED}
+
+
+def why_gone(detail: str) -> str:
+    """Return in words why a ticket is gone, from the ``detail`` or ``why`` that a store gives."""
+    return _WHY_GONE.get(detail, detail)
+
+
 class Departure(NamedTuple):
     """What a queue says of a leave.
 
     Attributes:
         left: The ticket was there and is not any more.
         someone_waiting: There is a live ticket in the line.
+        why: Why it was not there: ``"expired"`` or ``"released"``; empty where it was.
     """
 
     left: bool
     someone_waiting: bool
+    why: str = ""
 
 
 class LineUpdate(NamedTuple):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from nowserving._config import checks, options
+from nowserving._config.defaults import as_default, is_given
+from nowserving._config.factory import from_endpoint, from_url
+from nowserving._config.options import WAIT_TIME, Options
 from nowserving._host.libraries import refuse_other_libraries
 from nowserving._runtime.runtime import Runtime
-from nowserving._turns import options
 from nowserving._turns.issuing import Issuing
-from nowserving._turns.options import WAIT_TIME, Options
 from nowserving._turns.serialized import serialize
 from nowserving._turns.turn import Turn
-from nowserving.config.factory import from_endpoint, from_url
-from nowserving.config.unsaid import is_said, usual
 from nowserving.errors import ConfigurationError, ConnectionException, LockError
 from nowserving.lock import TicketLock
 from nowserving.protocol.status import IssuedTicket
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from nowserving._turns.options import Defaults, Overrides, Request
-    from nowserving.config.endpoints import Endpoint
+    from nowserving._config.endpoints import Endpoint
+    from nowserving._config.options import Defaults, Overrides, Request
     from nowserving.protocol.queue import Guarantees, TicketQueue
     from nowserving.protocol.status import WhenBusy
 
 LOCK_LIFETIME = options.LOCK_LIFETIME
 """Seconds a ticket lives by default: ``TICKET_LOCK_LIFETIME`` from the environment, else 60."""
 
-_LIFETIME, _WAIT_TIME = usual(LOCK_LIFETIME), usual(WAIT_TIME)
-"""The reference's defaults in signatures, where they mean: as it is set on the store."""
+_LIFETIME, _WAIT_TIME = as_default(LOCK_LIFETIME), as_default(WAIT_TIME)
+"""The reference's defaults, in signatures. There they mean: as it is set on the store."""
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -43,7 +43,7 @@ class LockStore:
     """Takes, serves and gives back tickets; the base of every store.
 
     A subclass that defines only ``get_lock``, ``save_lock`` and ``delete_lock`` works by the
-    reference's own algorithm (see ``queues/snapshot.py`` for what that lacks).
+    reference's own algorithm (see ``custom.py`` for what that lacks).
 
     It pickles (and copies) as its settings, and opens anew wherever it comes to.
 
@@ -71,11 +71,11 @@ class LockStore:
         LockStore._schemes.update(dict.fromkeys(schemes, cls))
 
     def __init__(self, **defaults: Unpack[Defaults]) -> None:
-        for name in ("ticket", "message_id"):
+        for name in options.OF_ONE_MESSAGE:
             if defaults.get(name) is not None:
                 raise TypeError(f"{name} belongs to one message: give it to lock(), not to a store")
         self._defaults = Options().but(**defaults)
-        self._made = Runtime(self._make_queue(), self._defaults)
+        self._made = Runtime(self._make_queue())
         asks_for_more = (
             self._defaults.when_busy != "queue" or self._defaults.max_waiting is not None
         )
@@ -99,7 +99,7 @@ class LockStore:
             return self._made
         # One step, and no lock that a fork could inherit: the runtime of whichever thread is first
         # here is everybody's. Nothing was started yet of another that was made meanwhile.
-        fresh = Runtime(self._make_queue(), self._defaults)
+        fresh = Runtime(self._make_queue())
         made: Runtime = vars(self).setdefault("_made", fresh)
         return made
 
@@ -221,12 +221,12 @@ class LockStore:
 
     def _name(self, conversation_id: object) -> str:
         """Check the name of a conversation."""
-        return options.conversation(conversation_id)
+        return checks.conversation(conversation_id)
 
     def _issuing(self, conversation_id: str, lock_lifetime: float) -> Issuing:
-        runtime = self._runtime
-        lifetime = lock_lifetime if is_said(lock_lifetime) else runtime.defaults.lock_lifetime
-        return Issuing(runtime, conversation_id, lifetime, self._name)
+        defaults = self._defaults
+        lifetime = lock_lifetime if is_given(lock_lifetime) else defaults.lock_lifetime
+        return Issuing(self._runtime, defaults, conversation_id, lifetime, self._name)
 
     def lock(
         self,
@@ -295,7 +295,7 @@ class LockStore:
         if type(conversation_id) is not str or not conversation_id:
             conversation_id = self._name(conversation_id)
         runtime = self._made or self._runtime
-        chosen = runtime.defaults.but(**overrides) if overrides else runtime.defaults
+        chosen = self._defaults.but(**overrides) if overrides else self._defaults
         request = chosen.usual
         if lock_lifetime is not _LIFETIME or wait_time_in_seconds is not _WAIT_TIME:
             request = _request(chosen, lock_lifetime, wait_time_in_seconds)
@@ -382,11 +382,11 @@ class LockStore:
             ValueError: If it is out of range.
         """
         refuse_other_libraries()
-        await self._runtime.aclose(options.seconds("drain", drain, zero=True))
+        await self._runtime.aclose(checks.seconds("drain", drain, zero=True))
 
     def close(self, drain: float = 0.0) -> None:
         """Do the same as :meth:`aclose` for a synchronous caller."""
-        self._runtime.close(options.seconds("drain", drain, zero=True))
+        self._runtime.close(checks.seconds("drain", drain, zero=True))
 
     async def __aenter__(self) -> Self:
         return self
@@ -416,9 +416,9 @@ def _request(chosen: Options, lifetime: float, wait_time: float) -> Request:
     if lifetime is _LIFETIME:
         lifetime = chosen.lock_lifetime
     else:
-        lifetime = options.seconds("lock_lifetime", lifetime)
+        lifetime = checks.seconds("lock_lifetime", lifetime)
     if wait_time is _WAIT_TIME:
         wait_time = chosen.wait_time_in_seconds
     else:
-        wait_time = options.seconds("wait_time_in_seconds", wait_time, zero=True)
+        wait_time = checks.seconds("wait_time_in_seconds", wait_time, zero=True)
     return chosen.request(lifetime, wait_time)

@@ -1,4 +1,4 @@
-"""What the stores over our own queues share: the reference's methods for storage."""
+"""The reference's storage methods, for the stores over a queue of ours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from nowserving.protocol.limits import LONGEST
 from nowserving.stores.configured import ConfiguredStore
 
 _NUMBERS = 2**52
-"""Half of the numbers that a record can count to: there is room behind each."""
+"""A saved ticket's number is below this. A record counts to twice as much, so there is always room
+for the tickets that follow."""
 
 
 def _check_picture(lock: TicketLock) -> None:
@@ -21,7 +22,7 @@ def _check_picture(lock: TicketLock) -> None:
         if not is_number or not 0 <= number < _NUMBERS:
             what = "its number must be an int of 0 and up, as issue_ticket() gives"
         elif not ticket.expires <= latest:
-            # Told and not shortened: a unit that was mistaken would block the line for ten years.
+            # An error rather than the longest time: a time in the wrong unit would block the line.
             what = (
                 "expires must be a Unix time in seconds (time.time() + lifetime), at most ten "
                 "years from now"
@@ -33,7 +34,7 @@ def _check_picture(lock: TicketLock) -> None:
 
 
 class QueueLockStore(ConfiguredStore):
-    """A store whose storage methods are its queue's verbs."""
+    """A store over a queue of ours: its storage methods are the queue's verbs."""
 
     def get_lock(self, conversation_id: str) -> TicketLock | None:
         """Fetch a picture of a conversation's line; None where there is no lock.

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from nowserving._turns.held import HeldLock
-    from nowserving._turns.options import Defaults
+    from nowserving._config.options import Defaults
+    from nowserving.held import HeldLock
     from nowserving.protocol.queue import Guarantees
     from nowserving.stores.base import LockStore
 

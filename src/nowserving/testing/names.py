@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from nowserving.errors import DuplicateMessage
 from nowserving.protocol.limits import LONGEST
-from nowserving.testing.harness import LOOK, StoreHarness, scenario
+from nowserving.testing.harness import LOOK, StoreHarness, policy, scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,13 +57,14 @@ NAMES = (
     "👩‍👩‍👧",
     "\ud800",
     "\udc80",
+    "a\ud800\x00\udfff",
     "nowserving",
     "lock:a",
     "next",
     "x" * 10_000,
     "x" * 9_999,
 )
-"""Names of conversations that have broken something somewhere."""
+"""Names of conversations and messages that have broken something somewhere."""
 
 _WRONG_SECONDS: tuple[tuple[object, type[Exception]], ...] = (
     (math.nan, ValueError),
@@ -140,6 +142,28 @@ class Names(StoreHarness):
                 # Rasa writes locks as JSON.
                 assert json.loads(stored.dumps())["conversation_id"] == name
         assert [store.get_lock(name) for name in NAMES] == [None] * len(NAMES)
+
+    @scenario
+    async def test_every_name_is_listed_as_it_is(self, store: LockStore) -> None:
+        async with AsyncExitStack() as held:
+            for name in NAMES:
+                await held.enter_async_context(store.lock(name))
+            found = [name async for name in store._runtime.queue.conversations()]  # noqa: SLF001
+        listed = {ascii(name) for name in found}  # so that a failure can be printed
+        if self.keeps_records(store):  # others may be there as well, from other tests
+            assert listed >= {ascii(name) for name in NAMES}
+        else:
+            assert not listed
+
+    @policy(message_id="m")
+    async def test_every_message_id_is_a_message_of_its_own(self, store: LockStore) -> None:
+        conversation_id = self.conversation()
+        for message_id in NAMES:
+            await store.take_ticket(conversation_id, message_id=message_id)
+        for message_id in NAMES:
+            with pytest.raises(DuplicateMessage):
+                await store.take_ticket(conversation_id, message_id=message_id)
+        store.delete_lock(conversation_id)
 
     @scenario
     async def test_waiters_are_woken_whatever_the_name(self, store: LockStore) -> None:

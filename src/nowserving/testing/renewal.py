@@ -22,7 +22,7 @@ from nowserving.testing.visitor import Visitor
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from nowserving._turns.held import HeldLock
+    from nowserving.held import HeldLock
     from nowserving.stores.base import LockStore
 
 _LIFETIME = 0.4

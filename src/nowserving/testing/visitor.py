@@ -10,7 +10,7 @@ from nowserving.protocol.status import NOT_ISSUED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nowserving._turns.held import HeldLock
+    from nowserving.held import HeldLock
     from nowserving.stores.base import LockStore
 
 _SOON = 5.0
@@ -69,8 +69,8 @@ class Visitor:
     @property
     def in_line(self) -> bool:
         """Whether its ticket was issued; the only look of the suite into a turn."""
-        lease = self._turn._lease  # noqa: SLF001 - a line shows numbers, and they may come again
-        return lease is not None and lease.handle.number != NOT_ISSUED
+        ticket = self._turn._ticket  # noqa: SLF001 - a line shows numbers, and they may come again
+        return ticket is not None and ticket.handle.number != NOT_ISSUED
 
     @property
     def held(self) -> HeldLock:

@@ -17,7 +17,7 @@ from fastapi import Depends, FastAPI
 from fastapi.responses import StreamingResponse
 
 from nowserving import LockStore
-from nowserving._turns.held import HeldLock  # noqa: TC001 - FastAPI reads the annotations
+from nowserving.held import HeldLock  # noqa: TC001 - FastAPI reads the annotations
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from nowserving._host.background import spawn
+from nowserving.stores._remote.abandonment import abandon_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -44,6 +45,9 @@ async def patiently(
             return task.result()
     except asyncio.CancelledError:
         _give_up(task, undo)
+        raise
+    except GeneratorExit:  # the loop runs no more
+        abandon_task(task, undo)
         raise
     _give_up(task, undo)
     raise asyncio.TimeoutError

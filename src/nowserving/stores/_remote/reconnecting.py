@@ -10,14 +10,13 @@ from nowserving._host.background import spawn
 from nowserving.stores._remote.abandonment import abandon_task
 from nowserving.stores._remote.patience import patiently
 from nowserving.stores.redis.connection.diagnosis import diagnose
-from nowserving.stores.redis.connection.dial import hang_up
-from nowserving.stores.redis.connection.resp import RespProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nowserving.stores.redis.connection.diagnosis import Unreachable
     from nowserving.stores.redis.connection.dial import Server
+    from nowserving.stores.redis.connection.resp import RespProtocol
 
 logger = logging.getLogger("nowserving.queues.redis.uplink")
 
@@ -112,8 +111,8 @@ class ReconnectingConnection:
             delay = min(max(delay * 2, FIRST_DELAY), LONGEST_DELAY, self._server.timeout / 2)
             try:
                 connect, limit = self._server.connect(), self._server.timeout
-                connection = await patiently(connect, limit, hang_up)
-                wire = RespProtocol(connection, self._on_reply, self._broke)
+                wire = await patiently(connect, limit, lambda made: made.close())
+                wire.take_over(self._on_reply, self._broke)
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the dialling
                 failure = diagnose(error)
                 if failure.hopeless:

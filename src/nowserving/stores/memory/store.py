@@ -12,8 +12,8 @@ from nowserving.stores.queued import QueueLockStore
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from nowserving._turns.options import Defaults
-    from nowserving.config.endpoints import Endpoint
+    from nowserving._config.endpoints import Endpoint
+    from nowserving._config.options import Defaults
     from nowserving.protocol.queue import TicketQueue
 
 logger = logging.getLogger("nowserving.stores.memory")
@@ -43,12 +43,12 @@ class InMemoryLockStore(QueueLockStore, kinds=("in_memory",), schemes=("memory",
         ValueError: If an argument is out of range.
     """
 
-    _named = "The in-memory lock store"
+    _title = "The in-memory lock store"
 
     def __init__(
         self, *, endpoint_config: Endpoint | None = None, **defaults: Unpack[Defaults]
     ) -> None:
-        _, defaults = self._settle(endpoint_config, {}, defaults)
+        _, defaults = self._read_settings(endpoint_config, {}, defaults)
         super().__init__(**defaults)
         _warn_of_workers()
 

@@ -13,6 +13,7 @@ from nowserving._host.background import soon
 from nowserving._host.identity import nonce, on_fork
 from nowserving._host.loops import Home, PerLoop
 from nowserving.errors import LockError, StoreClosed
+from nowserving.protocol import names
 from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import NOT_ISSUED, SERVED, Departure, Line, State
 from nowserving.stores.redis import eviction
@@ -122,7 +123,7 @@ class RedisQueue:
 
     def key(self, conversation_id: str) -> bytes:
         """Return the key of a conversation's record; the braces keep it in one cluster slot."""
-        return b"%b{%b}" % (self._key_prefix, conversation_id.encode("utf-8", "surrogatepass"))
+        return b"%b{%b}" % (self._key_prefix, names.encode(conversation_id))
 
     def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
         """Return a fresh, unissued place, to be used on the running loop."""
@@ -408,4 +409,4 @@ def _message(message_id: str | None) -> str:
     # Hashed: any string becomes a short field that needs no escaping.
     if message_id is None:
         return _NONE
-    return hashlib.blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    return hashlib.blake2b(names.encode(message_id), digest_size=12).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from nowserving.errors import CorruptLock, LockError, StoreUnavailable
+from nowserving.protocol import names
 from nowserving.protocol.status import (
     INTERRUPTED,
     NOT_ISSUED,
@@ -129,9 +130,9 @@ def parse_line(reply: Sequence[str] | None) -> LinePage | None:
 
 def parse_key(key: str, prefix: bytes) -> str:
     """Return the conversation of a key that ``SCAN`` found; empty if it can't be one of ours."""
-    name = key.encode("utf-8", "surrogateescape")[len(prefix) + 1 : -1]
+    stored = key.encode("utf-8", "surrogateescape")  # the bytes that were read as this text
     try:
-        return name.decode("utf-8", "surrogatepass")
+        return names.decode(stored[len(prefix) + 1 : -1])
     except UnicodeDecodeError:
         return ""
 

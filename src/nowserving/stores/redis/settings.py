@@ -1,183 +1,109 @@
-"""What a Redis store may be told about where Redis is, checked before anything is connected."""
+"""The settings of a Redis store, listed once: all other lists are derived from this one.
+
+A new setting is a new field of :class:`RedisSettings`, used in ``connection_settings.py`` or in
+``store.py``. Where else it has to be named (the signature and the docstring of ``RedisLockStore``,
+``docs``), a test asks for it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from nowserving.config.readers import address
-from nowserving.errors import ConfigurationError
+from nowserving._config import readers
+from nowserving._config.defaults import as_default
+from nowserving._config.settings import readers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from nowserving._config.readers import Reader
 
-MODES = ("standard", "sentinel", "cluster")
+_T = TypeVar("_T")
+_Part = Literal["address", "connection", "client", "store", "section"]
 
-PLACES = frozenset({"host", "endpoints", "unix_socket", "client"})
-"""The settings of which each one says where Redis is."""
+DEFAULT_SOCKET_TIMEOUT_IN_SECONDS = 10.0
+"""Seconds within which Redis has to answer, by default."""
 
-CONNECTION = (PLACES - {"client"}) | {
-    *("port", "db", "username", "password", "credential_provider", "use_ssl", "deployment_mode"),
-    *("ssl_certfile", "ssl_keyfile", "ssl_ca_certs", "ssl_cert_reqs", "ssl_check_hostname"),
-    *("sentinel_service", "sentinel_username", "sentinel_password", "sentinel_use_ssl"),
-}
-"""The settings that a ready client brings along."""
+DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX = "lock:"
+"""What every key begins with, behind the ``key_prefix`` if one is given."""
 
-_PORT, _SENTINEL_PORT, _DB = 6379, 26379, 1
-_FILES = frozenset({"ssl_certfile", "ssl_keyfile", "ssl_ca_certs"})
+
+def _setting(part: _Part, read: Reader, *, default: _T, secret: bool = False) -> _T:
+    """Make a field of :class:`RedisSettings`.
+
+    Args:
+        part: ``"address"`` for what says where Redis is; ``"connection"`` for all else that a
+            ready client brings along; ``"client"`` for that client; ``"store"`` for what is not
+            about connections; ``"section"`` for what is no argument, but a key of a section.
+        read: Reads what an argument, a section or a URL gives.
+        default: What it is if nobody gives it; None if that depends on other settings.
+        secret: Whether it may never be shown.
+    """
+    return field(default=default, repr=not secret, metadata={"part": part, "read": read})
 
 
 @dataclass(frozen=True)
 class RedisSettings:
-    """Where Redis is and how to be let in. Its ``repr`` holds no secret.
+    """The settings of a Redis store; ``RedisLockStore``, whose arguments they are, describes each.
 
     Attributes:
-        mode: ``standard``, ``sentinel`` or ``cluster``.
-        endpoints: The server's host and port, the sentinels', or some of the cluster's nodes'.
-        unix_socket: The path of the server's socket instead.
-        db: The number of the database; None in a cluster, which has only one.
-        service: The name under which the sentinels know the primary.
-        username: The ACL user.
-        password: Its password.
-        credential_provider: Whom to ask for both at each connection.
-        sentinel_username: The sentinels' user.
-        sentinel_password: Its password.
-        sentinel_tls: redis-py's ``ssl_…`` arguments for talking to the sentinels; None for no TLS.
-        tls: The same for talking to Redis.
+        given: The names of those that were given; the others are as they are by default.
     """
 
-    mode: str
-    endpoints: tuple[tuple[str, int], ...]
-    unix_socket: str | None
-    db: int | None
-    service: str = ""
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    credential_provider: object = field(default=None, repr=False)
-    sentinel_username: str | None = None
-    sentinel_password: str | None = field(default=None, repr=False)
-    sentinel_tls: dict[str, Any] | None = None
-    tls: dict[str, Any] | None = None
-
-    @property
-    def where(self) -> str:
-        """The address for messages."""
-        if self.unix_socket is not None:
-            return self.unix_socket
-        listed = ", ".join(
-            f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.endpoints
-        )
-        return listed if self.db is None else f"{listed}/{self.db}"
-
-
-def check_settings(said: Mapping[str, Any]) -> RedisSettings:
-    """Return the settings, if they make sense together.
-
-    Args:
-        said: Those that were said, each read and checked by itself; by the names of
-            ``RedisLockStore``'s arguments.
-
-    Raises:
-        ConfigurationError: If they make none; the message says what to change.
-    """
-    mode = said.get("deployment_mode", "standard")
-    _check_mode(mode, said)
-    _check_place(mode, said)
-    if "credential_provider" in said and ("username" in said or "password" in said):
-        raise ConfigurationError(
-            "credential_provider gives user and password; leave username and password out"
-        )
-    port = said.get("port", _SENTINEL_PORT if mode == "sentinel" else _PORT)
-    listed = [address("endpoints", each) for each in said.get("endpoints", ())]
-    found = [(host, port if own is None else own) for host, own in listed]
-    use_ssl = said.get("use_ssl", False)
-    sentinel_use_ssl = said.get("sentinel_use_ssl", use_ssl)
-    tls = tls_settings(said, use_ssl=use_ssl or sentinel_use_ssl)
-    return RedisSettings(
-        mode=mode,
-        endpoints=tuple(found) or ((said.get("host", "localhost"), port),),
-        unix_socket=said.get("unix_socket"),
-        db=None if mode == "cluster" else said.get("db", _DB),
-        service=said.get("sentinel_service", ""),
-        username=said.get("username"),
-        password=said.get("password"),
-        credential_provider=said.get("credential_provider"),
-        sentinel_username=said.get("sentinel_username"),
-        sentinel_password=said.get("sentinel_password"),
-        sentinel_tls=tls if sentinel_use_ssl else None,
-        tls=tls if use_ssl else None,
+    host: str = _setting("address", readers.host, default="localhost")
+    port: int = _setting("connection", readers.port, default=6379)
+    db: int = _setting("connection", readers.whole, default=1)
+    password: str | None = _setting("connection", readers.text, default=None, secret=True)
+    use_ssl: bool = _setting("connection", readers.flag, default=False)
+    key_prefix: str | None = _setting("store", readers.key_prefix, default=None)
+    socket_timeout: float = _setting(
+        "store", readers.seconds, default=DEFAULT_SOCKET_TIMEOUT_IN_SECONDS
     )
+    username: str | None = _setting("connection", readers.text, default=None)
+    ssl_certfile: str | None = _setting("connection", readers.readable_file, default=None)
+    ssl_keyfile: str | None = _setting("connection", readers.readable_file, default=None)
+    ssl_ca_certs: str | None = _setting("connection", readers.readable_file, default=None)
+    ssl_cert_reqs: str | None = _setting("connection", readers.certificate, default=None)
+    ssl_check_hostname: bool | None = _setting("connection", readers.flag, default=None)
+    credential_provider: object = _setting(
+        "connection", readers.python_object, default=None, secret=True
+    )
+    unix_socket: str | None = _setting("address", readers.path, default=None)
+    deployment_mode: str | None = _setting("connection", readers.text, default=None)
+    endpoints: list[str] | None = _setting("address", readers.addresses, default=None)
+    sentinel_service: str | None = _setting("connection", readers.text, default=None)
+    sentinel_username: str | None = _setting("connection", readers.text, default=None)
+    sentinel_password: str | None = _setting("connection", readers.text, default=None, secret=True)
+    sentinel_use_ssl: bool | None = _setting("connection", readers.flag, default=None)
+    min_replicas: int | None = _setting("store", readers.whole, default=None)
+    client: object = _setting("client", readers.python_object, default=None, secret=True)
+    concurrent_mode: bool | None = _setting("section", readers.flag, default=None)
+    """Rasa Pro's switch. It changes nothing: this store always is concurrent."""
+
+    given: frozenset[str] = frozenset()
 
 
-def _check_mode(mode: str, said: Mapping[str, Any]) -> None:
-    if mode not in MODES:
-        raise ConfigurationError(f"deployment_mode={mode!r} must be one of {', '.join(MODES)}")
-    if mode == "sentinel" and "sentinel_service" not in said:
-        raise ConfigurationError(
-            "deployment_mode sentinel needs sentinel_service, the name under which the sentinels "
-            "know the primary (often mymaster)"
-        )
-    theirs = sorted(name for name in said if name.startswith("sentinel_"))
-    if mode != "sentinel" and theirs:
-        raise ConfigurationError(f"{', '.join(theirs)} has no meaning in deployment_mode {mode}")
-    if mode == "cluster" and said.get("db"):
-        raise ConfigurationError(
-            f"db={said['db']} can't be used in a cluster, which has one database; use key_prefix "
-            "to tell applications apart"
-        )
+# Derived from the fields
 
 
-def _check_place(mode: str, said: Mapping[str, Any]) -> None:
-    if mode == "standard" and len(said.get("endpoints", ())) > 1:
-        raise ConfigurationError(
-            "Several endpoints need deployment_mode sentinel or cluster "
-            "(redis+sentinel:// or redis+cluster://)"
-        )
-    if "unix_socket" in said and (mode != "standard" or "endpoints" in said or said.get("use_ssl")):
-        raise ConfigurationError(
-            "A unix socket leads to one server of this machine, without TLS: leave endpoints, "
-            "deployment_mode and use_ssl out"
-        )
-    places = [name for name in ("host", "endpoints", "unix_socket") if name in said]
-    if places[1:]:
-        raise ConfigurationError(f"{' and '.join(places)} both say where Redis is: keep one")
-    if places and places != ["host"] and "port" in said:
-        raise ConfigurationError(f"port belongs to host; leave it out beside {places[0]}")
+def _names(*parts: _Part) -> list[str]:
+    return [each.name for each in fields(RedisSettings) if each.metadata.get("part") in parts]
 
 
-def tls_settings(said: Mapping[str, Any], *, use_ssl: bool) -> dict[str, Any] | None:
-    """Return redis-py's arguments for TLS; None for no TLS.
+READERS = readers_of(RedisSettings)
+"""How each setting is read."""
 
-    Args:
-        said: The settings that were said, those for TLS begin with ``ssl_``.
-        use_ssl: Whether to speak TLS, with Redis or the sentinels.
+DEFAULTS: dict[str, Any] = {
+    name: as_default(value)
+    for name, value in vars(RedisSettings()).items()
+    if name in READERS and value is not None
+}
+"""The defaults in the signature that are not None; they count as not given."""
 
-    Raises:
-        ConfigurationError: If a file can't be read, or something is given without ``use_ssl`` or
-            contradicts something else.
-    """
-    given = {name: value for name, value in said.items() if name.startswith("ssl_")}
-    if not use_ssl:
-        if given:
-            raise ConfigurationError(
-                f"{', '.join(given)} would not be used: set use_ssl (rediss://) as well"
-            )
-        return None
-    for name in _FILES & given.keys():
-        _check_readable(name, given[name])
-    if "ssl_certfile" in given:
-        given.setdefault("ssl_keyfile", given["ssl_certfile"])
-    verified = given.setdefault("ssl_cert_reqs", "required") != "none"
-    if given.setdefault("ssl_check_hostname", verified) and not verified:
-        raise ConfigurationError(
-            "ssl_check_hostname needs a certificate that is verified, and ssl_cert_reqs is none"
-        )
-    return given
+ARGUMENTS = _names("address", "connection", "client", "store")
+"""The settings that are arguments of ``RedisLockStore``."""
 
+ADDRESSES = frozenset(_names("address", "client"))
+"""The settings of which each one says where Redis is."""
 
-def _check_readable(name: str, path: str) -> None:
-    try:
-        Path(path).open("rb").close()
-    except OSError as error:
-        raise ConfigurationError(f"{name} can't be read: {error}") from error
+BROUGHT_BY_CLIENT = frozenset(_names("address", "connection"))
+"""The settings that a ready client brings along."""

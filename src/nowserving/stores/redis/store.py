@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from nowserving.config import readers
-from nowserving.config.unsaid import usual
+from nowserving._config import options
 from nowserving.errors import ConfigurationError
-from nowserving.stores.configured import TURN_SETTINGS
 from nowserving.stores.queued import QueueLockStore
-from nowserving.stores.redis.settings import CONNECTION, PLACES, check_settings
+from nowserving.stores.redis.connection_settings import connection_settings
+from nowserving.stores.redis.settings import (
+    ADDRESSES,
+    ARGUMENTS,
+    BROUGHT_BY_CLIENT,
+    DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX,
+    DEFAULTS,
+    READERS,
+    RedisSettings,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -18,56 +25,14 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from nowserving._turns.options import Defaults
-    from nowserving.config.endpoints import Endpoint
-    from nowserving.config.urls import StoreUrl
+    from nowserving._config.endpoints import Endpoint
+    from nowserving._config.options import Defaults
+    from nowserving._config.readers import Reader
+    from nowserving._config.urls import StoreUrl
     from nowserving.protocol.queue import TicketQueue
 
-DEFAULT_SOCKET_TIMEOUT_IN_SECONDS = 10.0
-"""Seconds within which Redis has to answer, by default."""
-
-DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX = "lock:"
-"""What every key begins with when no ``key_prefix`` is given."""
-
-_READERS: dict[str, readers.Reader] = {
-    "host": readers.host,
-    "port": readers.port,
-    "db": readers.whole,
-    "username": readers.text,
-    "password": readers.text,
-    "credential_provider": readers.thing,
-    "client": readers.thing,
-    "use_ssl": readers.flag,
-    "ssl_certfile": readers.path,
-    "ssl_keyfile": readers.path,
-    "ssl_ca_certs": readers.path,
-    "ssl_cert_reqs": readers.certificate,
-    "ssl_check_hostname": readers.flag,
-    "key_prefix": readers.key_prefix,
-    "socket_timeout": readers.number,
-    "min_replicas": readers.whole,
-    "unix_socket": readers.path,
-    "deployment_mode": readers.text,
-    "endpoints": readers.addresses,
-    "sentinel_service": readers.text,
-    "sentinel_username": readers.text,
-    "sentinel_password": readers.text,
-    "sentinel_use_ssl": readers.flag,
-    "concurrent_mode": readers.flag,  # Rasa Pro's switch: we always are
-    **TURN_SETTINGS,
-}
-
-_USUAL: dict[str, Any] = {
-    "host": usual("localhost"),
-    "port": usual(6379),
-    "db": usual(1),
-    "use_ssl": usual(False),  # noqa: FBT003 - the reference's
-    "socket_timeout": usual(DEFAULT_SOCKET_TIMEOUT_IN_SECONDS),
-}
-"""The reference's defaults: they stand in the signature, and are known not to have been said."""
-
 _FAMILIES = {"redis": False, "rediss": True, "valkey": False, "valkeys": True}
-"""What a URL's scheme begins with, and whether that speaks TLS."""
+"""What URL schemes begin with, and whether it means TLS."""
 
 _SCHEMES = (
     *(family + more for family in _FAMILIES for more in ("", "+sentinel", "+cluster")),
@@ -87,7 +52,7 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
     Args:
         host: The server's host.
         port: Its port.
-        db: The number of the database; 1 if it is not said, as in the reference. (A URL that
+        db: The number of the database; 1 if it is not given, as in the reference. (A URL that
             names none means 0, as everywhere.) A cluster has only one, and takes no number.
         password: The password, if it has one.
         use_ssl: Whether to speak TLS.
@@ -129,20 +94,20 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
         ValueError: If an option is out of range.
     """
 
-    _readers = _READERS
-    _usual = _USUAL
-    _belong_together = (PLACES | {"url"}, CONNECTION | {"url"})
-    _named = "The Redis lock store"
+    _title = "The Redis lock store"
+    _readers: ClassVar[Mapping[str, Reader]] = {**READERS, **options.READERS}
+    _argument_defaults = DEFAULTS
+    _groups = (ADDRESSES | {"url"}, BROUGHT_BY_CLIENT | {"url"})
 
     def __init__(  # noqa: PLR0913 - the reference's signature, and what belongs beside it
         self,
-        host: str = _USUAL["host"],
-        port: int = _USUAL["port"],
-        db: int = _USUAL["db"],
+        host: str = DEFAULTS["host"],
+        port: int = DEFAULTS["port"],
+        db: int = DEFAULTS["db"],
         password: str | None = None,
-        use_ssl: bool = _USUAL["use_ssl"],  # noqa: FBT001 - the reference's signature
+        use_ssl: bool = DEFAULTS["use_ssl"],  # noqa: FBT001 - the reference's signature
         key_prefix: str | None = None,
-        socket_timeout: float = _USUAL["socket_timeout"],
+        socket_timeout: float = DEFAULTS["socket_timeout"],
         *,
         username: str | None = None,
         ssl_certfile: str | PathLike[str] | None = None,
@@ -163,43 +128,21 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
         endpoint_config: Endpoint | None = None,
         **defaults: Unpack[Defaults],
     ) -> None:
-        arguments = {
-            "host": host,
-            "port": port,
-            "db": db,
-            "username": username,
-            "password": password,
-            "credential_provider": credential_provider,
-            "client": client,
-            "use_ssl": use_ssl,
-            "ssl_certfile": ssl_certfile,
-            "ssl_keyfile": ssl_keyfile,
-            "ssl_ca_certs": ssl_ca_certs,
-            "ssl_cert_reqs": ssl_cert_reqs,
-            "ssl_check_hostname": ssl_check_hostname,
-            "key_prefix": key_prefix,
-            "socket_timeout": socket_timeout,
-            "min_replicas": min_replicas,
-            "unix_socket": unix_socket,
-            "deployment_mode": deployment_mode,
-            "endpoints": endpoints,
-            "sentinel_service": sentinel_service,
-            "sentinel_username": sentinel_username,
-            "sentinel_password": sentinel_password,
-            "sentinel_use_ssl": sentinel_use_ssl,
-        }
-        settings, defaults = self._settle(endpoint_config, arguments, defaults)
-        prefix = f"{settings['key_prefix']}:" if "key_prefix" in settings else ""
+        ours = locals()  # our arguments have the names of the settings
+        arguments = {name: ours[name] for name in ARGUMENTS}
+        given, defaults = self._read_settings(endpoint_config, arguments, defaults)
+        settings = RedisSettings(**given, given=frozenset(given))
+        prefix = "" if settings.key_prefix is None else f"{settings.key_prefix}:"
         self._prefix = prefix + DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX
-        self._timeout = settings.get("socket_timeout", DEFAULT_SOCKET_TIMEOUT_IN_SECONDS)
-        self._min_replicas = settings.get("min_replicas", 0)
-        self._client = settings.pop("client", None)
-        if self._client is not None and not CONNECTION.isdisjoint(settings):
+        self._timeout = settings.socket_timeout
+        self._min_replicas = settings.min_replicas or 0
+        self._client = settings.client
+        beside = sorted(settings.given & BROUGHT_BY_CLIENT)
+        if self._client is not None and beside:
             raise ConfigurationError(
-                "client= brings its own connection settings: leave "
-                f"{', '.join(sorted(CONNECTION & settings.keys()))} out"
+                f"client= brings its own connection settings: leave {', '.join(beside)} out"
             )
-        self._settings = check_settings(settings)
+        self._settings = connection_settings(settings)
         super().__init__(**defaults)
 
     @property

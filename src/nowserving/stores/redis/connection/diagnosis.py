@@ -12,12 +12,11 @@ import errno
 import re
 import socket
 import ssl
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import hiredis
-from redis import exceptions
 
-from nowserving.stores.redis.connection.credentials import CredentialsUnavailable
+from nowserving.stores.redis.connection.credentials import CredentialsUnavailable, Login
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,108 +52,88 @@ class Unreachable(Exception):  # noqa: N818 - the project's vocabulary
         return Unreachable(words, hopeless=hopeless, absent=self.absent)
 
 
-class Login(NamedTuple):
-    """How a connection introduces itself, as far as it may be told.
-
-    Attributes:
-        db: The number of the database.
-        username: The ACL user; None for the default one.
-        tls: Whether it speaks TLS.
-    """
-
-    db: object
-    username: str | None
-    tls: bool
-
-    @property
-    def user(self) -> str:
-        """The user, for messages."""
-        return "the default user" if self.username is None else f"user {self.username!r}"
-
-
 NO_TLS = "it does not speak TLS at this port: leave use_ssl out (redis:// instead of rediss://)"
 ONLY_TLS = "it speaks TLS at this port: set use_ssl (rediss:// instead of redis://)"
+NOT_REDIS = "what listens there does not speak Redis's protocol: is it the right port?"
 PROTECTED = (
     "it is in protected mode, which takes no connection from another host (DENIED): "
     "give it a password, or a `bind` address"
 )
 
+_UNKNOWN = "it answers with an error of no known kind"
 _SHORTEST_SECRET = 8
-_UNTOLD = Login(0, None, tls=False)
+_NOBODY = Login()
 
 _ABSENT = {errno.ECONNREFUSED, errno.ENOENT}
 _NOT_THIS_WAY = {errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EAFNOSUPPORT}
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
-_CODES = re.compile("(?:BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|READONLY|TRYAGAIN)(?= )")
+_PASSING = {"BUSY", "CLUSTERDOWN", "MASTERDOWN", "MISCONF", "READONLY", "TRYAGAIN"}
+_NEEDLESS_PASSWORD = (
+    "AUTH <password> called without any",
+    "Client sent AUTH, but no password",
+)
+_ABOUT_PASSWORDS = (*_NEEDLESS_PASSWORD, "invalid password")
 
 
-def diagnose(error: BaseException, login: Login = _UNTOLD) -> Unreachable:
+def diagnose(error: BaseException, login: Login = _NOBODY) -> Unreachable:
     """Say why an attempt to connect failed.
 
     Args:
-        error: Whatever redis-py, asyncio or a credential provider raised.
+        error: Whatever a server, asyncio or a credential provider raised.
         login: How the connection was to introduce itself.
     """
     if isinstance(error, Unreachable):
         return error
-    for cause in _causes(error):
-        known = _refused(cause, login) or _broken(cause)
-        if known is not None:
-            return known
-    passing = isinstance(error, (OSError, exceptions.RedisError))
-    return Unreachable(f"{_kind(error)} while connecting", hopeless=not passing)
-
-
-def _refused(error: BaseException, login: Login) -> Unreachable | None:
-    """Say what a server, or whoever gives credentials, has against the login."""
     if isinstance(error, CredentialsUnavailable):
         return Unreachable(str(error), hopeless=not error.passing)
-    if isinstance(
-        error, (exceptions.AuthenticationError, exceptions.AuthenticationWrongNumberOfArgsError)
-    ):
-        return Unreachable(_authentication(str(error), login), hopeless=True)
-    if isinstance(error, exceptions.NoPermissionError):
-        words = f"{login.user} may not do what a connection begins with (NOPERM): see docs/redis.md"
-        return Unreachable(words, hopeless=True)
-    if isinstance(error, exceptions.InvalidResponse):
-        words = "what listens there does not speak Redis's protocol: is it the right port?"
-        return Unreachable(words, hopeless=True, unexplained=True)
-    if isinstance(error, (exceptions.ResponseError, exceptions.ConnectionError)):
-        return _answered(error, login)
-    return None
+    if isinstance(error, hiredis.ReplyError):
+        return _refused(str(error), login)
+    if isinstance(error, hiredis.ProtocolError):
+        return Unreachable(NOT_REDIS, hopeless=True, unexplained=True)
+    return _broken(error) or Unreachable(f"{_kind(error)} while connecting", hopeless=True)
 
 
-def _authentication(text: str, login: Login) -> str:
-    if text.startswith("Authentication required"):
+def _refused(text: str, login: Login) -> Unreachable:
+    """Say what a server has against the login."""
+    code, _, words = text.partition(" ")
+    if code in {"NOAUTH", "WRONGPASS"} or (code == "ERR" and words.startswith(_ABOUT_PASSWORDS)):
+        return Unreachable(_authentication(code, words, login), hopeless=True)
+    if code == "NOPERM":
+        told = f"{login.user} may not do what a connection begins with (NOPERM): see docs/redis.md"
+        return Unreachable(told, hopeless=True)
+    if code == "DENIED":
+        return Unreachable(PROTECTED, hopeless=True)
+    if code == "LOADING":
+        return Unreachable("it is loading its data (LOADING)")
+    if code in _PASSING:
+        return Unreachable(f"it answers {code}")
+    return _error(words, login) if code == "ERR" else Unreachable(_UNKNOWN)
+
+
+def _authentication(code: str, words: str, login: Login) -> str:
+    if code == "NOAUTH":
         return "it asks for authentication (NOAUTH): set password, and username for an ACL user"
-    if text.startswith(("AUTH <password> called without any", "Client sent AUTH, but no password")):
+    if words.startswith(_NEEDLESS_PASSWORD):
         return "it has no password for the default user: leave password out"
     return f"it refuses {login.user} with this password (WRONGPASS): check username and password"
 
 
-def _answered(error: exceptions.RedisError, login: Login) -> Unreachable | None:
-    """Recognise what a server answered."""
-    text = str(error)
+def _error(words: str, login: Login) -> Unreachable:
+    """Recognise an error without a code of its own."""
+    if words.startswith("max number of clients"):
+        return Unreachable("max number of clients reached there")
     hopeless = {
         "DB index is out of range": f"it has no database {login.db} (DB index is out of range): "
         "choose a smaller db, or have more `databases` configured",
         "invalid DB index": f"db={login.db} is no database (invalid DB index)",
         "SELECT is not allowed in cluster mode": f"it is a node of a cluster, which has no "
         f"database {login.db}: set deployment_mode: cluster (redis+cluster://)",
-        "unknown command": f"it does not know {_command(text)}: is it the right port?",
-        "DENIED ": PROTECTED,
+        "unknown command": f"it does not know {_command(words)}: is it the right port?",
     }
-    for begin, words in hopeless.items():
-        if text.startswith(begin):
-            return Unreachable(words, hopeless=True)
-    if isinstance(error, exceptions.BusyLoadingError):
-        return Unreachable("it is loading its data (LOADING)")
-    if text.startswith("max number of clients"):
-        return Unreachable("max number of clients reached there")
-    if text.startswith("Connection closed by server"):
-        return Unreachable("connection closed by the server", unexplained=True)
-    code = _CODES.match(text)
-    return Unreachable(f"it answers {code.group()}") if code else None
+    for begin, told in hopeless.items():
+        if words.startswith(begin):
+            return Unreachable(told, hopeless=True)
+    return Unreachable(_UNKNOWN)
 
 
 def _command(text: str) -> str:
@@ -168,7 +147,7 @@ def _broken(error: BaseException) -> Unreachable | None:
         return _tls(error)
     if isinstance(error, socket.gaierror):
         return Unreachable(f"its host is not known ({error.strerror})", absent=True)
-    if isinstance(error, (asyncio.TimeoutError, exceptions.TimeoutError)):
+    if isinstance(error, asyncio.TimeoutError):
         return Unreachable("no answer in time")
     if isinstance(error, OSError):
         absent = _is_absent(error)
@@ -203,16 +182,6 @@ def _strerror(error: OSError) -> str:
         return f"{error.strerror}{name} ({errno.errorcode.get(error.errno, error.errno)})"
     # asyncio raises ConnectionResetError without a word.
     return str(error) or f"connection lost ({_kind(error)})"
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    # redis-py wraps what the socket said.
-    found: list[BaseException] = []
-    at: BaseException | None = error
-    while at is not None and at not in found:
-        found.append(at)
-        at = at.__cause__ or at.__context__
-    return found
 
 
 def _kind(error: BaseException) -> str:

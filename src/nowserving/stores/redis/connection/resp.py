@@ -1,9 +1,7 @@
-"""One connection to Redis: dialled by redis-py, then spoken over directly.
+"""One connection to Redis: a protocol of asyncio's that packs commands and parses replies.
 
-redis-py does what needs care and is not ours: addresses, TLS, authentication, the choice of the
-database, the failover of a Sentinel. Once the connection stands, its transport is handed to this
-protocol, and hiredis parses the replies. A reply then reaches its future in the very callback
-that read it, without the tasks, timers and locks that a general client has to have in between.
+hiredis parses. A reply reaches its future in the very callback that read it, without the tasks,
+timers and locks that a general client has to have in between.
 """
 
 from __future__ import annotations
@@ -13,15 +11,15 @@ import os
 import socket
 import struct
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import hiredis
 
 from nowserving._host.background import detached, later
-from nowserving.stores._remote.abandonment import abandon_transport
+from nowserving.stores._remote.abandonment import last_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _INCOMPLETE = object()
 
@@ -31,45 +29,49 @@ _RESET_AT_ONCE = struct.pack("ii", 1, 0)
 _LAST_WORDS = 1.0
 """Seconds for which a closed connection may still send what was written."""
 
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 5}
+"""The kernel notices within a minute that the other end is gone without a word."""
+
 
 class RespProtocol(asyncio.Protocol):
-    """A live connection that sends packed commands and hands over each reply as it arrives.
+    """A connection that sends commands and hands over each reply as it arrives.
 
-    Args:
-        connection: A ``redis.asyncio`` connection that stands; its transport is taken over.
-        on_reply: Called with each reply; an error reply is a ``hiredis.ReplyError`` *value*.
-        on_lost: Called once when the connection is gone, with the reason if there is one; not
-            called after :meth:`close`.
-
-    Raises:
-        ConnectionError: If it has broken meanwhile.
+    To be made on its loop. Whoever dials has it first, then somebody else takes it over.
     """
 
-    def __init__(
-        self,
-        connection: Any,  # noqa: ANN401 - redis-py's
-        on_reply: Callable[[Any], None],
-        on_lost: Callable[[Exception | None], None],
-    ) -> None:
+    def __init__(self) -> None:
         # Whatever bytes stand in Redis must come back: a foreign value must not break the wire.
         self._reader = hiredis.Reader(
             encoding="utf-8", errors="surrogateescape", notEnoughData=_INCOMPLETE
         )
-        self._on_reply = on_reply
-        self._on_lost: Callable[[Exception | None], None] | None = on_lost
-        # The one module, with dial.py, that touches a private name of redis-py: the stream writer
-        # it made, under the same name since 4.2. The connection is kept alive with it, since a
-        # writer that is collected closes its transport.
-        self._connection = connection
-        self._transport: asyncio.Transport | None = connection._writer.transport  # noqa: SLF001
-        self._transport.set_protocol(self)
-        # uvloop writes at the end of its step, unless that is more than it may buffer.
-        self._transport.set_write_buffer_limits(high=0)
-        if self._transport.is_closing():
-            self._let_go()
-            raise ConnectionError("the connection broke right after its handshake")
+        self._loop = asyncio.get_running_loop()
+        self._early: list[Any] = []  # what was said before anybody asked
+        self._on_reply: Callable[[Any], object] = self._early.append
+        self._on_lost: Callable[[Exception | None], None] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._broken: Exception | None = None  # why it is gone
 
-    def send(self, commands: list[tuple[Any, ...]]) -> None:
+    def take_over(
+        self, on_reply: Callable[[Any], None], on_lost: Callable[[Exception | None], None]
+    ) -> None:
+        """Have this connection from now on.
+
+        Args:
+            on_reply: Called with each reply; an error reply is a ``hiredis.ReplyError`` *value*.
+            on_lost: Called once when the connection is gone, with the reason if there is one; not
+                called after :meth:`close`.
+
+        Raises:
+            ConnectionError: If it is broken already.
+        """
+        early, self._early = self._early, []
+        for reply in early:
+            on_reply(reply)
+        if self._transport is None:
+            raise self._broken or ConnectionError("the server closed the connection")
+        self._on_reply, self._on_lost = on_reply, on_lost
+
+    def send(self, commands: Sequence[tuple[Any, ...]]) -> None:
         """Write commands; never waits. Their replies come in the same order."""
         if self._transport is None:
             return
@@ -77,6 +79,20 @@ class RespProtocol(asyncio.Protocol):
             self._transport.write(hiredis.pack_command(commands[0]))
         else:
             self._transport.write(b"".join([hiredis.pack_command(command) for command in commands]))
+
+    # What asyncio tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport, and have it mind the other end."""
+        self._transport = cast("asyncio.Transport", transport)
+        # uvloop writes at the end of its step, unless that is more than it may buffer.
+        self._transport.set_write_buffer_limits(high=0)
+        used = transport.get_extra_info("socket")
+        if used is not None and used.family in {socket.AF_INET, socket.AF_INET6}:
+            used.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in _KEEPALIVE.items():
+                if hasattr(socket, name):
+                    used.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived and hand over every complete reply."""
@@ -93,23 +109,26 @@ class RespProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, once."""
-        on_lost, self._on_lost = self._on_lost, None
+        on_lost, transport = self._on_lost, self._transport
+        self._broken = self._broken or exc
         self._let_go()
+        if transport is not None:
+            transport.abort()  # if it is gone already, Python 3.10 wants to hear so over TLS
         if on_lost is not None:
             detached(on_lost, exc)  # it may be a write in somebody's context that has failed
 
+    # Its end
+
     def abort(self, reason: Exception | None = None) -> None:
         """Cut the connection now; what was sent may or may not have arrived."""
-        transport = self._transport
-        if transport is not None:
-            _drop_unsent(transport)
-            transport.abort()
+        if self._transport is not None:
+            _drop_unsent(self._transport)
         self.connection_lost(reason)
 
     def close(self) -> None:
         """Close for good: what was written is still sent, and nobody is told."""
-        self._on_lost = None
         transport = self._transport
+        self._let_go()
         if transport is None:
             return
         if (
@@ -121,8 +140,7 @@ class RespProtocol(asyncio.Protocol):
         else:
             transport.close()
             if transport.get_write_buffer_size():  # else for ever, if Redis reads no more
-                later(asyncio.get_running_loop(), _LAST_WORDS, transport.abort)
-        self._let_go()
+                later(self._loop, _LAST_WORDS, transport.abort)
 
     def hang_up(self) -> None:
         """End the conversation below the transport, which finds that out when its loop goes on."""
@@ -133,18 +151,21 @@ class RespProtocol(asyncio.Protocol):
                 copy.shutdown(socket.SHUT_RDWR)
 
     def abandon(self) -> None:
-        """Close the socket of a loop that is closed: it can't do that itself any more."""
-        self._on_lost = None
+        """Close the socket of a loop that runs no more, and can't do that itself."""
         transport = self._transport
-        if transport is not None:
-            abandon_transport(transport)
         self._let_go()
+        if transport is not None:
+            with last_steps(self._loop):
+                transport.abort()
 
     def _let_go(self) -> None:
-        # redis-py warns of a connection that is collected while it has its streams.
-        if self._connection is not None:
-            self._connection._reader = self._connection._writer = None  # noqa: SLF001
-        self._connection = self._transport = None
+        # What was read with the last reply may hold more of them: they are nobody's.
+        self._on_reply = _ignore
+        self._on_lost = self._transport = None
+
+
+def _ignore(_: object) -> None:
+    pass
 
 
 def _drop_unsent(transport: asyncio.BaseTransport) -> None:
@@ -152,5 +173,5 @@ def _drop_unsent(transport: asyncio.BaseTransport) -> None:
     # the same again over another connection. What the network itself holds, a tombstone refuses.
     used = transport.get_extra_info("socket")
     if used is not None and used.family in {socket.AF_INET, socket.AF_INET6}:
-        with suppress(OSError):  # it is closed already
+        with suppress(OSError, ValueError):  # it is closed already; uvloop says so with ValueError
             used.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_ONCE)

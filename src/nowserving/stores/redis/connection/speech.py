@@ -2,7 +2,7 @@
 
 A Redis that is sent TLS on its plain port waits for the rest of what it takes for a command. One
 that is sent a plain command on its TLS port hangs up. Neither says why, so we ask in the other way.
-In protected mode it does say why, but redis-py may take that for the answer to something else.
+In protected mode it does say why, but it hangs up at once, which may be all that is noticed.
 """
 
 from __future__ import annotations

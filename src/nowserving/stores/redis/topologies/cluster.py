@@ -21,7 +21,7 @@ from nowserving._host.background import spawn
 from nowserving.stores._remote.abandonment import abandon_task
 from nowserving.stores._remote.patience import patiently
 from nowserving.stores.redis.connection.diagnosis import diagnose
-from nowserving.stores.redis.connection.dial import hang_up
+from nowserving.stores.redis.connection.handshake import ask_once
 from nowserving.stores.redis.topologies.node import Lane, LaneCall, NodeSession
 from nowserving.stores.redis.topologies.slots import read_redirect
 
@@ -212,18 +212,14 @@ class ClusterSession:
         try:
             limit = self._terms.timeout / 5
             reply = await patiently(self._ask(node), limit, lambda _: None)
+            return self._nodes.map.replace(reply, node)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next node may answer
             logger.debug("No map from %s: %s", node, diagnose(error))
             return False
-        return self._nodes.map.replace(reply, node)
 
     async def _ask(self, node: Node) -> Any:  # noqa: ANN401
-        connection = await self._nodes.dialler.connect(host=node[0], port=node[1])
-        try:
-            await connection.send_command("CLUSTER", "SLOTS")
-            return await connection.read_response()
-        finally:
-            hang_up(connection)
+        wire = await self._nodes.dialler.connect(host=node[0], port=node[1])
+        return await ask_once(wire, "CLUSTER", "SLOTS")
 
     def _looked(self, task: asyncio.Task[None]) -> None:
         self._looking = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nowserving.stores.redis.topologies.slots import SlotMap
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nowserving.stores.redis.connection.dial import Dialler, Node, Server
+    from nowserving.stores.redis.connection.resp import RespProtocol
 
 
 class Nodes:
@@ -42,7 +43,7 @@ class Nodes:
         server.outage.reached = server.outage.reached or bool(self.map.primaries)
         return server
 
-    async def connect_anywhere(self) -> Any:  # noqa: ANN401 - redis-py's connection
+    async def connect_anywhere(self) -> RespProtocol:
         """Return a connection with some node, with another one the next time."""
         nodes = self.map.candidates()
         self._turn += 1

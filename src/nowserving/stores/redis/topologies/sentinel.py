@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from redis.asyncio import connection
-
 from nowserving.stores._remote.patience import patiently
-from nowserving.stores.redis.connection.diagnosis import Unreachable, diagnose, told
-from nowserving.stores.redis.connection.dial import Dialler, hang_up
+from nowserving.stores.redis.connection.diagnosis import NOT_REDIS, Unreachable, diagnose, told
+from nowserving.stores.redis.connection.dial import Dialler
+from nowserving.stores.redis.connection.handshake import ask_once
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from nowserving.stores.redis.connection.credentials import Login
     from nowserving.stores.redis.connection.dial import Node
+    from nowserving.stores.redis.connection.tls import Tls
 
 _LONGEST = 1.0
 """Seconds for one sentinel's answer; the others are asked after that."""
@@ -29,8 +30,8 @@ class Sentinels:
     Args:
         addresses: Where they are.
         service: The name under which they know the primary.
-        settings: User, password and certificates for talking to *them*; ``ssl`` is true where they
-            speak TLS.
+        login: How to introduce ourselves to *them*.
+        tls: The TLS that they speak; None for none.
         timeout: The seconds for a connection to the primary, the question included.
 
     Attributes:
@@ -41,16 +42,14 @@ class Sentinels:
         self,
         addresses: Sequence[Node],
         service: str,
-        settings: Mapping[str, Any],
+        login: Login,
+        tls: Tls | None,
         timeout: float,
     ) -> None:
         self._addresses = tuple(addresses)
         self._service = service
         self._limit = min(_LONGEST, timeout / (len(self._addresses) + 1))
-        known = {name: value for name, value in settings.items() if value is not None}
-        tls = known.pop("ssl", False)
-        kind = connection.SSLConnection if tls else connection.Connection
-        self._dialler = Dialler(known, kind, 2 * self._limit)  # it takes half for a connection
+        self._dialler = Dialler(login, tls, 2 * self._limit)  # it takes half for a connection
         listed = ", ".join(f"{host}:{port}" for host, port in addresses)
         self.where = f"service {service!r} of the sentinels {listed}"
 
@@ -80,6 +79,12 @@ class Sentinels:
             masters = await patiently(self._question(host, port), self._limit, lambda _: None)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next one may answer
             return diagnose(error)
+        try:
+            return self._primary_among(masters)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return Unreachable(NOT_REDIS, hopeless=True)
+
+    def _primary_among(self, masters: Any) -> Node | Unreachable:  # noqa: ANN401
         for each in masters:
             state = dict(zip(each[::2], each[1::2], strict=False))
             if state.get("name") == self._service:
@@ -90,9 +95,5 @@ class Sentinels:
         return Unreachable("it knows no such service")
 
     async def _question(self, host: str, port: int) -> Any:  # noqa: ANN401 - lists of texts
-        asked = await self._dialler.connect(host=host, port=port)
-        try:
-            await asked.send_command("SENTINEL", "MASTERS")
-            return await asked.read_response()
-        finally:
-            hang_up(asked)
+        wire = await self._dialler.connect(host=host, port=port)
+        return await ask_once(wire, "SENTINEL", "MASTERS")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nowserving.stores._remote.call import Call
     from nowserving.stores.redis.call_settings import CallSettings
     from nowserving.stores.redis.connection.dial import Dialler, Node
+    from nowserving.stores.redis.connection.resp import RespProtocol
     from nowserving.stores.redis.topologies.sentinel import Sentinels
 
 
@@ -93,7 +94,7 @@ class Standalone:
         **address: ``host`` and ``port``, or ``path``.
     """
 
-    def __init__(self, dialler: Dialler, where: str, **address: object) -> None:
+    def __init__(self, dialler: Dialler, where: str, **address: Any) -> None:  # noqa: ANN401
         self.where = where
         self._server = dialler.server(where, **address)
 
@@ -124,7 +125,7 @@ class SentinelTopology:
         self._sentinels = sentinels
         self._server = Server(self._connect, Outage(self.where), dialler.timeout)
 
-    async def _connect(self) -> Any:  # noqa: ANN401 - redis-py's connection
+    async def _connect(self) -> RespProtocol:
         host, port = await self._sentinels.primary()
         try:
             return await self._dialler.connect(host=host, port=port)

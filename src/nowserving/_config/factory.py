@@ -1,4 +1,4 @@
-"""From a configuration to a store: which class, made as Rasa makes one."""
+"""From a configuration to a store: finds the class, and makes it as Rasa does."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import importlib
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nowserving.config.endpoints import EndpointConfig, is_endpoint
-from nowserving.config.urls import scheme_of
+from nowserving._config.endpoints import EndpointConfig, is_endpoint
+from nowserving._config.urls import scheme_of
 from nowserving.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nowserving.config.endpoints import Endpoint
+    from nowserving._config.endpoints import Endpoint
 
 _Store = TypeVar("_Store")
 
 
 def from_url(url: str, schemes: Mapping[str, type[_Store]]) -> _Store:
-    """Make the store that a URL names: of an endpoint configuration that says nothing else.
+    """Make the store that a URL names, as from an endpoint configuration with nothing else.
 
     Args:
         url: The URL.
@@ -46,8 +46,8 @@ def from_endpoint(
     """Make the store that an endpoint configuration names by its type.
 
     Args:
-        endpoint: The configuration; one without a type means what its URL says, else in memory,
-            and so does None.
+        endpoint: The configuration. Without a type its URL's scheme counts, and without a scheme
+            the store is in memory. None means in memory, too.
         kinds: The stores by type.
         schemes: The stores by URL scheme.
 

@@ -1,25 +1,23 @@
-"""Configurations: Rasa's ``EndpointConfig``, and how a section of settings is read."""
+"""Endpoint configurations: Rasa's ``EndpointConfig``, and what a section of settings holds."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nowserving.config import readers
-from nowserving.config.urls import StoreUrl, scheme_of
+from nowserving._config import readers
+from nowserving._config.settings import read_setting
+from nowserving._config.urls import StoreUrl, scheme_of
 from nowserving.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from nowserving.config.readers import Reader
+    from collections.abc import Collection
 
 _VARIABLE = re.compile(r"\$\{\w+\}")
-_EMPTY = (None, "")
 
 
 class Endpoint(Protocol):
-    """What an endpoint configuration must have: Rasa's has it, and so has ours."""
+    """What every endpoint configuration has, Rasa's and ours."""
 
     type: str | None
     url: str | None
@@ -27,7 +25,7 @@ class Endpoint(Protocol):
 
 
 class EndpointConfig:
-    """What an ``endpoints.yml`` section says (``rasa.utils.endpoints.EndpointConfig``).
+    """What an ``endpoints.yml`` section holds (``rasa.utils.endpoints.EndpointConfig``).
 
     Args:
         url: The server's host, or a store's URL with all that it says.
@@ -67,8 +65,16 @@ class EndpointConfig:
 
 
 def is_endpoint(given: object) -> bool:
-    """Return whether something has all that an endpoint configuration must have."""
+    """Return whether something is an endpoint configuration, by what it has."""
     return all(hasattr(given, name) for name in ("type", "url", "kwargs"))
+
+
+def keys_of(endpoint: Endpoint) -> dict[str, Any]:
+    """Return the keys of an endpoint configuration that have a value.
+
+    An empty text is none: an environment variable that is set to nothing leaves one.
+    """
+    return {name: value for name, value in endpoint.kwargs.items() if value not in (None, "")}
 
 
 def read_section(
@@ -76,21 +82,18 @@ def read_section(
 ) -> tuple[dict[str, Any], StoreUrl | None]:
     """Take an endpoint configuration apart.
 
-    A key without a value, or with an empty text, is not said: an environment variable that is
-    set to nothing gives such a one.
-
     Args:
         endpoint: The configuration.
         schemes: What a URL may begin with.
 
     Returns:
-        Its own keys, and what its ``url`` says if that is a URL.
+        Its keys, and its ``url`` if that is a URL. A ``url`` that is a host becomes ``host``.
 
     Raises:
-        ConfigurationError: If it says ``url`` and ``host``, has a URL that can't be read, or a
-            variable that was not put in.
+        ConfigurationError: If it has ``url`` and ``host``, a URL that can't be read, or a variable
+            that was not replaced by its value.
     """
-    keys = {name: value for name, value in endpoint.kwargs.items() if value not in _EMPTY}
+    keys = keys_of(endpoint)
     url: object = endpoint.url
     for name, value in [*keys.items(), ("url", url)]:
         if isinstance(value, str) and _VARIABLE.search(value):
@@ -98,7 +101,7 @@ def read_section(
                 f"The lock store's `{name}` holds a variable that was not replaced by its value: "
                 "Rasa does that only where ${...} stands without quotes."
             )
-    if url in _EMPTY:
+    if url in (None, ""):
         return keys, None
     if isinstance(url, str) and "://" in url:
         return keys, _read_url(url, schemes)
@@ -106,7 +109,7 @@ def read_section(
         raise ConfigurationError(
             "The lock store's endpoint has both `url` and `host`; they mean the same, keep `host`."
         )
-    return {**keys, "host": _read("url", url, readers.host, "The lock store")}, None
+    return {**keys, "host": read_setting("url", url, readers.host, "The lock store")}, None
 
 
 def _read_url(url: str, schemes: Collection[str]) -> StoreUrl:
@@ -117,38 +120,3 @@ def _read_url(url: str, schemes: Collection[str]) -> StoreUrl:
             f"{', '.join(f'{known}://' for known in sorted(schemes))}."
         )
     return StoreUrl(url)
-
-
-def read_settings(
-    given: Mapping[str, object],
-    known: Mapping[str, Reader],
-    where: str,
-    *,
-    names_are_safe: bool = True,
-) -> dict[str, Any]:
-    """Check settings by name and turn text into what each one is.
-
-    Args:
-        given: The settings as they came.
-        known: How to read each setting.
-        where: What the settings are of, for messages.
-        names_are_safe: Whether an unknown name may be shown.
-
-    Raises:
-        ConfigurationError: For an unknown name (the known ones are listed) or a value that
-            can't be read; a secret's value is not repeated.
-    """
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        names = ", ".join(map(repr, unknown)) if names_are_safe else "a parameter of its URL"
-        texts = sorted(name for name, reader in known.items() if reader is not readers.thing)
-        raise ConfigurationError(f"{where} does not know {names}; known are {', '.join(texts)}.")
-    return {name: _read(name, value, known[name], where) for name, value in given.items()}
-
-
-def _read(name: str, value: object, reader: Reader, where: str) -> Any:  # noqa: ANN401 - any
-    try:
-        return reader(name, value)
-    except (TypeError, ValueError) as error:
-        what = str(error)
-    raise ConfigurationError(f"{where}: {what}")  # with nothing chained that could say more

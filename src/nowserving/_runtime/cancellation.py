@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from nowserving.errors import LockInterrupted
+
 if TYPE_CHECKING:
     from nowserving.errors import LockError
+    from nowserving.protocol.status import Outcome
 
 
 class BodyCancellation:
@@ -30,6 +33,14 @@ class BodyCancellation:
         self._before = before
         self._owes = False
         task.cancel()
+
+    def outcome_of(self, ended: Outcome) -> Outcome:
+        """Return how the stay ended whose body was cancelled.
+
+        Args:
+            ended: How it would have ended otherwise.
+        """
+        return "interrupted" if self.kind is LockInterrupted else ended
 
     async def take_back(self, error: BaseException | None) -> bool:
         """Undo the cancellation.

@@ -1,11 +1,17 @@
-"""What a turn may be asked for: the arguments of ``lock()``, checked before anything is touched."""
+"""What a turn may be asked for: the arguments of ``lock()``, checked before anything is touched.
+
+A new option is a new field of :class:`Options`, the one list of them. Where else it has to be named
+(the typed dictionaries for type checkers, ``lock()``'s docstring, ``docs``), a test asks for it.
+"""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar
 
+from nowserving._config import checks, readers
+from nowserving._config.settings import readers_of
 from nowserving.errors import ConfigurationError
 from nowserving.protocol.limits import LONGEST
 from nowserving.protocol.status import Admission, IssuedTicket, WhenBusy
@@ -13,7 +19,11 @@ from nowserving.protocol.status import Admission, IssuedTicket, WhenBusy
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from nowserving._turns.held import HeldLock
+    from nowserving._config.checks import Check
+    from nowserving._config.readers import Reader
+    from nowserving.held import HeldLock
+
+_T = TypeVar("_T")
 
 OnLost = Literal["warn", "cancel"]
 """What happens when a holder's lock is lost: a warning, or its body is cancelled."""
@@ -21,40 +31,6 @@ OnLost = Literal["warn", "cancel"]
 _LIFETIME_VARIABLE = "TICKET_LOCK_LIFETIME"
 _DEFAULT_LIFETIME = 60.0
 _MOST_REQUESTS = 16
-
-
-def seconds(name: str, value: Any, *, zero: bool = False) -> float:  # noqa: ANN401 - checked
-    """Check a duration in seconds.
-
-    Raises:
-        TypeError: If it is not a number.
-        ValueError: If it is not positive (``zero`` allows 0) or more than ``LONGEST``.
-    """
-    kind = type(value)
-    if (kind is float or kind is int) and 0 < value <= LONGEST:
-        return value  # type: ignore[no-any-return]  # nearly always
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        msg = f"{name}={value!r} is a {type(value).__name__}; it must be a number of seconds"
-        raise TypeError(msg)
-    if not 0 <= value <= LONGEST or (value == 0 and not zero):
-        msg = (
-            f"{name}={value!r} must be {'at least 0' if zero else 'more than 0'} and at most "
-            f"{LONGEST} seconds, which are ten years{_instead(name, value)}"
-        )
-        raise ValueError(msg)
-    return float(value)
-
-
-def _instead(name: str, value: float) -> str:
-    """Return what to do, for whoever wants no limit or counts in another unit."""
-    if not value > LONGEST:
-        return ""
-    without = {
-        "lock_lifetime": "for as long as the work lasts, give a short one and auto_renew=True",
-        "timeout": "for no limit, give None",
-        "max_hold": "for no limit, give None",
-    }
-    return "; " + without.get(name, "is it in another unit?")
 
 
 def lifetime_from_environment() -> float:
@@ -68,7 +44,7 @@ def lifetime_from_environment() -> float:
     if text is None:
         return _DEFAULT_LIFETIME
     try:
-        return seconds(_LIFETIME_VARIABLE, float(text))
+        return checks.seconds(_LIFETIME_VARIABLE, float(text))
     except (TypeError, ValueError):
         msg = (
             f"The environment variable {_LIFETIME_VARIABLE} is {text!r}; set it to a positive "
@@ -109,9 +85,24 @@ class Defaults(Overrides, total=False):
     wait_time_in_seconds: float
 
 
+def _option(
+    check: Check, read: Reader | None = None, *, default: _T, of_one_message: bool = False
+) -> _T:
+    """Make a field of :class:`Options`.
+
+    Args:
+        check: Checks what Python gives.
+        read: Reads what a configuration gives, maybe as text; None if only Python can give it.
+        default: What it is if nobody says it.
+        of_one_message: Whether it belongs to one message, so that a store can't have it.
+    """
+    metadata = {"check": check, "read": read, "of_one_message": of_one_message}
+    return field(default=default, metadata=metadata)
+
+
 @dataclass(frozen=True)
 class Options:
-    """How a turn behaves: the arguments of ``lock()``, and what they are if nobody says them.
+    """How a turn behaves: the arguments of ``lock()``, with their defaults.
 
     Durations are in seconds, at most ten years (``LONGEST``).
 
@@ -134,18 +125,25 @@ class Options:
         reentrant: Allow the task that holds the lock to take it again.
     """
 
-    lock_lifetime: float = LOCK_LIFETIME
-    wait_time_in_seconds: float = WAIT_TIME
-    auto_renew: bool = False
-    timeout: float | None = None
-    max_hold: float | None = None
-    on_lost: OnLost = "warn"
-    on_expiring: Callable[[HeldLock], Awaitable[None] | None] | None = None
-    when_busy: WhenBusy = "queue"
-    max_waiting: int | None = None
-    ticket: IssuedTicket | None = None
-    message_id: str | None = None
-    reentrant: bool = False
+    lock_lifetime: float = _option(checks.seconds, readers.seconds, default=LOCK_LIFETIME)
+    wait_time_in_seconds: float = _option(
+        checks.seconds_or_zero, readers.seconds_or_zero, default=WAIT_TIME
+    )
+    auto_renew: bool = _option(checks.flag, readers.flag, default=False)
+    timeout: float | None = _option(checks.timeout, readers.seconds_or_zero, default=None)
+    max_hold: float | None = _option(checks.seconds_or_none, readers.seconds, default=None)
+    on_lost: OnLost = _option(checks.choice(OnLost), readers.choice(OnLost), default="warn")
+    on_expiring: Callable[[HeldLock], Awaitable[None] | None] | None = _option(
+        checks.callable_or_none, default=None
+    )
+    when_busy: WhenBusy = _option(
+        checks.choice(WhenBusy), readers.choice(WhenBusy), default="queue"
+    )
+    max_waiting: int | None = _option(checks.count_or_none, readers.whole, default=None)
+    ticket: IssuedTicket | None = _option(checks.ticket_or_none, of_one_message=True, default=None)
+    message_id: str | None = _option(checks.text_or_none, of_one_message=True, default=None)
+    reentrant: bool = _option(checks.flag, readers.flag, default=False)
+
     has_moments: bool = field(init=False, repr=False, compare=False)
     """Whether a held turn has other moments to be minded than the end of its lease."""
     usual: Request = field(init=False, repr=False, compare=False)
@@ -164,7 +162,7 @@ class Options:
 
     def __reduce__(self) -> tuple[object, ...]:
         # What is asked for often stays behind: the other process finds out by itself.
-        return (_remade, ({name: getattr(self, name) for name in _CHECKS},))
+        return (_remade, ({name: getattr(self, name) for name in NAMES},))
 
     def request(self, lifetime: float, wait_time: float) -> Request:
         """Return what a turn with these options asks for; the same object for the same seconds.
@@ -199,10 +197,25 @@ class Options:
         for name, value in overrides.items():
             check = _CHECKS.get(name)
             if check is None:
-                msg = f"{name!r} is not an option of lock(); known are {', '.join(_CHECKS)}"
+                msg = f"{name!r} is not an option of lock(); known are {', '.join(NAMES)}"
                 raise TypeError(msg)
             overrides[name] = check(name, value)
         return replace(self, **overrides)
+
+
+# Derived from the fields
+
+_FIELDS = [option for option in fields(Options) if option.metadata]
+_CHECKS: dict[str, Check] = {option.name: option.metadata["check"] for option in _FIELDS}
+
+NAMES = tuple(_CHECKS)
+"""The arguments of ``lock()`` beside the conversation."""
+
+OF_ONE_MESSAGE = tuple(option.name for option in _FIELDS if option.metadata["of_one_message"])
+"""The options that only ``lock()`` takes; all others may be set on a store as well."""
+
+READERS = readers_of(Options)
+"""The options that a configuration may hold, and how each is read."""
 
 
 def _remade(chosen: dict[str, Any]) -> Options:
@@ -223,115 +236,3 @@ class Request(NamedTuple):
     wait_time: float
     options: Options
     admission: Admission
-
-
-def conversation(conversation_id: object) -> str:
-    """Check the name of a conversation.
-
-    Raises:
-        TypeError: If it is not a ``str``.
-        ValueError: If it is empty.
-    """
-    if not isinstance(conversation_id, str):
-        raise TypeError(
-            f"conversation_id={conversation_id!r} is {_a(conversation_id)}; "
-            f"{_as_text(conversation_id)}"
-        )
-    if not conversation_id:
-        msg = "conversation_id is empty; every conversation needs a name of its own"
-        raise ValueError(msg)
-    return conversation_id
-
-
-def _a(value: object) -> str:
-    """Return "an int", "a float"."""
-    kind = type(value).__name__
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"pass str({value!r})"
-    if isinstance(value, bytes):
-        return "pass its .decode()"
-    return "it must be a non-empty str"
-
-
-def _optional_seconds(name: str, value: object) -> float | None:
-    return None if value is None else seconds(name, value)
-
-
-def _timeout(name: str, value: object) -> float | None:
-    return None if value is None else seconds(name, value, zero=True)
-
-
-def _flag(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        msg = f"{name}={value!r} must be True or False"
-        raise TypeError(msg)
-    return value
-
-
-def _choice(choices: object) -> Callable[[str, object], object]:
-    def check(name: str, value: object) -> object:
-        if value not in get_args(choices):
-            known = ", ".join(repr(choice) for choice in get_args(choices))
-            msg = f"{name}={value!r} is unknown; choose one of {known}"
-            raise ValueError(msg)
-        return value
-
-    return check
-
-
-def _count(name: str, value: object) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        msg = f"{name}={value!r} must be a whole number or None"
-        raise TypeError(msg)
-    if value < 0:
-        msg = f"{name}={value!r} must be at least 0"
-        raise ValueError(msg)
-    return value
-
-
-def _callback(name: str, value: object) -> object:
-    if value is not None and not callable(value):
-        msg = f"{name}={value!r} must be callable or None"
-        raise TypeError(msg)
-    return value
-
-
-def _ticket(_name: str, value: Any) -> IssuedTicket | None:  # noqa: ANN401 - parse() checks it
-    return None if value is None else IssuedTicket.parse(value)
-
-
-def _message(name: str, value: object) -> str | None:
-    if value is not None and (not isinstance(value, str) or not value):
-        msg = f"{name}={value!r} must be a non-empty str or None"
-        raise TypeError(msg)
-    return value
-
-
-def _wait_time(name: str, value: object) -> float:
-    return seconds(name, value, zero=True)
-
-
-_CHECKS: dict[str, Callable[[str, Any], object]] = {
-    "lock_lifetime": seconds,
-    "wait_time_in_seconds": _wait_time,
-    "auto_renew": _flag,
-    "timeout": _timeout,
-    "max_hold": _optional_seconds,
-    "on_lost": _choice(OnLost),
-    "on_expiring": _callback,
-    "when_busy": _choice(WhenBusy),
-    "max_waiting": _count,
-    "ticket": _ticket,
-    "message_id": _message,
-    "reentrant": _flag,
-}
-NAMES = frozenset(_CHECKS)
-"""The arguments of ``lock()`` beside the conversation."""
-
-assert set(_CHECKS) == {option.name for option in fields(Options) if option.init}  # noqa: S101 - one list, not two

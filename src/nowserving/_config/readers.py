@@ -1,7 +1,7 @@
-"""Settings as a configuration gives them, maybe as text, read into what each one is.
+"""Settings that a configuration gives, maybe as text, read into what each one is.
 
-Each reader takes the setting's name, for its error, and the value. What may hold a secret, if
-somebody mixed two settings up (an address, say), is not repeated in an error.
+Each reader takes the setting's name, for its error, and the value. An error does not repeat a value
+that may be a secret, for example an address: somebody may have mixed two settings up.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from nowserving.protocol.limits import LONGEST
@@ -36,10 +37,23 @@ def text(name: str, value: object) -> str:
 
 def path(name: str, value: object) -> str:
     """Read the path of a file, as text or a ``pathlib.Path``."""
-    return text(name, os.fspath(value) if isinstance(value, os.PathLike) else value)
+    read = text(name, os.fspath(value) if isinstance(value, os.PathLike) else value)
+    if not read or "\0" in read:
+        raise ValueError(f"{name} is empty or has a NUL in it; it must be the path of a file")
+    return read
 
 
-def thing(name: str, value: object) -> object:
+def readable_file(name: str, value: object) -> str:
+    """Read the path of a file, and check that the file can be read."""
+    read = path(name, value)
+    try:
+        Path(read).open("rb").close()
+    except OSError as error:
+        raise ValueError(f"{name} can't be read: {error}") from None
+    return read
+
+
+def python_object(name: str, value: object) -> object:
     """Take an object that only Python can give."""
     if isinstance(value, (str, int, float, list, dict)):
         raise TypeError(f"{name} is a {type(value).__name__}; it is an object given in Python")
@@ -47,15 +61,15 @@ def thing(name: str, value: object) -> object:
 
 
 def key_prefix(name: str, value: object) -> str:
-    """Read what keys begin with: letters, digits, ``_``, ``-``, ``.`` and ``:``."""
+    """Read a prefix of keys: letters, digits, ``_``, ``-``, ``.`` and ``:``."""
     read = text(name, value)
-    if not read or not all(sign.isalnum() or sign in "_-.:" for sign in read):
+    if not read or not all(each.isalnum() or each in "_-.:" for each in read):
         raise ValueError(f"{name}={read!r} must be of letters, digits and _ - . : and not empty")
     return read
 
 
 def certificate(name: str, value: object) -> str:
-    """Read what is asked of a server's certificate, as redis-py and ``ssl`` call it."""
+    """Read how a server's certificate is verified, by the names of redis-py or of ``ssl``."""
     read = text(name, getattr(value, "name", value)).lower().removeprefix("cert_")
     if read not in {"required", "optional", "none"}:
         raise ValueError(f"{name}={value!r} is unknown; choose required, optional or none")
@@ -63,7 +77,7 @@ def certificate(name: str, value: object) -> str:
 
 
 def choice(choices: object) -> Reader:
-    """Return a reader of one of some words, the arguments of a ``Literal``."""
+    """Return a reader of one of some words: the arguments of a ``Literal``."""
     known = get_args(choices)
 
     def read(name: str, value: object) -> object:
@@ -92,7 +106,7 @@ def port(name: str, value: object) -> int:
     return read
 
 
-def number(name: str, value: object) -> float:
+def seconds(name: str, value: object) -> float:
     """Read a number of seconds above 0 and up to ``LONGEST``, also from text."""
     read = _number(value)
     if read is None or not 0 < read <= LONGEST:
@@ -103,9 +117,9 @@ def number(name: str, value: object) -> float:
     return read
 
 
-def limit(name: str, value: object) -> float:
-    """Read a number of seconds as :func:`number` does; 0 is one, too."""
-    return 0.0 if _number(value) == 0 else number(name, value)
+def seconds_or_zero(name: str, value: object) -> float:
+    """Read a number of seconds as :func:`seconds` does; it may be 0."""
+    return 0.0 if _number(value) == 0 else seconds(name, value)
 
 
 def _number(value: object) -> float | None:
@@ -149,10 +163,10 @@ def address(name: str, value: object) -> tuple[str, int | None]:
     """Read ``host``, ``host:port`` or ``[IPv6 address]:port``."""
     read = text(name, value).strip()
     if read.startswith("["):
-        inside, closed, behind = read[1:].partition("]")
-        if not (closed and _is_ip_address(inside)) or (behind and not behind.startswith(":")):
+        found, closed, rest = read[1:].partition("]")
+        if not (closed and _is_ip_address(found)) or (rest and not rest.startswith(":")):
             raise ValueError(f"{name}: what is in brackets must be an IPv6 address")
-        found, digits = inside, behind[1:]
+        digits = rest[1:]
     elif read.count(":") > 1:
         raise ValueError(f"{name}: an IPv6 address stands in brackets, as in [::1]:6379")
     else:

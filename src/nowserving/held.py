@@ -1,8 +1,9 @@
-"""What ``lock()`` yields: the reference's ``TicketLock`` that knows its own lease."""
+"""What ``lock()`` yields: the reference's ``TicketLock`` that knows its own ticket."""
 
 from __future__ import annotations
 
 from collections import deque
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from nowserving.lock import Ticket, TicketLock
@@ -10,13 +11,19 @@ from nowserving.lock import Ticket, TicketLock
 if TYPE_CHECKING:
     import asyncio
 
-    from nowserving.protocol.handle import TicketHandle
 
+class HeldTicket(Protocol):
+    """What a lock asks of the ticket that it is held by (``_runtime/ticket.py``)."""
 
-class Holding(Protocol):
-    """What a lock asks of the lease that it is held by (``lease.py``)."""
+    @property
+    def conversation_id(self) -> str:
+        """The conversation."""
+        ...
 
-    handle: TicketHandle
+    @property
+    def number(self) -> int:
+        """The ticket's number."""
+        ...
 
     @property
     def token(self) -> int:
@@ -41,8 +48,8 @@ class Holding(Protocol):
         """Return the Unix time at which the ticket expires."""
         ...
 
-    def is_lost(self) -> bool:
-        """Return whether the lock is or may be somebody else's."""
+    def is_lost_now(self) -> bool:
+        """Return whether the lock is, or may be, somebody else's."""
         ...
 
     def lost_event(self) -> asyncio.Event:
@@ -57,32 +64,31 @@ class HeldLock(TicketLock):
     the whole line, which ``store.get_lock(conversation_id)`` does when it is wanted.
     """
 
-    def __init__(self, lease: Holding) -> None:
-        self._lease = lease
+    def __init__(self, ticket: HeldTicket) -> None:
+        self._ticket = ticket
 
     @property
-    def _used(self) -> Holding:
+    def _used(self) -> HeldTicket:
         # Whoever asks anything of the lock works under it.
-        self._lease.meet()
-        return self._lease
+        self._ticket.meet()
+        return self._ticket
 
-    if not TYPE_CHECKING:  # a type checker that sees it takes every name for one that is there
+    # Made when somebody asks: most handlers never do, and every turn would pay for it.
 
-        def __getattr__(self, name: str) -> object:
-            # Made when somebody asks: most handlers never do, and every turn would pay for it.
-            if name == "conversation_id":
-                self.conversation_id = self._lease.handle.conversation_id
-                return self.conversation_id
-            if name == "tickets":
-                self.tickets = deque((Ticket(self._lease.handle.number, self._lease.expires()),))
-                return self.tickets
-            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
-            raise AttributeError(msg)
+    @cached_property
+    def conversation_id(self) -> str:  # type: ignore[override]  # settable, as the reference's is
+        """The conversation that is locked."""
+        return self._ticket.conversation_id
+
+    @cached_property
+    def tickets(self) -> deque[Ticket]:  # type: ignore[override]
+        """Its own ticket, as it stood when this was asked for first."""
+        return deque((Ticket(self._ticket.number, self._ticket.expires()),))
 
     @property
     def ticket(self) -> int:
         """The number of the ticket that is served."""
-        return self._used.handle.number
+        return self._used.number
 
     @property
     def fencing_token(self) -> int:
@@ -114,7 +120,7 @@ class HeldLock(TicketLock):
         True as soon as the lease that the store last confirmed is over: from then on nothing
         but another look could tell, and the safe answer is "lost".
         """
-        return self._used.is_lost()
+        return self._used.is_lost_now()
 
     @property
     def lost_event(self) -> asyncio.Event:

@@ -1,0 +1,1 @@
+"""What is told of turns and tickets to those who run them."""
