@@ -3,7 +3,7 @@
 Each verb's decision stands here once, for every store that can run Python: pure functions over the
 few fields and tickets that a verb reads and writes (``storage.py``). They have no clock (``now`` is
 given), do no I/O, take no lock and wait for nothing; the store makes a verb atomic around them. The
-Lua verbs of Redis are meant to decide the same.
+Lua verbs of Redis decide the same; ``tests/process/test_decisions.py`` holds them against these.
 
 ==============================================  =================
 Where is it decided ...                         file

@@ -1,16 +1,16 @@
 """What is noted of a ticket that goes, who is told, and how long the record is kept then.
 
-=============================  =============  ========================  ==============
-It goes because                the successor  its message is            its owner
-                               is told
-=============================  =============  ========================  ==============
-its owner leaves               the outcome    remembered when ``done``  knows
-it has expired                 ``expired``    forgotten                 is not told
-somebody ``finish``es it       ``done``       remembered                is told
-``delete`` or ``save`` takes   ``released``   forgotten                 is told
-it out
-a newer message supersedes it  nothing        forgotten                 is told so
-=============================  =============  ========================  ==============
+===============================  =============  ========================  ==============
+It goes because                  the successor  its message is            its owner
+                                 is told
+===============================  =============  ========================  ==============
+its owner leaves                 the outcome    remembered when ``done``  knows
+it has expired                   ``expired``    forgotten                 is not told
+it is finished by its number     ``done``       remembered                is told
+the line is deleted, or a saved  ``released``   forgotten                 is told
+picture lacks it
+a newer message supersedes it    nothing        forgotten                 is told so
+===============================  =============  ========================  ==============
 
 The successor is told how the last turn that was *held* ended. So nothing is noted of a waiter, and
 nothing of a ticket that was ``abandoned``: its owner left before it knew that it was served.

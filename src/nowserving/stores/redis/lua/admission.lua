@@ -18,6 +18,7 @@ end
 -- Every waiter leaves for the ticket that is about to be issued; with `interrupt` the holder is
 -- asked to. They are gone from here on, and are told when they are swept.
 local function supersede(rec, interrupt)
+  if rec.from then sweep(rec) end  -- whoever has expired before is not superseded now
   local first = first_waiting(rec)
   if first < rec.next then rec.from = math.min(rec.from or first, first) end
   rec.below = rec.next

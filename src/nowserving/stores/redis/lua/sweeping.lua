@@ -39,6 +39,7 @@ local function sweep_ticket(rec, t)
   end
 end
 
+-- Take out what is gone, as far as this call can; rec.from is then where that goes on, if it does.
 local function sweep(rec)
   local from, upto = rec.from, math.max(rec.serving, rec.below)
   while from < upto and effort > 0 do
@@ -55,12 +56,13 @@ local function sweep(rec)
     end
   end
   if from < upto then
-    left_over = true
+    left_over, rec.from = true, from
     set(rec, 'sweeping', int(from) .. ' ' .. int(rec.anew or -1))
     return
   end
   del(rec, 'sweeping')
   if rec.anew == rec.next and rec.serving == rec.next then restart_at(rec, 0) end
+  rec.from, rec.anew = nil, nil
 end
 
 -- redis.call with a list of any length: unpack() has a limit of some thousand values.

@@ -1,0 +1,214 @@
+"""One conversation as the Lua verbs decide it, on a clock of our own: replies and state, read."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nowserving.protocol.status import Departure, Line, LineUpdate, TicketStatus
+from nowserving.stores._lines import Tombstone
+from nowserving.stores.redis.replies import (
+    MICROSECONDS,
+    parse_departure,
+    parse_line,
+    parse_look,
+    parse_status,
+)
+from tests.support import scripts
+from tests.support.line_rows import RowTicket
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import redis
+
+    from nowserving.protocol.status import Admission, IssuedTicket, Outcome
+    from nowserving.stores._lines.storage import Handle
+    from nowserving.stores.redis.script import Script
+
+Mail = list[tuple[str, TicketStatus]]
+
+_POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
+_INBOX = "in:"
+_BEYOND = 2**53 - 1
+
+
+@dataclass
+class LineState:
+    """All that is decided about a line and kept of it.
+
+    Attributes:
+        messages: For each message that is known the number of its live ticket, or until when it is
+            remembered.
+        tombstones: Those whose time is not over.
+    """
+
+    next: int = 0
+    serving: int = 0
+    token: int = 0
+    predecessor: str = "none"
+    superseded_below: int = 0
+    opened: bool = False
+    tickets: dict[int, RowTicket] = field(default_factory=dict)
+    messages: dict[str, int | float] = field(default_factory=dict)
+    tombstones: dict[str, Tombstone] = field(default_factory=dict)
+
+
+class LuaLine:
+    """A line in Redis.
+
+    Args:
+        client: Where it is.
+        script: Who decides, on our clock.
+        late: For how many seconds an attempt of a take can be late.
+    """
+
+    key = "lock:{decided}"
+
+    def __init__(self, client: redis.Redis, script: Script, late: float) -> None:
+        self._client = client
+        self._script = client.register_script(script.source)
+        self._late = _us(late)
+        self._highest_token = 0
+        self._inbox = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        self._inbox.psubscribe(f"{_INBOX}*")
+        self._counter = itertools.count()
+        self.forget()
+
+    def close(self) -> None:
+        self._inbox.close()
+
+    def forget(self) -> None:
+        """Let the record expire."""
+        self._client.delete(self.key)
+
+    def at(self, now: float, highest_token: int) -> None:
+        """Set the clock, and the highest fencing token that the caller has seen."""
+        scripts.set_clock(self._client, _us(now))
+        self._highest_token = highest_token
+
+    # The verbs
+
+    def take(self, owner: str, admission: Admission, *, repeated: bool) -> TicketStatus:
+        limit = -1 if admission.max_waiting is None else admission.max_waiting
+        how = _flags(admission), _POLICIES[admission.when_busy], limit, admission.message_id or "-"
+        reply = self._say("take", owner, _us(admission.lifetime), *how, int(repeated))
+        return parse_status(reply)
+
+    def redeem(self, issued: IssuedTicket, owner: str, admission: Admission) -> TicketStatus:
+        how = _us(admission.lifetime), _flags(admission), admission.message_id or "-"
+        return parse_status(self._say("redeem", int(issued), issued.secret or "-", owner, *how))
+
+    def leave(self, handle: Handle, outcome: Outcome) -> Departure:
+        return parse_departure(self._say("leave", handle.number, handle.owner, outcome))
+
+    def renew(self, handle: Handle, lifetime: float) -> TicketStatus:
+        return parse_status(self._say("renew", handle.number, handle.owner, _us(lifetime)))
+
+    def poll(self, handles: Sequence[Handle]) -> LineUpdate:
+        asked = [word for handle in handles for word in (handle.number, handle.owner)]
+        seen = parse_look(self._say("poll", *asked))
+        news = {handles[which].owner: status for which, status in seen.news.items()}
+        return LineUpdate(seen.serving, seen.blocked_for, news)
+
+    def line(self) -> Line | None:
+        page = parse_line(self._say("line", -1))
+        return None if page is None else Line(page.next_number, tuple(page.tickets))
+
+    def save(self, lefts: Mapping[int, float], seen_below: int) -> None:
+        text = " ".join(f"{number} {_us(left)}" for number, left in sorted(lefts.items()))
+        last = max((number for number, left in lefts.items() if left > 0), default=-1)
+        whole = _BEYOND, 1, min(lefts, default=0), last, text
+        reply = self._say("save", seen_below, 0, *whole)
+        while reply != "ok":
+            reply = self._say("save", seen_below, reply, *whole)
+
+    def delete(self) -> None:
+        assert self._say("delete") == "ok"
+
+    def finish(self, issued: IssuedTicket, nonce: str, *, keep: bool) -> bool:
+        args = int(issued), issued.secret or "-", int(keep), nonce
+        return bool(self._say("finish", *args) == "1")
+
+    def _say(self, verb: str, *args: object) -> Any:
+        reply = self._once(verb, *args)
+        while self._once("sweep") != "ok":
+            pass
+        self._client.persist(self.key)  # a slow test is no failure
+        if isinstance(reply, list):
+            return [reply[0].removeprefix("+"), *reply[1:]]
+        return reply.removeprefix("+") if isinstance(reply, str) else reply
+
+    def _once(self, verb: str, *args: object) -> Any:
+        header: list[Any] = [self._highest_token, _INBOX, self._late, verb, len(args), *args]
+        reply = self._script(keys=[self.key], args=header)[0]
+        assert not str(reply).startswith(("!", "?")), reply
+        return reply
+
+    # What can be seen afterwards
+
+    def mail(self) -> Mail:
+        """Return what has been sent since this was asked last."""
+        last = f"{next(self._counter)} last"
+        self._client.publish(f"{_INBOX}last", last)
+        mail: Mail = []
+        for message in self._inbox.listen():
+            owner, _, text = message["data"].partition(" ")
+            if message["data"] == last:
+                break
+            mail.append((owner, parse_status(text)))
+        return mail
+
+    def kept_until(self) -> float:
+        """Return until when the record is kept; 0 if there is none."""
+        return int(self._client.hget(self.key, "kept_until") or 0) / MICROSECONDS
+
+    def state(self, now: float) -> LineState | None:
+        """Return the record, None if there is none."""
+        fields: Any = self._client.hgetall(self.key)
+        if not fields:
+            return None
+        state = LineState(
+            next=int(fields["next"]),
+            serving=int(fields["serving"]),
+            token=int(fields["token"]),
+            predecessor=fields.get("predecessor", "none"),
+            superseded_below=int(fields.get("superseded_below", 0)),
+            opened="opened" in fields,
+        )
+        for name, text in fields.items():
+            kind, _, what = name.partition(":")
+            if name.isdecimal():
+                state.tickets[int(name)] = _read_ticket(int(name), text)
+            elif kind == "m":
+                done, _, rest = text.partition(" ")
+                state.messages[what] = int(rest.split()[0]) / MICROSECONDS if rest else int(done)
+            elif kind == "x":
+                until, number, _, why = text.split(" ")
+                if int(until) > _us(now):
+                    state.tombstones[what] = Tombstone(int(number), why == "X")
+        return state
+
+
+def _read_ticket(number: int, text: str) -> RowTicket:
+    expires, lifetime, served_at, flags, owner, *message = text.split(" ")
+    return RowTicket(
+        number=number,
+        owner="" if owner == "-" else owner,
+        expires=int(expires) / MICROSECONDS,
+        lifetime=int(lifetime) / 1000,
+        claimed="c" in flags,
+        renewed="r" in flags,
+        served_at=int(served_at) / 1000 if served_at != "0" else None,
+        interrupted="i" in flags,
+        message_id=message[0] if message else None,
+    )
+
+
+def _flags(admission: Admission) -> str:
+    return ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or "-"
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * MICROSECONDS)
