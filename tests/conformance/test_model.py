@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nowserving.protocol.status import Line, Outcome
     from tests.support.redis_server import RedisServer
 
-    OpenQueue = Callable[[], AbstractAsyncContextManager[TicketQueue]]
+    OpenQueue = Callable[[], AbstractAsyncContextManager[TicketQueue[Any]]]
 
 _LIFETIME = 600.0  # seconds: nothing expires here
 _OUTCOMES: tuple[Outcome, ...] = ("done", "failed", "interrupted", "released", "abandoned")
@@ -76,7 +76,7 @@ steps = st.lists(  # mostly arrivals: what is to be found, is found in a line
 class _Play:
     """Plays the same steps on a queue and on the model, and compares every answer."""
 
-    def __init__(self, queue: TicketQueue) -> None:
+    def __init__(self, queue: TicketQueue[Any]) -> None:
         self._queue = queue
         self._model = LineModel()
         self._name = f"model-{secrets.token_hex(6)}"
@@ -210,7 +210,7 @@ _SCRIPTS = {
 
 def _of_a_store(make: Callable[..., LockStore]) -> OpenQueue:
     @contextlib.asynccontextmanager
-    async def open_queue() -> AsyncIterator[TicketQueue]:
+    async def open_queue() -> AsyncIterator[TicketQueue[Any]]:
         async with make() as store:
             yield store._runtime.queue
 
@@ -218,7 +218,7 @@ def _of_a_store(make: Callable[..., LockStore]) -> OpenQueue:
 
 
 @contextlib.asynccontextmanager
-async def _over_rows() -> AsyncIterator[TicketQueue]:
+async def _over_rows() -> AsyncIterator[TicketQueue[Any]]:
     rows: Any = RowQueue()
     yield rows
     await rows.close()

@@ -146,13 +146,13 @@ async def test_a_push_that_makes_no_sense(
         async with behind.lock("c", wait_time_in_seconds=30.0):
             pass
 
-    inbox = behind._runtime.queue._link().inbox  # type: ignore[attr-defined]
+    inbox = behind._runtime.queue.connections.here().inbox  # type: ignore[union-attr]
     async with LockStore.create(server.url()) as direct:
         async with direct.lock("c"):
             subscriptions = proxy.subscriptions
             waiting = asyncio.create_task(enter())
-            await until(lambda: bool(inbox._handles))
-            frame = PUSHES[name](inbox._channel, *inbox._handles)
+            await until(lambda: bool(inbox._bells.handles))
+            frame = PUSHES[name](inbox._channel, *inbox._bells.handles)
             await asyncio.sleep(0.1)
             proxy.say(frame, to_subscriptions=True)
             await until(lambda: proxy.subscriptions > subscriptions)

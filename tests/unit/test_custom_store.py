@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -210,7 +210,7 @@ def test_threads_that_are_first_to_use_a_store_without_our_init_share_one_line()
         def __init__(self) -> None:
             self.saved, self.down = {}, set()
 
-        def _make_queue(self) -> TicketQueue:
+        def _make_queue(self) -> TicketQueue[Any]:
             if threading.current_thread() is slow:
                 is_making.set()
                 may_go_on.wait(5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving._host.background import spawn
 from nowserving._host.clock import monotonic
@@ -24,7 +24,7 @@ _AFTERWARDS = 1.0
 class Closed(Protocol):
     """What is closed (``runtime.py``)."""
 
-    queue: TicketQueue
+    queue: TicketQueue[Any]
     leaving: Leaving
     closing: bool
 

@@ -85,7 +85,7 @@ class LockStore:
                 f"{type(self).__name__} defines only get_lock, save_lock and delete_lock."
             )
 
-    def _make_queue(self) -> TicketQueue:
+    def _make_queue(self) -> TicketQueue[Any]:
         return SnapshotQueue(self)
 
     def __getstate__(self) -> dict[str, Any]:

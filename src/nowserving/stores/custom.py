@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
-from nowserving._host.identity import Owners, on_fork
+from nowserving._host.forks import on_fork
+from nowserving._host.identity import Owners
 from nowserving.errors import LockError, StoreUnavailable
 from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.queue import Guarantees, poll_one_by_one
@@ -56,7 +57,7 @@ class SnapshotQueue:
             which goes on giving back its ticket; the reference's own methods raise it as it is.
     """
 
-    at_once = links = None
+    at_once = connections = None
     guarantees = Guarantees(
         cross_process=False,
         cross_host=False,

@@ -17,7 +17,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nowserving._host.clock import monotonic
-from nowserving._host.identity import Owners, on_fork
+from nowserving._host.forks import on_fork
+from nowserving._host.identity import Owners
 from nowserving.errors import LockError
 from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import Departure, IssuedTicket, LineUpdate, State, TicketStatus
@@ -54,7 +55,7 @@ _ANYBODY = ""
 class MemoryQueue:
     """Records in a dictionary."""
 
-    links = None
+    connections = None
     guarantees = Guarantees(
         cross_process=False,
         cross_host=False,
@@ -81,28 +82,25 @@ class MemoryQueue:
         self._outbox: deque[tuple[MemoryTicket, TicketStatus]] = deque()
 
     @property
-    def at_once(self) -> AtOnce | None:
+    def at_once(self) -> AtOnce[MemoryTicket] | None:
         """This queue: its verbs need no coroutine."""
         return self
 
-    def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
+    def handle(self, conversation_id: str, owner: str | None = None) -> MemoryTicket:
         """Return a fresh handle without a ticket."""
         return MemoryTicket(conversation_id, self._owners, owner)
 
     async def take(
         self,
-        handle: TicketHandle,
+        handle: MemoryTicket,
         admission: Admission,
         within: float | None = None,  # noqa: ARG002
     ) -> TicketStatus:
         """Join the line, or claim an issued ticket."""
         return self.take_now(handle, admission)
 
-    def take_now(self, handle: TicketHandle, admission: Admission) -> TicketStatus:
+    def take_now(self, handle: MemoryTicket, admission: Admission) -> TicketStatus:
         """Do the same without a coroutine."""
-        if not isinstance(handle, MemoryTicket):
-            msg = f"{handle!r} was not made by this queue's handle()"
-            raise TypeError(msg)
         if self._is_fork:
             self._warn_of_fork()
         name, mutex = handle.conversation_id, self._mutex

@@ -79,18 +79,18 @@ _LOOKS_WAIT = 0.002
 """Seconds for which a look waits for others."""
 
 
-class Session:
+class ServerSession:
     """The command connection of one event loop to one server.
 
     Args:
         server: The server.
-        terms: How calls travel.
+        settings: How calls travel.
     """
 
-    def __init__(self, server: RedisServer, terms: CallSettings) -> None:
+    def __init__(self, server: RedisServer, settings: CallSettings) -> None:
         self._loop = asyncio.get_running_loop()
-        self._terms = terms
-        self._held = None if terms.replicas is None else HeldBack(terms.replicas, self._land)
+        self._settings = settings
+        self._held = None if settings.replicas is None else HeldBack(settings.replicas, self._land)
         self._connection = ReconnectingConnection(
             server,
             on_reply=self._land if self._held is None else self._held.arrive,
@@ -99,8 +99,10 @@ class Session:
             on_failure=self._not_connected,
             wanted=lambda: bool(self._backlog),
         )
-        self._trouble = Trouble(self._loop, server, terms.timeout)
-        self._watchdog = Watchdog(self._loop, terms.timeout, self._under_way, self._check_deadlines)
+        self._trouble = Trouble(self._loop, server, settings.timeout)
+        self._watchdog = Watchdog(
+            self._loop, settings.timeout, self._under_way, self._check_deadlines
+        )
         self._haste = Coalescing()
         self._backlog = Backlog()
         self._looking: asyncio.TimerHandle | None = None
@@ -138,7 +140,7 @@ class Session:
                 and the connection is not blamed.
         """
         loop = self._loop
-        timeout = self._terms.timeout if timeout is None else timeout
+        timeout = self._settings.timeout if timeout is None else timeout
         call = Call(key, args, again or args, loop.create_future(), loop.time(), timeout, within)
         self.push(call, lazy=lazy)
         return call
@@ -148,25 +150,25 @@ class Session:
         if self._closed:
             call.fail(StoreClosed("The lock store is closed."))
             return
-        wire, waiting, haste = self._connection.wire, self._backlog.calls, self._haste
+        protocol, waiting, haste = self._connection.current, self._backlog.calls, self._haste
         if lazy:
             self._backlog.looks.append(call)
             if self._looking is None:
                 self._looking = later(self._loop, _LOOKS_WAIT, self._look)
-        elif wire is not None and not (waiting or self._flight or self._gathering):
-            self._send([call], wire)  # nothing is before it: the usual case, without a detour
+        elif protocol is not None and not (waiting or self._flight or self._gathering):
+            self._send([call], protocol)  # nothing is before it: the usual case, without a detour
         elif (
-            wire is not None
+            protocol is not None
             and not waiting
             and haste.free_at <= call.asked
             and self._may_follow(call, call.asked)
         ):
-            self._send([call], wire)
+            self._send([call], protocol)
         else:
             waiting.append(call)
             if call.asked > haste.late_at and haste.ends(call.asked, len(waiting)):
                 self._send_waiting()
-        if wire is None:
+        if protocol is None:
             self._connection.dial()
         watchdog = self._watchdog
         if call.retry_at < watchdog.wakes_at or call.until < watchdog.wakes_at:
@@ -177,13 +179,13 @@ class Session:
 
         In a cluster this is up to each node's session, where one record has one group out.
         """
-        wire = self._connection.wire
-        if wire is not None and self._proven and self._held is None:
+        protocol = self._connection.current
+        if protocol is not None and self._proven and self._held is None:
             batch = self._next_batch(looks=False)
             if batch:
-                self._send(batch, wire)
+                self._send(batch, protocol)
 
-    async def shards(self) -> list[Session]:
+    async def shards(self) -> list[ServerSession]:
         """Return the sessions that together reach every record."""
         return [self]
 
@@ -218,17 +220,17 @@ class Session:
         self._send_waiting()
 
     def _send_waiting(self) -> None:
-        wire, backlog = self._connection.wire, self._backlog
-        while wire is not None and (not self._flight or self._may_join(backlog.calls)):
+        protocol, backlog = self._connection.current, self._backlog
+        while protocol is not None and (not self._flight or self._may_join(backlog.calls)):
             looks = len(backlog.looks)
             batch = self._next_batch()
             if not batch:
                 return
             now = self._loop.time()
-            if batch[0].retry_at < now + self._terms.timeout / 4:
+            if batch[0].retry_at < now + self._settings.timeout / 4:
                 for call in batch:  # they waited for long, but not for this connection
                     call.renew_retry_at(now)
-            self._send(batch, wire)
+            self._send(batch, protocol)
             if len(backlog.looks) < looks:
                 self._looks_out = self._flight[-1]
 
@@ -245,14 +247,14 @@ class Session:
     def _next_batch(self, *, looks: bool = True) -> list[Call]:
         return self._backlog.next_batch(MAX_BATCH, looks=looks and self._looks_out is None)
 
-    def _send(self, batch: list[Call], wire: RespProtocol) -> None:
+    def _send(self, batch: list[Call], protocol: RespProtocol) -> None:
         self._haste.crowd = len(batch)
         for call in batch:
             call.sent = True
         commands = self._pack(batch)
         if self._held is not None:
             self._held.follow(batch, commands)
-        wire.send(commands)
+        protocol.send(commands)
 
     def _pack(self, batch: list[Call]) -> list[tuple[Any, ...]]:
         """Return the commands for a batch, and note in the flight who gets their replies."""
@@ -264,7 +266,7 @@ class Session:
             return group[0].args
         load, self._must_load = self._must_load, False
         group[0].batch = str(next(self._numbers))
-        return self._terms.words(group, load=load)
+        return self._settings.words(group, load=load)
 
     # Landings
 
@@ -373,8 +375,8 @@ class Session:
             self._connection.dial()
 
     def _break_off(self, why: str) -> None:
-        if self._connection.wire is not None:
-            self._connection.wire.abort(asyncio.TimeoutError(why))
+        if self._connection.current is not None:
+            self._connection.current.abort(asyncio.TimeoutError(why))
 
     def _not_connected(self, failure: Unreachable) -> None:
         words = self._trouble.not_connected(failure)

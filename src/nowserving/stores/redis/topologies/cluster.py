@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nowserving.stores._remote.call import Call
     from nowserving.stores.redis.call_settings import CallSettings
     from nowserving.stores.redis.connection.dial import Node
-    from nowserving.stores.redis.session import Session
+    from nowserving.stores.redis.session import ServerSession
     from nowserving.stores.redis.topologies.nodes import Nodes
 
 logger = logging.getLogger("nowserving.queues.redis.cluster")
@@ -46,13 +46,13 @@ class ClusterSession:
 
     Args:
         nodes: How to reach the nodes, and who has what.
-        terms: How calls travel.
+        settings: How calls travel.
     """
 
-    def __init__(self, nodes: Nodes, terms: CallSettings) -> None:
+    def __init__(self, nodes: Nodes, settings: CallSettings) -> None:
         self._loop = asyncio.get_running_loop()
         self._nodes = nodes
-        self._terms = terms
+        self._settings = settings
         self._sessions: dict[Node, NodeSession] = {}
         self._lanes: dict[bytes, Lane] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -69,7 +69,7 @@ class ClusterSession:
         timeout: float | None = None,
         within: float | None = None,
     ) -> Call:
-        """Send a verb to the node of its record; as :meth:`Session.call`.
+        """Send a verb to the node of its record; as :meth:`ServerSession.call`.
 
         A plain command (no key) goes to any node.
         """
@@ -80,7 +80,7 @@ class ClusterSession:
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(self._session(self._nodes.map.owner(key)))
-        timeout = self._terms.timeout if timeout is None else timeout
+        timeout = self._settings.timeout if timeout is None else timeout
         loop = self._loop
         future, now = loop.create_future(), loop.time()
         call = LaneCall(key, args, again or args, future, now, timeout, within)
@@ -94,12 +94,12 @@ class ClusterSession:
         for session in list(self._sessions.values()):
             session.hurry()
 
-    async def shards(self) -> list[Session]:
+    async def shards(self) -> list[ServerSession]:
         """Return the sessions with all primaries."""
         if not self._nodes.map.primaries:
             self.look_again()
             if self._looking is not None:
-                await asyncio.wait({self._looking}, timeout=self._terms.timeout)
+                await asyncio.wait({self._looking}, timeout=self._settings.timeout)
         nodes = self._nodes.map.primaries or self._nodes.map.nodes
         return [self._session(node) for node in nodes]
 
@@ -129,7 +129,7 @@ class ClusterSession:
         session = self._sessions.get(node)
         if session is None:
             server = self._nodes.server(node)
-            session = self._sessions[node] = NodeSession(node, server, self._terms, self)
+            session = self._sessions[node] = NodeSession(node, server, self._settings, self)
             if self._closed:
                 session.close()
         return session
@@ -210,7 +210,7 @@ class ClusterSession:
 
     async def _read_map(self, node: Node) -> bool:
         try:
-            limit = self._terms.timeout / 5
+            limit = self._settings.timeout / 5
             reply = await patiently(self._ask(node), limit, lambda _: None)
             return self._nodes.map.replace(reply, node)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next node may answer
@@ -218,8 +218,8 @@ class ClusterSession:
             return False
 
     async def _ask(self, node: Node) -> Any:  # noqa: ANN401
-        wire = await self._nodes.dialler.connect(host=node[0], port=node[1])
-        return await ask_once(wire, "CLUSTER", "SLOTS")
+        protocol = await self._nodes.dialler.connect(host=node[0], port=node[1])
+        return await ask_once(protocol, "CLUSTER", "SLOTS")
 
     def _looked(self, task: asyncio.Task[None]) -> None:
         self._looking = None

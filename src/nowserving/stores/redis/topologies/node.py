@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving.stores._remote.call import Call
 from nowserving.stores._remote.reconnecting import FIRST_DELAY
-from nowserving.stores.redis.session import MAX_BATCH, Session
+from nowserving.stores.redis.session import MAX_BATCH, ServerSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,20 +75,20 @@ class Whole(Protocol):
         ...
 
 
-class NodeSession(Session):
+class NodeSession(ServerSession):
     """The command connection of one event loop to one node.
 
     Args:
         node: The node.
         server: How to reach it.
-        terms: How calls travel.
+        settings: How calls travel.
         cluster: Whom to tell of redirects and trouble.
     """
 
     def __init__(
-        self, node: Node, server: RedisServer, terms: CallSettings, cluster: Whole
+        self, node: Node, server: RedisServer, settings: CallSettings, cluster: Whole
     ) -> None:
-        super().__init__(server, terms)
+        super().__init__(server, settings)
         self.node = node
         self._cluster = cluster
         self._redirected: list[tuple[list[Call], str]] = []
@@ -101,7 +101,7 @@ class NodeSession(Session):
     @property
     def connected(self) -> bool:
         """Whether the connection stands."""
-        return self._connection.wire is not None
+        return self._connection.current is not None
 
     def _may_follow(self, call: Call, now: float) -> bool:
         return call.key not in self._busy() and super()._may_follow(call, now)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nowserving.stores.redis.session import Session
+from nowserving.stores.redis.session import ServerSession
 
 if TYPE_CHECKING:
     from nowserving.stores._remote.call import Call
@@ -23,11 +23,11 @@ class StripedSession:
 
     Args:
         server: The server.
-        terms: How calls travel.
+        settings: How calls travel.
     """
 
-    def __init__(self, server: RedisServer, terms: CallSettings) -> None:
-        self._sessions = (Session(server, terms), Session(server, terms))
+    def __init__(self, server: RedisServer, settings: CallSettings) -> None:
+        self._sessions = (ServerSession(server, settings), ServerSession(server, settings))
 
     def call(  # noqa: PLR0913 - what to say, and how it travels
         self,
@@ -48,7 +48,7 @@ class StripedSession:
         for session in self._sessions:
             session.hurry()
 
-    async def shards(self) -> list[Session]:
+    async def shards(self) -> list[ServerSession]:
         """Return the session that reaches every record: either does."""
         return [self._sessions[0]]
 
