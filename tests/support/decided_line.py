@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from nowserving.protocol import names
 from nowserving.protocol.status import (
     NOT_ISSUED,
     Departure,
@@ -13,15 +14,15 @@ from nowserving.protocol.status import (
     TicketStatus,
 )
 from nowserving.stores import _lines
-from tests.support.line_rows import Rows, RowTicket
 from tests.support.lua_line import LineState, Mail
+from tests.toys.rows import Rows, RowTicket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nowserving.protocol.status import Admission, IssuedTicket, Outcome
     from nowserving.stores._lines.storage import Handle
-    from tests.support.line_rows import RowLine
+    from tests.toys.rows import RowLine
 
 T = TypeVar("T")
 
@@ -142,7 +143,7 @@ class DecidedLine:
                 tickets,
             )
             for message_id, until in self._rows.execute("SELECT message_id, until FROM done"):
-                state.messages[message_id] = until
+                state.messages[names.decode(message_id)] = until
             for ticket in tickets.values():
                 if ticket.message_id is not None and ticket.expires > self.now:
                     state.messages[ticket.message_id] = ticket.number

@@ -16,7 +16,7 @@ from nowserving.stores.redis.replies import (
     parse_status,
 )
 from tests.support import scripts
-from tests.support.line_rows import RowTicket
+from tests.toys.rows import RowTicket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

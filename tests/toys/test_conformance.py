@@ -1,0 +1,27 @@
+"""The shipped conformance suite over the toys: what they are made of is enough for a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nowserving.testing import StoreConformance
+from tests.toys.sqlite_store import SqliteLockStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typing_extensions import Unpack
+
+    from nowserving import LockStore
+    from nowserving._config.options import Defaults
+
+
+class TestSqlite(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def _over(self, tmp_path: Path) -> None:
+        self._path = str(tmp_path / "locks.db")
+
+    def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
+        return SqliteLockStore(self._path, **defaults)
