@@ -18,16 +18,16 @@ from nowserving.errors import ConfigurationError, ConnectionException, LockError
 from nowserving.lock import TicketLock
 from nowserving.protocol.status import IssuedTicket
 from nowserving.stores.custom import SnapshotQueue
+from nowserving.stores.running import RunningStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Unpack
 
     from nowserving._config.endpoints import Endpoint
     from nowserving._config.options import Defaults, Overrides, Request
-    from nowserving.protocol.queue import Guarantees, TicketQueue
+    from nowserving.protocol.queue import TicketQueue
     from nowserving.protocol.status import WhenBusy
 
 LOCK_LIFETIME = options.LOCK_LIFETIME
@@ -39,7 +39,7 @@ _LIFETIME, _WAIT_TIME = as_default(LOCK_LIFETIME), as_default(WAIT_TIME)
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 
-class LockStore:
+class LockStore(RunningStore):
     """Takes, serves and gives back tickets; the base of every store.
 
     A subclass that defines only ``get_lock``, ``save_lock`` and ``delete_lock`` works by the
@@ -60,7 +60,6 @@ class LockStore:
     _kinds: ClassVar[dict[str, type[LockStore]]] = {}
     _schemes: ClassVar[dict[str, type[LockStore]]] = {}
     _defaults = Options()
-    _made: Runtime | None = None
 
     def __init_subclass__(
         cls, *, kinds: tuple[str, ...] = (), schemes: tuple[str, ...] = ()
@@ -87,26 +86,6 @@ class LockStore:
 
     def _make_queue(self) -> TicketQueue[Any]:
         return SnapshotQueue(self)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # What it runs on (connections, threads, tickets) is this process's and this object's.
-        return {name: value for name, value in vars(self).items() if name != "_made"}
-
-    @property
-    def _runtime(self) -> Runtime:
-        # A custom store written for the reference need not call our __init__.
-        if self._made is not None:
-            return self._made
-        # One step, and no lock that a fork could inherit: the runtime of whichever thread is first
-        # here is everybody's. Nothing was started yet of another that was made meanwhile.
-        fresh = Runtime(self._make_queue())
-        made: Runtime = vars(self).setdefault("_made", fresh)
-        return made
-
-    @property
-    def guarantees(self) -> Guarantees:
-        """What this store promises, as it declares it."""
-        return self._runtime.queue.guarantees
 
     @staticmethod
     def create(obj: LockStore | Endpoint | str | None) -> LockStore:
@@ -367,48 +346,6 @@ class LockStore:
             **overrides,
         )
         return serialize(turn_of, key)
-
-    # The end
-
-    async def aclose(self, drain: float = 0.0) -> None:
-        """Close the store; leaves no ticket of its own behind. Idempotent.
-
-        Args:
-            drain: Seconds that running turns get to finish, 0 to ten years; then they are lost and
-                released. Waiters get ``StoreClosed`` at once.
-
-        Raises:
-            TypeError: If ``drain`` is no number.
-            ValueError: If it is out of range.
-        """
-        refuse_other_libraries()
-        await self._runtime.aclose(checks.seconds("drain", drain, zero=True))
-
-    def close(self, drain: float = 0.0) -> None:
-        """Do the same as :meth:`aclose` for a synchronous caller."""
-        self._runtime.close(checks.seconds("drain", drain, zero=True))
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _request(chosen: Options, lifetime: float, wait_time: float) -> Request:

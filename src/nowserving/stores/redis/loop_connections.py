@@ -128,7 +128,10 @@ class Connections(PerLoop[LoopConnections]):
 
     def here(self) -> LoopConnections:
         """Return the running loop's."""
-        connections = self.of(asyncio.get_running_loop()).thing()
+        loop, home = asyncio.get_running_loop(), self.last
+        if home is None or home.loop() is not loop:
+            home = self.of(loop)
+        connections = home.thing()
         if connections is None:  # closed in this very moment
             raise _closed()
         return connections

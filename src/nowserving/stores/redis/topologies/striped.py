@@ -1,9 +1,9 @@
 """Two sessions with one server: while it works for one of them, we work for the other.
 
-A session has one flight at a time, so its process is idle while Redis works and Redis while the
-process does: with many conversations at once that was a third of the time. A conversation always
-goes by the same session, so the order of its calls is the order in which they were made; between
-conversations there is no order to keep.
+A session mostly has one batch in flight, so its process is idle while Redis works, and Redis while
+the process does: with many conversations at once that was a third of the time. A conversation
+always goes by the same session, so the order of its calls is the order in which they were made;
+between conversations there is no order to keep.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 class StripedSession:
-    """Shares the conversations out; the second connection is made when one is its own.
+    """Shares the conversations out.
+
+    The second connection opens when a conversation is first assigned to it.
 
     Args:
         server: The server.
