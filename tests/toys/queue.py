@@ -42,6 +42,11 @@ class AskingQueue:
         self._owners = Owners()
         self._handles: WeakValueDictionary[str, TicketHandle] = WeakValueDictionary()
 
+    @property
+    def name(self) -> str:
+        """What all owners of this queue begin with, and nobody else's do."""
+        return self._owners.name
+
     async def ask(self, verb: str, *args: Any, within: float | None = None) -> Any:
         """Have a verb carried out (``verbs.py``)."""
         raise NotImplementedError
@@ -62,6 +67,11 @@ class AskingQueue:
         handle = self._handles.get(owner)
         if handle is not None:
             handle.ring(news)
+
+    def ring_all(self) -> None:
+        """Wake all owners: some pushes may have come to nobody."""
+        for handle in list(self._handles.values()):
+            handle.ring()
 
     async def take(
         self, handle: TicketHandle, admission: Admission, within: float | None = None
@@ -113,7 +123,7 @@ class AskingQueue:
         await self.ask("delete", conversation_id)
 
     async def finish(self, conversation_id: str, number: int, secret: str, *, keep: bool) -> bool:
-        issued, ours = Shown(number, secret), f"{self._owners.name}."
+        issued, ours = Shown(number, secret), f"{self.name}."
         waiting: bool = await self.ask("finish", conversation_id, issued, ours, keep)
         return waiting
 

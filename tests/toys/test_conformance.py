@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nowserving.testing import StoreConformance
+from tests.toys.socket_server import SocketServer
+from tests.toys.socket_store import SocketLockStore
 from tests.toys.sqlite_store import SqliteLockStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from typing_extensions import Unpack
@@ -25,3 +28,16 @@ class TestSqlite(StoreConformance):
 
     def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
         return SqliteLockStore(self._path, **defaults)
+
+
+class TestSocket(StoreConformance):
+    """Over a server that loses every fifth reply."""
+
+    @pytest.fixture(autouse=True)
+    def _over(self) -> Iterator[None]:
+        with SocketServer(loses=5) as server:
+            self._port = server.port
+            yield
+
+    def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
+        return SocketLockStore(self._port, **defaults)
