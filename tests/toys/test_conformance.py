@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 class TestSqlite(StoreConformance):
+    tempo = 0.6
+
     @pytest.fixture(autouse=True)
     def _over(self, tmp_path: Path) -> None:
         self._path = str(tmp_path / "locks.db")
@@ -32,6 +34,8 @@ class TestSqlite(StoreConformance):
 
 class TestSocket(StoreConformance):
     """Over a server that loses every fifth reply."""
+
+    tempo = 0.6
 
     @pytest.fixture(autouse=True)
     def _over(self) -> Iterator[None]:
