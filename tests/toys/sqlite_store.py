@@ -170,7 +170,9 @@ class Worker:
             rows.close()
 
     def _open(self) -> Rows:
-        return Rows(Tokens(), path=self._path)  # makes the file and its schema
+        rows = Rows(Tokens(), path=self._path)  # makes the file and its schema
+        rows.sweep(time.time())  # a store that is no toy does so now and then
+        return rows
 
     def _unavailable(self, error: sqlite3.Error) -> StoreUnavailable:
         return StoreUnavailable(f"SQLite at {self._path} does not serve: {error}")

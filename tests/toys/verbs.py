@@ -63,7 +63,7 @@ class Verbs:
         ticket, issued = RowTicket(owner=owner), admission.redeem
         with self._line(name, create=issued is None) as line:
             if line is None:
-                return TicketStatus(State.GONE, int(issued or NOT_ISSUED))
+                return TicketStatus(State.GONE, NOT_ISSUED if issued is None else int(issued))
             if issued is not None:
                 return _lines.attempt_redeem(line, issued, ticket, admission, self._now)
             return _lines.attempt_take(line, ticket, admission, self._now, repeated=repeated)
