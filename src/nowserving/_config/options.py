@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 from nowserving._config import checks, readers
 from nowserving._config.settings import readers_of
@@ -222,7 +222,8 @@ def _remade(chosen: dict[str, Any]) -> Options:
     return Options(**chosen)
 
 
-class Request(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Request:
     """What is asked for with one ``lock()``; most turns of a store ask for the same.
 
     Attributes:

@@ -102,20 +102,26 @@ class Life(Stay, Lease, Body, Poll):
         asked: The same.
         pushes: Whether the store loses no notice.
         served: What the store said when it was served; None until then.
-        held_since: When that was, monotonic.
+        held_since: When that was, monotonic; there once it is served.
         loss: Why the lock was lost; None while it is not.
     """
 
-    # Nearly every turn ends with these as they begin, so they are not written into each.
-    pushes = False
-    served: TicketStatus | None = None
-    held_since = 0.0
+    pushes: bool
+    served: TicketStatus | None
+    held_since: float
     loss: Loss | None = None
 
     def __init__(self, handle: TicketHandle, request: Request, asked: float) -> None:
+        # What every turn writes is written here and has no default in the class: CPython 3.11 to
+        # 3.13 write an attribute that hides one of the class by the slow way. What few turns write
+        # has a default there, and is not written here.
+        self.stay, self.body, self.poll = "asked", "not begun", "unwatched"
         self.handle = handle
         self.request = request
         self.asked = asked
+        self.served = self.outcome = None
+        self.pushes = False
+        self.poll_at = 0.0
         self._answer = (asked, asked + request.lifetime)  # nothing rests on it until it is answered
 
     @property

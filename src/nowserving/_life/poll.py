@@ -35,8 +35,8 @@ class Poll:
         blocked_until: While it waits: when the line may move on without a push to it.
     """
 
-    poll: PollState = "unwatched"
-    poll_at = 0.0
+    poll: PollState
+    poll_at: float
     blocked_until = 0.0
 
     def move_poll(self, event: PollEvent) -> bool:
