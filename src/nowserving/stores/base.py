@@ -130,7 +130,7 @@ class LockStore(ReferenceMethods):
             lock_lifetime: Seconds the ticket lives: while it waits, and anew once it is served.
                 With ``auto_renew`` it is renewed as long as the work lasts. More than 0; 60, or
                 ``TICKET_LOCK_LIFETIME`` from the environment.
-            wait_time_in_seconds: The longest time between two looks, in seconds. Wake-ups are
+            wait_time_in_seconds: The longest time between two polls, in seconds. Wake-ups are
                 pushed, so it only bounds what a lost push costs. At least 0; 1.
             **overrides: The options, each by its name (see
                 :class:`~nowserving.Options`):

@@ -1,4 +1,4 @@
-"""Records in which nobody may be any more: when each is looked at, to be dropped."""
+"""Records in which nobody may be any more: when each is checked, to be dropped."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from nowserving.stores.memory.record import Record
 
 _EVERY = 60.0
-"""Seconds after which an entry is looked at, however long its record stays."""
+"""Seconds after which an entry is checked, however long its record stays."""
 
 _AT_ONCE = 16
-"""Entries one take looks at: it adds one at most, so the list shrinks, and no take pays for all."""
+"""Entries one take checks: it adds one at most, so the list shrinks, and no take pays for all."""
 
 
 class IdleList(deque[tuple[float, str]]):
-    """When to look at which conversation's record, the earliest mostly first."""
+    """When to check which conversation's record, the earliest mostly first."""
 
     def enter(self, name: str, record: Record, now: float) -> None:
-        """Have a record looked at some time after now."""
+        """Have a record checked some time after now."""
         record.in_idle_list = True
         due = now + _EVERY
         self.append((due if record.tickets else min(due, record.kept_until), name))
