@@ -22,7 +22,7 @@ class ModelTicket:
 
 
 class Answer(NamedTuple):
-    """What is compared of a standing."""
+    """What is compared of a status."""
 
     state: str
     number: int | None = None
@@ -84,7 +84,7 @@ class LineModel:
         ticket.claimed, ticket.owner = True, owner
         return self._answer(ticket)
 
-    def stand(self, number: int, owner: str) -> Answer:
+    def status(self, number: int, owner: str) -> Answer:
         ticket = self._find(number)
         if ticket is None or ticket.owner != owner:
             return self._gone(number)

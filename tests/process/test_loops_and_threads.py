@@ -90,7 +90,7 @@ def test_a_store_that_has_had_many_loops_says_no_more_to_redis(
         return int(server.cli("INFO", "stats")["total_net_input_bytes"]) - before
 
     async def draw() -> str:
-        return shared._runtime.queue.handle("c").owner
+        return str(shared._runtime.queue.handle("c").owner)
 
     shared.get_lock("c")
     in_the_beginning = cost()

@@ -134,7 +134,7 @@ PUSHES: dict[str, Callable[[str, str], bytes]] = {
     "to another channel": lambda _, owner: texts("message", "lock:inbox:x", f"{owner} {SERVED}"),
     "a number in it": lambda channel, _: b"*3\r\n" + text("message", channel) + b":1\r\n",
     "of no kind": lambda channel, owner: texts("message", channel, f"{owner} Z"),
-    "half a standing": lambda channel, owner: texts("message", channel, f"{owner} S 0 now"),
+    "half a status": lambda channel, owner: texts("message", channel, f"{owner} S 0 now"),
 }
 
 
@@ -146,17 +146,17 @@ async def test_a_push_that_makes_no_sense(
         async with behind.lock("c", wait_time_in_seconds=30.0):
             pass
 
-    inbox = behind._runtime.queue._link().inbox  # type: ignore[attr-defined]
+    inbox = behind._runtime.queue.connections.here().inbox  # type: ignore[union-attr]
     async with LockStore.create(server.url()) as direct:
         async with direct.lock("c"):
             subscriptions = proxy.subscriptions
             waiting = asyncio.create_task(enter())
-            await until(lambda: bool(inbox._handles))
-            frame = PUSHES[name](inbox._channel, *inbox._handles)
+            await until(lambda: bool(inbox._bells.handles))
+            frame = PUSHES[name](inbox._channel, *inbox._bells.handles)
             await asyncio.sleep(0.1)
             proxy.say(frame, to_subscriptions=True)
             await until(lambda: proxy.subscriptions > subscriptions)
             await asyncio.sleep(0.1)
             assert not waiting.done()
-        # Told by a push over the new subscription: nobody looks for so long.
+        # Told by a push over the new subscription: nobody polls for so long.
         await asyncio.wait_for(waiting, 5.0)

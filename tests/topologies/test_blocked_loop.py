@@ -13,7 +13,7 @@ from nowserving import LockStore
 from nowserving.stores._remote.call import Call
 from nowserving.stores.redis.connection.credentials import Login
 from nowserving.stores.redis.connection.dial import Dialler
-from nowserving.stores.redis.trouble import Trouble
+from nowserving.stores.redis.trouble import RedisTrouble
 
 TIMEOUT = 0.3  # seconds
 BLOCKED = 3 * TIMEOUT
@@ -68,7 +68,7 @@ async def test_it_is_blocked_while_calls_are_under_way(
 async def test_a_trouble_that_is_over_explains_nothing() -> None:
     loop = asyncio.get_running_loop()
     server = Dialler(Login(), None, 2.0).server("here", host="nobody dials", port=1)
-    trouble = Trouble(loop, server, 1.0)
+    trouble = RedisTrouble(loop, server.outage, 1.0)
 
     def ask() -> Call:
         args = ("take", "owner")

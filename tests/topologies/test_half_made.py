@@ -161,7 +161,7 @@ def loops_that_end_while_they_connect(
 ) -> None:
     async def begin(steps: int) -> None:
         queue: Any = store._runtime.queue
-        queue._link().session.call(b"", ("PING",))
+        queue.connections.here().session.call(b"", ("PING",))
         for step in range(steps):
             await asyncio.sleep(some_time(step))
 

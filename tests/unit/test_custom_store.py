@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -179,7 +179,7 @@ async def test_a_holder_that_outlived_its_ticket_touches_none_with_the_same_numb
         with quiet():
             await outlived.goes()
         assert outlived.held.lost
-        await asyncio.sleep(0.1)  # the next one has looked
+        await asyncio.sleep(0.1)  # the next one has polled
         assert next_one.lock is None
         assert not stranger.held.lost
         for visitor in (stranger, next_one):
@@ -210,7 +210,7 @@ def test_threads_that_are_first_to_use_a_store_without_our_init_share_one_line()
         def __init__(self) -> None:
             self.saved, self.down = {}, set()
 
-        def _make_queue(self) -> TicketQueue:
+        def _make_queue(self) -> TicketQueue[Any]:
             if threading.current_thread() is slow:
                 is_making.set()
                 may_go_on.wait(5)

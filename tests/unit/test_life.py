@@ -154,7 +154,7 @@ class Lives(RuleBasedStateMachine):
             poll_at=rules.NEVER,
         )
         if isinstance(decision, rules.Sleep):
-            # Whoever waits looks again when its lease ends: no wait outlives it unasked.
+            # Whoever waits asks again when its lease ends: no wait outlives it unasked.
             assert self.now + decision.seconds <= max(life.ends_at, self.now + 0.005) + 1e-9
         if isinstance(decision, rules.Enter):
             assert self.news.state in {State.SERVED, State.INTERRUPTED}
@@ -215,7 +215,7 @@ class Lives(RuleBasedStateMachine):
         moment = self.life.next_poll(self.now)
         assert moment > self.now
         if self.life.lease != "lost" and self.life.is_in_line():
-            # It is looked after again in time for whatever nobody pushes.
+            # It is watched again in time for whatever nobody pushes.
             assert moment <= max(self.life.ends_at, self.now + 0.005) + 1e-9
 
     @rule()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from nowserving import InMemoryLockStore
@@ -53,7 +53,7 @@ class Remote(MemoryQueue):
 
 
 class Store(InMemoryLockStore):
-    def _make_queue(self) -> TicketQueue:
+    def _make_queue(self) -> TicketQueue[Any]:
         self.queue = Remote()
         return self.queue
 

@@ -3,23 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
 import secrets
-import weakref
-from typing import Protocol
 
 _NONCE_BYTES = 9
-
-
-class Forkable(Protocol):
-    """Something that must let go of its parent's things in a forked child."""
-
-    def forked(self) -> None:
-        """Drop what belongs to the parent, without closing it."""
-        ...
-
-
-_forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
 
 def nonce() -> str:
@@ -30,31 +16,18 @@ def nonce() -> str:
 class Owners:
     """Draws owner ids ``<nonce>.<count>``: cheap to make, impossible to meet twice.
 
-    A fork copies the counter, so a forked child needs a new one of these (see ``forked``).
+    A fork copies the counter, so a forked child needs a new one of these (see ``forks.py``).
+
+    Args:
+        name: What all of them begin with, and nobody else's do, ever; a new nonce by default.
     """
 
-    __slots__ = ("_counter", "nonce")
+    __slots__ = ("_counter", "name")
 
-    def __init__(self) -> None:
-        self.nonce = nonce()
+    def __init__(self, name: str | None = None) -> None:
+        self.name = nonce() if name is None else name
         self._counter = itertools.count()
 
     def draw(self) -> str:
         """Return the next owner id."""
-        return f"{self.nonce}.{next(self._counter)}"
-
-
-def on_fork(forkable: Forkable) -> None:
-    """Call ``forkable.forked()`` in every forked child while it lives."""
-    _forkables.add(forkable)
-
-
-def _after_fork_in_child() -> None:
-    # A list first: ``forked`` may make new forkables. Whatever order: none of them may rely on
-    # a lock, since the thread that held it does not exist here.
-    for forkable in list(_forkables):
-        forkable.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+        return f"{self.name}.{next(self._counter)}"

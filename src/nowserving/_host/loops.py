@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from nowserving._host.background import detached, later
+from nowserving._host.forks import keep_inherited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import FrameType
 
 _A_DAY = 86_400.0
@@ -141,33 +142,41 @@ class PerLoop(Generic[_T]):
 
     Without a lock, which a finaliser could meet held by its own thread. Loops of several threads
     come and go at once, so each step here is one step under the GIL.
+
+    A subclass says how to make the thing. It must not refer to whatever is to be collected before
+    the loops are.
+
+    Attributes:
+        last: The loop that was asked for last, with its thing: mostly the only one. Whoever is in
+            a hurry compares its loop with the running one before calling :meth:`of`.
     """
 
     def __init__(self) -> None:
         self._homes: dict[int, Home[_T]] = {}
+        self.last: Home[_T] | None = None
 
-    def of(
-        self, loop: asyncio.AbstractEventLoop, make: Callable[[asyncio.AbstractEventLoop], _T]
-    ) -> Home[_T]:
-        """Return the running loop's.
+    def make(self, loop: asyncio.AbstractEventLoop) -> _T:
+        """Make the thing of the running loop."""
+        raise NotImplementedError
 
-        Args:
-            loop: The running loop.
-            make: Makes the thing, where there is none yet.
-        """
-        home = self._homes.get(id(loop))
-        # An id is given out again when a loop is gone.
-        return home if home is not None and home.loop() is loop else self._add(loop, make)
+    def of(self, loop: asyncio.AbstractEventLoop) -> Home[_T]:
+        """Return the running loop's, made at first use."""
+        home = self.last
+        if home is None or home.loop() is not loop:
+            home = self._homes.get(id(loop))
+            # An id is given out again when a loop is gone.
+            if home is None or home.loop() is not loop:
+                home = self._add(loop)
+            self.last = home
+        return home
 
-    def _add(
-        self, loop: asyncio.AbstractEventLoop, make: Callable[[asyncio.AbstractEventLoop], _T]
-    ) -> Home[_T]:
+    def _add(self, loop: asyncio.AbstractEventLoop) -> Home[_T]:
         self._forget_closed()
         # A loop a job, and none of them closed: the collector takes its time to find them.
         resting = [thing for thing in self if not thing.loop.is_running()]
         for thing in resting[:-_RESTING]:
             thing.hang_up()
-        made = detached(make, loop)
+        made = detached(self.make, loop)
         home = self._homes[id(loop)] = Home(loop, made)
         return home
 
@@ -179,6 +188,8 @@ class PerLoop(Generic[_T]):
                 self._forget(key, home)
 
     def _forget(self, key: int, home: Home[_T]) -> None:
+        if self.last is home:
+            self.last = None
         popped = self._homes.pop(key, home)
         if popped is not home:  # a new loop has got the id of the old one just now
             self._homes.setdefault(key, popped)
@@ -190,9 +201,10 @@ class PerLoop(Generic[_T]):
             self._forget(id(thing.loop), home)
             home.untie()
 
-    def clear(self) -> None:
+    def forked(self) -> None:
         """Forget all of them, in a forked child: they are the parent's."""
-        self._homes = {}
+        keep_inherited(*self)
+        self._homes, self.last = {}, None
 
     def __iter__(self) -> Iterator[_T]:
         for home in list(self._homes.values()):

@@ -3,7 +3,7 @@
 =========  ================================================================================
 state      what it means
 =========  ================================================================================
-unwatched  nobody looks after the ticket yet
+unwatched  nobody watches the ticket yet
 resting    the next question is due at ``poll_at``
 asking     one is under way; another does not begin, so that a slow store is asked more rarely
 off        an answer could change nothing any more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving._host.background import spawn
 from nowserving._host.clock import monotonic
@@ -24,7 +24,7 @@ _AFTERWARDS = 1.0
 class Closed(Protocol):
     """What is closed (``runtime.py``)."""
 
-    queue: TicketQueue
+    queue: TicketQueue[Any]
     leaving: Leaving
     closing: bool
 
@@ -95,7 +95,7 @@ async def _turn_out(store: Closed, ticket: LiveTicket) -> None:
 
 
 async def _until(deadline: float, done: Callable[[], bool]) -> None:
-    # What is awaited ends on other loops and threads, so an event would not do; and a few looks
+    # What is awaited ends on other loops and threads, so an event would not do; and a few checks
     # while a store closes cost nothing.
     while not done() and monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.005)

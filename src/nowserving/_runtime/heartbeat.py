@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nowserving._host.background import later, spawn
 from nowserving._host.clock import monotonic
@@ -45,7 +45,7 @@ class Heartbeat:
         portal: In whose thread to beat.
     """
 
-    def __init__(self, queue: TicketQueue, portal: Portal) -> None:
+    def __init__(self, queue: TicketQueue[Any], portal: Portal) -> None:
         self._queue = queue
         self._portal = portal
         self._tickets: dict[LiveTicket, None] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving._host.background import spawn
 from nowserving._host.clock import monotonic
@@ -64,7 +64,7 @@ class Leaving:
             begun is done: until then that leave refers to it.
     """
 
-    def __init__(self, queue: TicketQueue, owner: ReferenceType[Owner]) -> None:
+    def __init__(self, queue: TicketQueue[Any], owner: ReferenceType[Owner]) -> None:
         self._queue = queue
         self._owner = owner
         self._pending: set[_Leave] = set()

@@ -6,8 +6,8 @@ import asyncio
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from nowserving._host.identity import on_fork
-from nowserving._host.loops import Home, PerLoop, running_loop
+from nowserving._host.forks import keep_inherited, on_fork
+from nowserving._host.loops import PerLoop, running_loop
 from nowserving._runtime import exiting
 from nowserving._runtime.closing import Closing
 from nowserving._runtime.heartbeat import Heartbeat
@@ -20,26 +20,43 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from nowserving._runtime.ticket import LiveTicket, TicketKey
+    from nowserving._runtime.watch import WatchHost
     from nowserving.protocol.queue import TicketQueue
 
 _T = TypeVar("_T")
 
-# Threads can't be closed in a forked child and must not be collected there: see ``forked``.
-_inherited: list[object] = []
+
+class _Watches(PerLoop[Watch]):
+    """The watch of each event loop.
+
+    Args:
+        queue: Where the tickets stand.
+        host: What the store runs on.
+    """
+
+    def __init__(self, queue: TicketQueue[Any], host: weakref.ref[WatchHost]) -> None:
+        super().__init__()
+        self._queue = queue
+        self._host = host
+
+    def make(self, loop: asyncio.AbstractEventLoop) -> Watch:
+        """Make the watch of the running loop."""
+        exiting.arm()
+        return Watch(loop, self._queue, self._host)
 
 
 class _Parts(NamedTuple):
     """What has to be ended when a store is dropped; none of it refers to the runtime."""
 
     portals: list[Portal]
-    homes: PerLoop[Watch]
-    links: PerLoop[Any] | None
+    watches: PerLoop[Watch]
+    connections: PerLoop[Any] | None
 
     def end(self) -> None:
         """End threads, timers and connections; waits for nothing: a finaliser calls it."""
-        self.homes.close()
-        if self.links is not None:
-            self.links.close()
+        self.watches.close()
+        if self.connections is not None:
+            self.connections.close()
         for portal in self.portals:
             portal.stop_soon()
 
@@ -56,8 +73,7 @@ class Runtime:
     Attributes:
         threads: The tickets of threads that have entered a turn, by their keys.
         leaving: Gives tickets back against odds.
-        last_home: The event loop in which the last turn was entered, with its watch: mostly the
-            only one.
+        watches: The watch of each event loop.
         at_once: The queue, if its verbs need no coroutine.
         pushes: Whether the queue loses no notice.
         closing: Whether the store is closed or about to be.
@@ -66,7 +82,7 @@ class Runtime:
 
     _heartbeat: Heartbeat | None = None
 
-    def __init__(self, queue: TicketQueue) -> None:
+    def __init__(self, queue: TicketQueue[Any]) -> None:
         self.queue = queue
         self.at_once = queue.at_once
         self.pushes = queue.guarantees.pushes
@@ -79,9 +95,8 @@ class Runtime:
     def _start_afresh(self) -> None:
         self.threads: dict[TicketKey, LiveTicket] = {}
         self.tasks: set[asyncio.Task[None]] = set()
-        self.last_home: Home[Watch] | None = None
-        self._homes: PerLoop[Watch] = PerLoop()
-        self._parts = _Parts([], self._homes, self.queue.links)
+        self.watches = _Watches(self.queue, weakref.ref(self))
+        self._parts = _Parts([], self.watches, self.queue.connections)
         self.leaving = Leaving(self.queue, weakref.ref(self))
         self._closing = Closing()
         self._end = weakref.finalize(self, self._parts.end)
@@ -93,7 +108,7 @@ class Runtime:
             ticket.over()
         self._end.detach()
         heartbeat = vars(self).pop("_heartbeat", None)
-        _inherited.append((self._parts, heartbeat, self.threads, self.leaving))
+        keep_inherited(self._parts, heartbeat, self.threads, self.leaving)
         self._start_afresh()
 
     # Running
@@ -172,25 +187,16 @@ class Runtime:
 
     def _watch_on_portal(self, ticket: LiveTicket, now: float) -> None:
         """Look after a thread's ticket; on the portal's loop."""
-        watch = self.home_of(asyncio.get_running_loop()).thing()
+        watch = self.watches.of(asyncio.get_running_loop()).thing()
         if watch is not None:
             watch.mind_for_thread(ticket, now)
-
-    def home_of(self, loop: asyncio.AbstractEventLoop) -> Home[Watch]:
-        """Return what there is of the running loop here, made at first use."""
-        home = self.last_home = self._homes.of(loop, self._make_watch)
-        return home
-
-    def _make_watch(self, loop: asyncio.AbstractEventLoop) -> Watch:
-        exiting.arm()
-        return Watch(loop, self.queue, weakref.ref(self))
 
     # Its tickets
 
     def live(self) -> list[LiveTicket]:
         """Return the tickets whose turns go on, waiting and holding."""
         found = dict.fromkeys(list(self.threads.values()))
-        for watch in self._homes:
+        for watch in self.watches:
             found.update(dict.fromkeys(list(watch.tickets.values())))
         return [ticket for ticket in found if ticket.stay != "gone"]
 
@@ -247,7 +253,7 @@ class Runtime:
         _stop(self._take_portals())
 
     def _take_portals(self) -> list[Portal]:
-        self._homes.close()
+        self.watches.close()
         portals = list(self._parts.portals)
         self._parts.portals.clear()
         self.leaving.forget()

@@ -12,7 +12,7 @@ that fails. A turn that begins and ends between two ticks costs one comparison.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving._host.background import later, spawn
 from nowserving._host.clock import monotonic
@@ -29,7 +29,7 @@ _LAST_ANSWER = 0.1
 """Seconds past the end of a lease for which an answer that prolongs it is still waited for."""
 
 
-class TicketKeeper(Protocol):
+class WatchHost(Protocol):
     """What the store runs on (``runtime.py``)."""
 
     def forget(self, ticket: LiveTicket) -> None:
@@ -43,7 +43,7 @@ class Watch:
     Args:
         loop: The running loop.
         queue: Where the tickets stand.
-        keeper: What the store runs on. It ends with the store, which the loop may outlive.
+        host: What the store runs on. It ends with the store, which the loop may outlive.
 
     Attributes:
         loop: The same loop.
@@ -54,14 +54,14 @@ class Watch:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        queue: TicketQueue,
-        keeper: ReferenceType[TicketKeeper],
+        queue: TicketQueue[Any],
+        host: ReferenceType[WatchHost],
     ) -> None:
         self.loop = loop
         self.tickets: dict[TicketKey, LiveTicket] = {}
         self.wakes_at = NEVER
         self._queue = queue
-        self._keeper = keeper
+        self._host = host
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -100,11 +100,11 @@ class Watch:
 
     def abandon(self) -> None:
         """The loop is closed, with whoever worked or waited on it: their tickets are given back."""
-        keeper = self._keeper()
-        if keeper is not None:
+        host = self._host()
+        if host is not None:
             for ticket in list(self.tickets.values()):
                 if ticket.is_abandoned():
-                    keeper.forget(ticket)
+                    host.forget(ticket)
 
     def _arm(self, moment: float) -> None:
         if self._timer is not None:

@@ -236,12 +236,12 @@ class Turn:
         home, task, tickets = None, None, runtime.threads
         if key is None:
             try:
-                loop, home = asyncio.get_running_loop(), runtime.last_home
+                loop, home = asyncio.get_running_loop(), runtime.watches.last
             except RuntimeError:
                 refuse_other_libraries()
                 raise
             if home is None or home.loop() is not loop:
-                home = runtime.home_of(loop)
+                home = runtime.watches.of(loop)
             task = asyncio.current_task(loop)
             key = object() if task is None else (id(task), name)
             watch = home.thing()

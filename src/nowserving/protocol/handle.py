@@ -36,4 +36,5 @@ class TicketHandle(Bell):
         self.ring()
 
     def __repr__(self) -> str:
-        return f"Place({self.conversation_id!r}, number={self.number}, owner={self.owner!r})"
+        name, number, owner = self.conversation_id, self.number, self.owner
+        return f"TicketHandle({name!r}, number={number}, owner={owner!r})"

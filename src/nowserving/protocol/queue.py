@@ -10,9 +10,10 @@ the ticket handle (``handle.py``) makes the repetition find what the first attem
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from nowserving.errors import LockError
+from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.status import LineUpdate, State
 
 if TYPE_CHECKING:
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 
     from nowserving._host.loops import PerLoop
     from nowserving.lock import TicketLock
-    from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.status import Admission, Departure, Line, Outcome, TicketStatus
+
+
+HandleT = TypeVar("HandleT", bound=TicketHandle)
+HandleT_contra = TypeVar("HandleT_contra", bound=TicketHandle, contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Guarantees:
     Attributes:
         cross_process: Several processes of one machine share the line.
         cross_host: Several machines do.
-        pushes: A promoted waiter is told, without looking, and no notice is ever lost.
+        pushes: A promoted waiter is told, without polling, and no notice is ever lost.
         durable: An answered verb survives a crash of the store.
         store_clock: Time is the store's, so that callers' clocks do not matter.
         needs_loop: Its verbs wait for something that arrives on an event loop. Without this, they
@@ -52,22 +56,22 @@ class Guarantees:
     policies: bool
 
 
-class AtOnce(Protocol):
+class AtOnce(Protocol[HandleT_contra]):
     """What nearly every turn is made of as plain functions, of a queue that never waits.
 
     There a coroutine would cost as much as the verb does.
     """
 
-    def take_now(self, handle: TicketHandle, admission: Admission) -> TicketStatus:
+    def take_now(self, handle: HandleT_contra, admission: Admission) -> TicketStatus:
         """Do what :meth:`TicketQueue.take` does."""
         ...
 
-    def leave_now(self, handle: TicketHandle, outcome: Outcome) -> Departure:
+    def leave_now(self, handle: HandleT_contra, outcome: Outcome) -> Departure:
         """Do what :meth:`TicketQueue.leave` does."""
         ...
 
 
-class TicketQueue(Protocol):
+class TicketQueue(Protocol[HandleT]):
     """One store's lines.
 
     Errors of every verb: ``StoreUnavailable`` when the store does not answer in time or refuses,
@@ -76,22 +80,24 @@ class TicketQueue(Protocol):
     Some verbs take ``within``: the seconds that their caller waits for the answer. When they are
     over, ``asyncio.TimeoutError`` is raised; the verb may be carried out all the same, and costs
     nobody else anything. A queue whose verbs never suspend has always answered by then.
+
+    A queue has handles of a kind of its own, and is only ever given those that it has made.
     """
 
     guarantees: Guarantees
 
     @property
-    def links(self) -> PerLoop[Any] | None:
+    def connections(self) -> PerLoop[Any] | None:
         """What it has in event loops, which have to be rid of it when its store is dropped."""
         ...
 
     @property
-    def at_once(self) -> AtOnce | None:
+    def at_once(self) -> AtOnce[HandleT] | None:
         """The same queue, if it never waits and can do without coroutines."""
         ...
 
-    def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
-        """Return a fresh handle without a ticket; the other verbs take only handles made here.
+    def handle(self, conversation_id: str, owner: str | None = None) -> HandleT:
+        """Return a fresh handle without a ticket; the other verbs take only these.
 
         Args:
             conversation_id: The conversation.
@@ -101,7 +107,7 @@ class TicketQueue(Protocol):
         ...
 
     async def take(
-        self, handle: TicketHandle, admission: Admission, within: float | None = None
+        self, handle: HandleT, admission: Admission, within: float | None = None
     ) -> TicketStatus:
         """Join the line, and set ``handle.number``.
 
@@ -112,7 +118,7 @@ class TicketQueue(Protocol):
         """
         ...
 
-    async def poll(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:
+    async def poll(self, conversation_id: str, handles: Sequence[HandleT]) -> LineUpdate:
         """Tell what is new of many tickets of one line.
 
         A watch asks this every ``wait_time_in_seconds``. A thousand waiters that go on waiting
@@ -123,7 +129,7 @@ class TicketQueue(Protocol):
         ...
 
     async def renew(
-        self, renewals: Sequence[tuple[TicketHandle, float]], within: float | None = None
+        self, renewals: Sequence[tuple[HandleT, float]], within: float | None = None
     ) -> list[TicketStatus | LockError]:
         """Give each ticket its lifetime (seconds) anew; with a lifetime of 0, only tell its status.
 
@@ -136,7 +142,7 @@ class TicketQueue(Protocol):
         ...
 
     async def leave(
-        self, handle: TicketHandle, outcome: Outcome, within: float | None = None
+        self, handle: HandleT, outcome: Outcome, within: float | None = None
     ) -> Departure:
         """Give the ticket back and serve the next one.
 
@@ -145,7 +151,7 @@ class TicketQueue(Protocol):
         """
         ...
 
-    async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
+    async def wait(self, handle: HandleT, timeout: float) -> TicketStatus | None:
         """Wait ``timeout`` seconds at most for news of a ticket; may return early with None."""
         ...
 
@@ -195,7 +201,7 @@ class TicketQueue(Protocol):
 
 
 async def status_of(
-    queue: TicketQueue, handle: TicketHandle, within: float | None = None
+    queue: TicketQueue[Any], handle: TicketHandle, within: float | None = None
 ) -> TicketStatus:
     """Return the status of one ticket.
 
@@ -208,7 +214,7 @@ async def status_of(
     return answer
 
 
-async def poll_one_by_one(queue: TicketQueue, handles: Sequence[TicketHandle]) -> LineUpdate:
+async def poll_one_by_one(queue: TicketQueue[Any], handles: Sequence[TicketHandle]) -> LineUpdate:
     """Poll many tickets by asking for each: for a queue whose verbs cost no round trip.
 
     Args:

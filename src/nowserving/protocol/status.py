@@ -25,7 +25,7 @@ _SECRET = re.compile(r"[A-Za-z0-9._~-]*")
 """What ``identity.nonce`` draws, and nothing that could not be sent."""
 
 NOT_ISSUED = -1
-"""The number of a place whose take has not been answered (yet)."""
+"""The number of a handle whose take has not been answered (yet)."""
 
 
 class State(Enum):
@@ -128,7 +128,7 @@ class Departure(NamedTuple):
 
 
 class LineUpdate(NamedTuple):
-    """What one look at a line brings for many of its tickets.
+    """What one poll of a line brings for many of its tickets.
 
     Attributes:
         serving: The number that is served.

@@ -1,7 +1,7 @@
 """The adapter for a store that knows only ``get_lock``, ``save_lock`` and ``delete_lock``.
 
 A custom lock store written for Rasa defines these three and inherits the rest. Here is the rest,
-by the reference's own algorithm: read the line, change it, save it whole, and look again every
+by the reference's own algorithm: read the line, change it, save it whole, and poll it every
 ``wait_time_in_seconds``. It lacks what that algorithm lacks: two processes that read before either
 has saved overwrite each other's tickets, nobody is pushed, a ticket's life counts from its issue,
 and the fencing tokens rest on this process's clock. Policies hold within one process.
@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
-from nowserving._host.identity import Owners, on_fork
+from nowserving._host.forks import on_fork
+from nowserving._host.identity import Owners
 from nowserving.errors import LockError, StoreUnavailable
 from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.queue import Guarantees, poll_one_by_one
@@ -56,7 +57,7 @@ class SnapshotQueue:
             which goes on giving back its ticket; the reference's own methods raise it as it is.
     """
 
-    at_once = links = None
+    at_once = connections = None
     guarantees = Guarantees(
         cross_process=False,
         cross_host=False,
@@ -211,7 +212,7 @@ class SnapshotQueue:
 
     def _is_held(self, handle: TicketHandle) -> bool:
         # The numbers begin at 0 again after the last ticket, so one of ours that expired may have
-        # the number of a stranger's: only the place that was given it last may touch it.
+        # the number of a stranger's: only the handle that was given it last may touch it.
         return self._held.get((handle.conversation_id, handle.number)) is handle
 
     def _read(self, conversation_id: str) -> TicketLock | None:

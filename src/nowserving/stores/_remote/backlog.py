@@ -13,28 +13,28 @@ if TYPE_CHECKING:
 
 
 class Backlog:
-    """Calls in order; looks, which change nothing and wait for nobody, behind all others.
+    """Calls in order, and behind them all lazy ones: polls, renewals and sweeps, in no order.
 
-    With many waiters on a busy machine a hand-off would otherwise travel behind flights of looks,
-    and each look that comes late makes for more of them.
+    With many waiters on a busy machine a hand-off would otherwise travel behind batches of polls,
+    and each poll that comes late makes for more of them.
 
     Attributes:
         calls: What has an order.
-        looks: What has none.
+        lazy: What has none.
     """
 
-    __slots__ = ("calls", "looks")
+    __slots__ = ("calls", "lazy")
 
     def __init__(self) -> None:
         self.calls: deque[Call] = deque()
-        self.looks: deque[Call] = deque()
+        self.lazy: deque[Call] = deque()
 
     def __bool__(self) -> bool:
-        return bool(self.calls or self.looks)
+        return bool(self.calls or self.lazy)
 
     def __iter__(self) -> Iterator[Call]:
         yield from self.calls
-        yield from self.looks
+        yield from self.lazy
 
     def put_back(self, calls: list[Call]) -> None:
         """Put calls before all others: their turn had come already."""
@@ -45,21 +45,21 @@ class Backlog:
         found = [call for call in self if wanted(call)]
         if found:
             self.calls = deque(call for call in self.calls if not wanted(call))
-            self.looks = deque(call for call in self.looks if not wanted(call))
+            self.lazy = deque(call for call in self.lazy if not wanted(call))
         return found
 
     def next_batch(
-        self, limit: int, *, looks: bool, busy: AbstractSet[bytes] = frozenset()
+        self, limit: int, *, lazy: bool, busy: AbstractSet[bytes] = frozenset()
     ) -> list[Call]:
         """Return what goes out together next: some verbs, or one plain command.
 
         Args:
             limit: How many at the most.
-            looks: Whether looks may go as well.
+            lazy: Whether lazy ones may go as well.
             busy: The records whose calls have to wait.
         """
         batch: list[Call] = []
-        for queue in (self.calls, self.looks) if looks else (self.calls,):
+        for queue in (self.calls, self.lazy) if lazy else (self.calls,):
             kept: list[Call] = []
             while queue and len(batch) < limit:
                 call = queue.popleft()

@@ -24,7 +24,7 @@ FIRST_DELAY, LONGEST_DELAY = 0.02, 1.0
 
 
 class ReconnectingConnection(Generic[ConnectionT]):
-    """A wire to one server, replaced when it breaks.
+    """A connection with one server, replaced when it breaks.
 
     There is no task here while the connection stands, so a loop that is shut down
     (``asyncio.run`` cancels every task) takes nothing away. If a connection was just being made
@@ -39,7 +39,7 @@ class ReconnectingConnection(Generic[ConnectionT]):
         wanted: Asked before each attempt whether there is still need of it.
 
     Attributes:
-        wire: The connection while it stands.
+        current: The connection while it stands.
     """
 
     def __init__(  # noqa: PLR0913 - what happens to a connection, each told to its owner
@@ -52,7 +52,7 @@ class ReconnectingConnection(Generic[ConnectionT]):
         on_failure: Callable[[Unreachable], None],
         wanted: Callable[[], bool],
     ) -> None:
-        self.wire: ConnectionT | None = None
+        self.current: ConnectionT | None = None
         self._loop = asyncio.get_running_loop()
         self._server = server
         self._on_reply = on_reply
@@ -69,21 +69,21 @@ class ReconnectingConnection(Generic[ConnectionT]):
         Args:
             delay: Seconds to wait before.
         """
-        if self._dialling is None and self.wire is None and not self._closed:
+        if self._dialling is None and self.current is None and not self._closed:
             self._dialling = spawn(self._loop, self._keep_dialling(delay))
             self._dialling.add_done_callback(self._dialled)
 
     def abandon(self) -> None:
         """Give the connection up without a word to anybody; ``dial`` makes another."""
-        if self.wire is not None:
-            self.wire.close()
-            self.wire = None
+        if self.current is not None:
+            self.current.close()
+            self.current = None
 
     def hang_up(self) -> None:
         """Have the server end the connection, on a loop that does not run; from any thread."""
-        wire = self.wire
-        if wire is not None:
-            wire.hang_up()
+        connection = self.current
+        if connection is not None:
+            connection.hang_up()
 
     def abandon_socket(self) -> None:
         """Close the socket of a loop that is closed itself, also of one that is half made."""
@@ -91,9 +91,9 @@ class ReconnectingConnection(Generic[ConnectionT]):
         if self._dialling is not None:
             abandon_task(self._dialling)
             self._dialling = None
-        if self.wire is not None:
-            self.wire.abandon()
-            self.wire = None
+        if self.current is not None:
+            self.current.abandon()
+            self.current = None
 
     def close(self) -> None:
         """Close for good."""
@@ -110,8 +110,8 @@ class ReconnectingConnection(Generic[ConnectionT]):
             delay = min(max(delay * 2, FIRST_DELAY), LONGEST_DELAY, self._server.timeout / 2)
             try:
                 connect, limit = self._server.connect(), self._server.timeout
-                wire = await patiently(connect, limit, lambda made: made.close())
-                wire.take_over(self._on_reply, self._broke)
+                connection = await patiently(connect, limit, lambda made: made.close())
+                connection.take_over(self._on_reply, self._broke)
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the dialling
                 failure = self._server.diagnose(error)
                 if failure.hopeless:
@@ -119,9 +119,9 @@ class ReconnectingConnection(Generic[ConnectionT]):
                 self._on_failure(failure)
             else:
                 if self._closed:  # just then
-                    wire.close()
+                    connection.close()
                     return
-                self.wire = wire
+                self.current = connection
                 self._server.outage.reached = True
                 return
 
@@ -132,11 +132,11 @@ class ReconnectingConnection(Generic[ConnectionT]):
                 self.dial(FIRST_DELAY)  # a pause, in case that whatever connects cancels itself
         elif task.exception() is not None:
             logger.error("Connecting to %s failed", self._server.where, exc_info=task.exception())
-        elif self.wire is not None:
+        elif self.current is not None:
             self._on_up()
-        elif self._wanted():  # wanted again since the last look
+        elif self._wanted():  # wanted again since it was asked last
             self.dial()
 
     def _broke(self, error: Exception | None) -> None:
-        self.wire = None
+        self.current = None
         self._on_lost(error or ConnectionError("the server closed the connection"))

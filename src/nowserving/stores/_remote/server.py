@@ -28,6 +28,13 @@ class Connection(Protocol):
             ConnectionError: If it is broken already.
         """
 
+    def abort(self, reason: Exception | None = None) -> None:
+        """Cut it now, and tell so; what was sent may or may not have arrived.
+
+        Args:
+            reason: What is told.
+        """
+
     def close(self) -> None:
         """Close it; what was written may still be sent."""
 

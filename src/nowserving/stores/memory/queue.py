@@ -17,12 +17,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nowserving._host.clock import monotonic
-from nowserving._host.identity import Owners, on_fork
+from nowserving._host.forks import on_fork
+from nowserving._host.identity import Owners
 from nowserving.errors import LockError
 from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import Departure, IssuedTicket, LineUpdate, State, TicketStatus
 from nowserving.stores import _lines
 from nowserving.stores.memory import steps
+from nowserving.stores.memory.idle import IdleList
 from nowserving.stores.memory.record import Record
 from nowserving.stores.memory.ticket import MemoryTicket
 
@@ -36,12 +38,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("nowserving.queues.memory.queue")
 
-_SWEEP_EVERY = 60.0
-"""Seconds after which an entry of the idle list is looked at, however long its record stays."""
-
-_SWEEP_AT_ONCE = 16
-"""Entries one take looks at: it adds one at most, so the list shrinks, and no take pays for all."""
-
 _LEFT_ALONE = Departure(left=True, someone_waiting=False)
 """How nearly every turn ends."""
 
@@ -54,7 +50,7 @@ _ANYBODY = ""
 class MemoryQueue:
     """Records in a dictionary."""
 
-    links = None
+    connections = None
     guarantees = Guarantees(
         cross_process=False,
         cross_host=False,
@@ -76,33 +72,30 @@ class MemoryQueue:
         self._mutex = threading.Lock()
         self._tokens = _lines.Tokens()
         self._records: dict[str, Record] = {}
-        self._idle: deque[tuple[float, str]] = deque()
+        self._idle = IdleList()
         self._put_off: deque[tuple[TicketHandle, Outcome]] = deque()
         self._outbox: deque[tuple[MemoryTicket, TicketStatus]] = deque()
 
     @property
-    def at_once(self) -> AtOnce | None:
+    def at_once(self) -> AtOnce[MemoryTicket] | None:
         """This queue: its verbs need no coroutine."""
         return self
 
-    def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
+    def handle(self, conversation_id: str, owner: str | None = None) -> MemoryTicket:
         """Return a fresh handle without a ticket."""
         return MemoryTicket(conversation_id, self._owners, owner)
 
     async def take(
         self,
-        handle: TicketHandle,
+        handle: MemoryTicket,
         admission: Admission,
         within: float | None = None,  # noqa: ARG002
     ) -> TicketStatus:
         """Join the line, or claim an issued ticket."""
         return self.take_now(handle, admission)
 
-    def take_now(self, handle: TicketHandle, admission: Admission) -> TicketStatus:
+    def take_now(self, handle: MemoryTicket, admission: Admission) -> TicketStatus:
         """Do the same without a coroutine."""
-        if not isinstance(handle, MemoryTicket):
-            msg = f"{handle!r} was not made by this queue's handle()"
-            raise TypeError(msg)
         if self._is_fork:
             self._warn_of_fork()
         name, mutex = handle.conversation_id, self._mutex
@@ -312,9 +305,7 @@ class MemoryQueue:
         if len(record.tickets) > 1:
             record.tell_first_waiter(now)
         if not record.in_idle_list and (may_be_left or not record.tickets):
-            record.in_idle_list = True
-            due = now + _SWEEP_EVERY
-            self._idle.append((due if record.tickets else min(due, record.kept_until), name))
+            self._idle.enter(name, record, now)
         if record.mail:
             self._outbox.extend(record.mail)
             record.mail.clear()
@@ -325,10 +316,7 @@ class MemoryQueue:
         A busy conversation need not be listed: it is when its last ticket leaves. But a ticket
         that nobody has claimed may never be left, so its record stays in the list.
         """
-        for _ in range(_SWEEP_AT_ONCE):
-            if not self._idle or self._idle[0][0] > now:
-                return
-            _, name = self._idle.popleft()
+        for name in self._idle.take_due(now):
             record = self._records[name]
             record.in_idle_list = False
             _lines.promote(record, now)

@@ -52,7 +52,7 @@ class InMemoryLockStore(QueueLockStore, kinds=("in_memory",), schemes=("memory",
         super().__init__(**defaults)
         _warn_of_workers()
 
-    def _make_queue(self) -> TicketQueue:
+    def _make_queue(self) -> TicketQueue[Any]:
         return MemoryQueue()
 
     def __copy__(self) -> Self:

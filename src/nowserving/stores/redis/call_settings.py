@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nowserving.stores._remote.call import Call
+    from nowserving.stores.redis.header import Header
     from nowserving.stores.redis.replicas import Replicas
     from nowserving.stores.redis.script import Script
 
@@ -17,13 +16,13 @@ class CallSettings(NamedTuple):
 
     Attributes:
         script: The verbs.
-        header: Returns what every script call begins with (``dispatch.lua``).
+        header: What every script call begins with.
         timeout: Seconds within which every call is answered or fails.
         replicas: Whom to wait for after a take; None for nobody.
     """
 
     script: Script
-    header: Callable[[], tuple[Any, ...]]
+    header: Header
     timeout: float
     replicas: Replicas | None = None
 
@@ -39,7 +38,7 @@ class CallSettings(NamedTuple):
         else:
             parts = ["EVALSHA", self.script.sha, len(group)]
         parts.extend([call.key for call in group])
-        parts.extend(self.header())
+        parts.extend(self.header.words())
         for call in group:
             parts.append(call.args[0])
             parts.append(len(call.args) - 1)

@@ -1,14 +1,14 @@
 """One event loop's inbox: the pushed wake-ups of all its tickets over one subscription.
 
-A push can be lost (the connection breaks, an ACL denies it), so nobody relies on one: a waiter
-looks for itself every ``wait_time_in_seconds``. After each (re)connection every bell is rung,
-since whatever was pushed in between was pushed to nobody.
+A push can be lost (the connection breaks, an ACL denies it), so nobody relies on one: tickets are
+polled every ``wait_time_in_seconds``. After each (re)connection every bell is rung, since whatever
+was pushed in between was pushed to nobody.
 
 A subscription can also be dead without a word: the network forgot it, or in a cluster its node is
-cut off from the others. So when a look finds a ticket served of which no push told, the inbox is
-checked with a ``PING``. On one server the push comes before the ``PONG``: the script that served
-the ticket wrote it there before the look was answered. No ``PONG``, or several misses in a row
-although it comes, and the inbox subscribes anew, in a cluster at the next node.
+cut off from the others. So where a push was missed (``_remote/pushes.py``) the sign of life is the
+``PONG`` to a ``PING``. On one server the push comes before the ``PONG``: the script that served the
+ticket wrote it there before the poll was answered. In a cluster the inbox subscribes anew at the
+next node.
 """
 
 from __future__ import annotations
@@ -16,30 +16,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 
 import hiredis
 
-from nowserving._host.background import at
 from nowserving.errors import StoreUnavailable
+from nowserving.stores._remote.pushes import Bells, PushCheck
 from nowserving.stores._remote.reconnecting import ReconnectingConnection
 from nowserving.stores.redis.connection.diagnosis import reply_error, told
 from nowserving.stores.redis.replies import parse_status
 from nowserving.stores.redis.shape import is_pushed
 
 if TYPE_CHECKING:
+    from nowserving.stores._remote.handle import RemoteHandle
     from nowserving.stores.redis.connection.dial import RedisServer
-    from nowserving.stores.redis.handle import RedisHandle
 
 logger = logging.getLogger("nowserving.queues.redis.inbox")
 
 _PONG_WITHIN = 2.0
 """Seconds for the answer to a ``PING``; the session's own patience if that is less."""
-
-_LATE = 0.05
-"""Seconds by which a timer may be late without the loop having been blocked."""
-
-_MANY_MISSES = 3
 
 
 class Inbox:
@@ -54,13 +48,14 @@ class Inbox:
     """
 
     def __init__(self, server: RedisServer, channel: str) -> None:
-        self._loop = asyncio.get_running_loop()
         self._channel = channel
-        self._handles: WeakValueDictionary[str, RedisHandle] = WeakValueDictionary()
-        self._patience = min(_PONG_WITHIN, server.timeout)
-        self._check: asyncio.TimerHandle | None = None
-        self._suspect: RedisHandle | None = None
-        self._misses = 0
+        self._bells = Bells()
+        self._check = PushCheck(
+            asyncio.get_running_loop(),
+            min(_PONG_WITHIN, server.timeout),
+            ask=self._ping,
+            give_up=self._give_up,
+        )
         self._told_denied = self._told_silent = False
         self._closed = False
         self.resubscribed = 0
@@ -73,9 +68,9 @@ class Inbox:
             wanted=lambda: not self._closed,
         )
 
-    def expect(self, handle: RedisHandle) -> None:
-        """Ring this place's bell when there is news of it, for as long as the place lives."""
-        self._handles[handle.owner] = handle
+    def expect(self, handle: RemoteHandle) -> None:
+        """Ring this handle's bell when there is news of it, for as long as somebody has it."""
+        self._bells.add(handle)
 
     def open(self) -> None:
         """Subscribe in the background unless that is done or under way."""
@@ -84,7 +79,7 @@ class Inbox:
     def close(self) -> None:
         """Unsubscribe by hanging up."""
         self._closed = True
-        self._calm()
+        self._check.stop()
         self._connection.close()
 
     def hang_up(self) -> None:
@@ -96,25 +91,15 @@ class Inbox:
         self._closed = True
         self._connection.abandon_socket()
 
-    def push_missed(self, handle: RedisHandle) -> None:
-        """Check the subscription: this place is served, and was not told so."""
-        wire = self._connection.wire
-        if wire is None or self._check is not None:
-            handle.overdue = False  # one suspect at a time is enough
-            return
-        self._suspect = handle
-        self._await_pong()
-        wire.send([("PING",)])
+    def push_missed(self, handle: RemoteHandle) -> None:
+        """Check the subscription: this ticket is served, and no push has told so."""
+        self._check.begin(handle)
 
-    def _await_pong(self) -> None:
-        due = self._loop.time() + self._patience
-        self._check = at(self._loop, due, self._no_pong, due)
-
-    def _no_pong(self, due: float) -> None:
-        if self._loop.time() - due > _LATE:
-            self._await_pong()  # the loop was blocked: the answer may lie there unread
-        else:
-            self._give_up()
+    def _ping(self) -> bool:
+        protocol = self._connection.current
+        if protocol is not None:
+            protocol.send([("PING",)])
+        return protocol is not None
 
     def _arrive(self, reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
         if isinstance(reply, hiredis.ReplyError):
@@ -122,16 +107,16 @@ class Inbox:
         elif not is_pushed(reply, self._channel):
             self._break_off()
         elif reply[0] == "message":
-            self._misses = 0
+            self._check.pushed()
             owner, _, text = reply[2].partition(" ")
-            self._ring(owner, text)
+            self._push(owner, text)
         elif reply[0] == "pong":
-            self._checked()
+            self._check.sign_of_life()
         elif reply[0] == "subscribe":
-            self._ring_all()
+            self._bells.ring_all()
 
-    def _ring(self, owner: str, text: str) -> None:
-        handle = self._handles.get(owner)
+    def _push(self, owner: str, text: str) -> None:
+        handle = self._bells.get(owner)
         if handle is None:
             return
         try:
@@ -139,27 +124,15 @@ class Inbox:
         except StoreUnavailable:
             self._break_off()
         else:
-            handle.overdue = False
-            handle.ring(status)
+            handle.push(status)
 
     def _break_off(self) -> None:
-        if self._connection.wire is not None:
-            self._connection.wire.abort(ConnectionError("it pushed something unexpected"))
-
-    def _checked(self) -> None:
-        suspect = self._suspect
-        self._calm()
-        if suspect is not None and suspect.overdue:
-            suspect.overdue = False
-            self._misses += 1
-            if self._misses >= _MANY_MISSES:
-                self._misses = 0
-                self._give_up()
+        if self._connection.current is not None:
+            self._connection.current.abort(ConnectionError("it pushed something unexpected"))
 
     def _give_up(self) -> None:
-        self._calm()
-        wire = self._connection.wire
-        if wire is None:
+        protocol = self._connection.current
+        if protocol is None:
             return
         self.resubscribed += 1
         if not self._told_silent:
@@ -170,12 +143,7 @@ class Inbox:
                 "PUBLISH to that channel.",
                 self._channel,
             )
-        wire.abort(asyncio.TimeoutError("no push and no answer"))
-
-    def _calm(self) -> None:
-        if self._check is not None:
-            self._check.cancel()
-        self._check = self._suspect = None
+        protocol.abort(asyncio.TimeoutError("no push and no answer"))
 
     def _denied(self, reply: object) -> None:
         if not self._told_denied:
@@ -187,20 +155,14 @@ class Inbox:
             )
 
     def _subscribe(self) -> None:
-        if self._connection.wire is not None:
-            self._connection.wire.send([("SUBSCRIBE", self._channel)])
+        if self._connection.current is not None:
+            self._connection.current.send([("SUBSCRIBE", self._channel)])
 
     def _not_connected(self, error: BaseException) -> None:
         logger.debug("No subscription to %s yet: %s", self._channel, told(error))
 
     def _lost(self, error: BaseException) -> None:
         logger.debug("The subscription to %s is gone: %s", self._channel, told(error))
-        self._calm()
-        self._ring_all()
+        self._check.stop()
+        self._bells.ring_all()
         self._connection.dial()
-
-    def _ring_all(self) -> None:
-        # References first, in one step: places may be collected by other threads meanwhile.
-        for handle in [reference() for reference in self._handles.valuerefs()]:
-            if handle is not None:
-                handle.ring()

@@ -1,18 +1,24 @@
-"""All that one event loop has of one Redis: its sessions and its inbox."""
+"""All that one event loop has of one Redis: its sessions and its inbox; and all loops' of these."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING
 
+from nowserving._host.background import soon
+from nowserving._host.identity import Owners, nonce
+from nowserving._host.loops import PerLoop
+from nowserving.errors import StoreClosed
+from nowserving.stores.redis import eviction
 from nowserving.stores.redis.inbox import Inbox
 from nowserving.stores.redis.walking import Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from nowserving._host.loops import PerLoop
     from nowserving.stores.redis.call_settings import CallSettings
     from nowserving.stores.redis.topologies.topology import Topology
 
@@ -25,50 +31,45 @@ class LoopConnections:
 
     Args:
         loop: The loop, which is running.
-        links: Where it is registered.
+        register: Where they are registered.
         topology: Where the records are.
-        terms: How calls travel.
-        channel_prefix: What inbox channels begin with.
-        name: What no other link has, ever: a part of each owner, and the inbox's name.
+        settings: How calls travel.
+        name: What nobody else has, ever: a part of each owner, and the inbox's name.
 
     Attributes:
         loop: The same loop.
+        owners: Draws owners that nobody else has, ever.
         session: For all calls.
+        sweeper: Goes on with what a call has left over.
         heartbeat: For renewals.
         inbox: For pushes.
     """
 
-    def __init__(  # noqa: PLR0913 - what a queue's links have in common, and two of their own
+    def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        links: PerLoop[LoopConnections],
+        register: PerLoop[LoopConnections],
         topology: Topology,
-        terms: CallSettings,
-        channel_prefix: str,
+        settings: CallSettings,
         name: str,
     ) -> None:
         self.loop = loop
-        self._links = links
-        self._name = name
-        self._counter = itertools.count()
-        self.session = topology.session(terms)
+        self.owners = Owners(name)
+        self._register = register
+        self.session = topology.session(settings)
         self.sweeper = Sweeper(self.session)
         # Renewals have a connection of their own: a slow answer to somebody's take must not
         # cost others their leases.
-        self.heartbeat = topology.heartbeat(terms)
-        self.inbox = Inbox(topology.post(), channel_prefix + name)
+        self.heartbeat = topology.heartbeat(settings)
+        self.inbox = Inbox(topology.inbox_server(), settings.header.channel_prefix + name)
         self.inbox.open()
-        self._farewell = self._close_with_the_loop()
-        self._start_farewell()
+        self._end_hook = self._close_with_the_loop()
+        self._start_end_hook()
 
-    def owner(self) -> str:
-        """Return an owner that nobody else has, ever."""
-        return f"{self._name}.{next(self._counter)}"
-
-    def _start_farewell(self) -> None:
-        # It suspends nowhere, so one step runs it; `place` and `take` must not wait for it.
+    def _start_end_hook(self) -> None:
+        # It suspends nowhere, so one step runs it; `handle` and `take` must not wait for it.
         try:
-            self._farewell.__anext__().send(None)
+            self._end_hook.__anext__().send(None)
         except StopIteration:
             return
 
@@ -78,14 +79,14 @@ class LoopConnections:
         try:
             yield
         finally:
-            self._links.discard(self)
+            self._register.discard(self)
             self.close()
             # Sockets are closed by callbacks, some steps after a handshake is cancelled.
             for _ in range(_STEPS):
                 await asyncio.sleep(0)
 
     def close(self) -> None:
-        """Hang up; called on the link's own loop."""
+        """Hang up; called on their own loop."""
         self.session.close()
         self.heartbeat.close()
         self.inbox.close()
@@ -102,4 +103,69 @@ class LoopConnections:
 
     async def aclose(self) -> None:
         """Hang up, and take the hook out of the loop."""
-        await self._farewell.aclose()
+        await self._end_hook.aclose()
+
+
+class Connections(PerLoop[LoopConnections]):
+    """What each event loop has of one Redis.
+
+    Args:
+        topology: Where the records are, and how to reach them.
+        settings: How calls travel.
+
+    Attributes:
+        nonce: What all owners begin with.
+    """
+
+    def __init__(self, topology: Topology, settings: CallSettings) -> None:
+        super().__init__()
+        self.nonce = nonce()
+        self._topology = topology
+        self._settings = settings
+        self._counter = itertools.count()
+        self._eviction_judged = False
+        self._closed = False
+
+    def here(self) -> LoopConnections:
+        """Return the running loop's."""
+        loop, home = asyncio.get_running_loop(), self.last
+        if home is None or home.loop() is not loop:
+            home = self.of(loop)
+        connections = home.thing()
+        if connections is None:  # closed in this very moment
+            raise _closed()
+        return connections
+
+    def make(self, loop: asyncio.AbstractEventLoop) -> LoopConnections:
+        """Make the running loop's; not of a closed store."""
+        if self._closed:
+            raise _closed()
+        name = f"{self.nonce}~{next(self._counter)}"
+        made = LoopConnections(loop, self, self._topology, self._settings, name)
+        if not self._eviction_judged:
+            self._eviction_judged = True
+            soon(loop, self._judge_eviction, made)  # behind the call that is about to be made
+        return made
+
+    def _judge_eviction(self, connections: LoopConnections) -> None:
+        answer = connections.session.call(b"", eviction.QUESTION).future
+        judge = partial(eviction.judge, self._topology.where)
+        answer.add_done_callback(judge, context=Context())
+
+    async def aclose(self) -> None:
+        """Close all of them; those of other loops on their own threads."""
+        self._closed = True
+        here = asyncio.get_running_loop()
+        for connections in self:
+            if connections.loop is here:
+                await connections.aclose()
+        self.close()
+
+    def forked(self) -> None:
+        """Forget the parent's without closing them, and name those to come by a new nonce."""
+        super().forked()
+        self.nonce = nonce()
+
+
+def _closed() -> StoreClosed:
+    return StoreClosed("The lock store is closed.")

@@ -25,18 +25,18 @@ from nowserving.stores.redis.replies import LineSeen, parse_look
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.status import TicketStatus
+    from nowserving.stores._remote.handle import RemoteHandle
     from nowserving.stores.redis.loop_connections import LoopConnections
 
 
 async def poll_line(
-    link: LoopConnections, key: bytes, handles: Sequence[TicketHandle]
+    connections: LoopConnections, key: bytes, handles: Sequence[RemoteHandle]
 ) -> LineUpdate:
     """Tell what is new of tickets of one line (``poll.lua``).
 
     Args:
-        link: Whom to ask.
+        connections: Whom to ask.
         key: The line's record.
         handles: The tickets.
     """
@@ -49,10 +49,10 @@ async def poll_line(
         witness = max(trusted, key=_number)
         trusted.remove(witness)
         asked.append(witness)
-    seen, news = await _ask(link, key, asked)
+    seen, news = await _ask(connections, key, asked)
     if trusted and (seen.version != version or asked[-1].owner in news):
         blocked_for = seen.blocked_for
-        seen, more = await _ask(link, key, trusted)
+        seen, more = await _ask(connections, key, trusted)
         seen = seen._replace(blocked_for=min(blocked_for, seen.blocked_for))
         news.update(more)
     if seen.served is not None:
@@ -63,7 +63,7 @@ async def poll_line(
 
 
 async def _ask(
-    link: LoopConnections, key: bytes, asked: Sequence[TicketHandle]
+    connections: LoopConnections, key: bytes, asked: Sequence[RemoteHandle]
 ) -> tuple[LineSeen, dict[str, TicketStatus]]:
     """Ask about tickets, so many at a time that Redis is never blocked for long.
 
@@ -75,8 +75,8 @@ async def _ask(
     for first in range(0, len(asked), MOST_AT_ONCE):
         part = asked[first : first + MOST_AT_ONCE]
         names = itertools.chain.from_iterable((handle.number, handle.owner) for handle in part)
-        call = link.session.call(key, ("poll", *names), lazy=True)
-        seen = parse_look(link.sweeper.read(key, await call.future))
+        call = connections.session.call(key, ("poll", *names), lazy=True)
+        seen = parse_look(connections.sweeper.read(key, await call.future))
         answers.append(seen)
         for which, handle in enumerate(part):
             status = seen.news.get(which)
@@ -89,5 +89,5 @@ async def _ask(
     return answers[-1]._replace(blocked_for=soonest), news
 
 
-def _number(handle: TicketHandle) -> int:
+def _number(handle: RemoteHandle) -> int:
     return handle.number

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import itertools
-from contextvars import Context
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from nowserving._host.background import soon
-from nowserving._host.identity import nonce, on_fork
-from nowserving._host.loops import Home, PerLoop
-from nowserving.errors import LockError, StoreClosed
+from nowserving._host.forks import on_fork
+from nowserving.errors import LockError
 from nowserving.protocol import names
 from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import NOT_ISSUED, SERVED, Departure, Line, State
-from nowserving.stores.redis import eviction
+from nowserving.stores._remote.handle import RemoteHandle
 from nowserving.stores.redis.call_settings import CallSettings
-from nowserving.stores.redis.handle import RedisHandle
-from nowserving.stores.redis.loop_connections import LoopConnections
+from nowserving.stores.redis.header import Header
+from nowserving.stores.redis.loop_connections import Connections
 from nowserving.stores.redis.picture import pieces_of
 from nowserving.stores.redis.poll import poll_line
+from nowserving.stores.redis.renewing import renew_all
 from nowserving.stores.redis.replicas import Replicas
 from nowserving.stores.redis.replies import (
-    MICROSECONDS,
     NOTHING_MORE,
     parse_answer,
     parse_departure,
@@ -41,42 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from nowserving.lock import TicketLock
-    from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.status import Admission, LineTicket, LineUpdate, Outcome, TicketStatus
-    from nowserving.stores._remote.call import Call
+    from nowserving.stores.redis.renewing import Renewal
     from nowserving.stores.redis.topologies.topology import Topology
 
 _NONE = "-"
-_CLOSED = "The lock store is closed."
 _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
-
-# What a forked child inherited and must not touch: closing a transport here would take the
-# parent's socket out of the parent's epoll set, which both share.
-_inherited: list[object] = []
-
-
-class _Header:
-    """What every call of the script begins with (``dispatch.lua``).
-
-    Apart from the queue: connections have it, and live as long as their loop. A store that is
-    dropped must not live on in them.
-
-    Args:
-        channel_prefix: What inbox channels begin with.
-        timeout: Seconds within which a call is answered or fails.
-
-    Attributes:
-        highest_token: The highest fencing token that was seen.
-    """
-
-    def __init__(self, channel_prefix: str, timeout: float) -> None:
-        self.highest_token = 0
-        self._channel_prefix = channel_prefix
-        # An attempt of a take is written within one timeout, and delivered within another.
-        self._late = _us(timeout * 2)
-
-    def __call__(self) -> tuple[Any, ...]:
-        return (self.highest_token, self._channel_prefix, self._late)
 
 
 class RedisQueue:
@@ -89,7 +53,7 @@ class RedisQueue:
         min_replicas: How many replicas shall confirm a take before it counts; 0 asks none.
 
     Attributes:
-        links: What each event loop has of this Redis.
+        connections: What each event loop has of this Redis.
         replicas: How often ``min_replicas`` was not reached; None when nobody asked for it.
     """
 
@@ -110,35 +74,28 @@ class RedisQueue:
     ) -> None:
         self.timeout = timeout
         self.replicas = Replicas(min_replicas, timeout) if min_replicas else None
-        self._topology = topology
-        self._channel_prefix = f"{key_prefix}inbox:"
-        self._header = _Header(self._channel_prefix, timeout)
-        self._terms = CallSettings(load_script(), self._header, timeout, self.replicas)
+        self._header = Header(f"{key_prefix}inbox:", timeout)
+        settings = CallSettings(load_script(), self._header, timeout, self.replicas)
+        self.connections = Connections(topology, settings)
         self._key_prefix = key_prefix.encode()
-        self._memory_judged = False
-        self._closed = False
-        self.links: PerLoop[LoopConnections] = PerLoop()
-        self._last_home: Home[LoopConnections] | None = None
-        self._nonce = nonce()
-        self._link_counter = itertools.count()
         on_fork(self)
 
     def key(self, conversation_id: str) -> bytes:
         """Return the key of a conversation's record; the braces keep it in one cluster slot."""
         return b"%b{%b}" % (self._key_prefix, names.encode(conversation_id))
 
-    def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
+    def handle(self, conversation_id: str, owner: str | None = None) -> RemoteHandle:
         """Return a fresh handle, to be used on the running loop."""
         if owner is not None:
-            return RedisHandle(conversation_id, owner)
-        link = self._link()
-        handle = RedisHandle(conversation_id, link.owner())
-        link.inbox.expect(handle)
+            return RemoteHandle(conversation_id, owner)  # nobody waits for its bell
+        here = self.connections.here()
+        handle = RemoteHandle(conversation_id, here.owners.draw())
+        here.inbox.expect(handle)
         return handle
 
     async def take(
         self,
-        handle: TicketHandle,
+        handle: RemoteHandle,
         admission: Admission,
         within: float | None = None,
     ) -> TicketStatus:
@@ -162,118 +119,91 @@ class RedisQueue:
             policy = _POLICIES[admission.when_busy]
             args = ("take", handle.owner, lifetime, flags, policy, limit, message, "0")
             again = (*args[:-1], "1")
-        link = self._link()
-        call = link.session.call(self.key(handle.conversation_id), args, again, within=within)
-        if isinstance(handle, RedisHandle):
-            handle.take = call
+        here = self.connections.here()
+        call = here.session.call(self.key(handle.conversation_id), args, again, within=within)
+        handle.take = call
         reply = await call.future
         if reply[0] in SIGNS:
-            call = await finished(link.session, call, args, again)
-            reply = link.sweeper.read(call.key, call.future.result())
+            call = await finished(here.session, call, args, again)
+            reply = here.sweeper.read(call.key, call.future.result())
         status = self._read(reply)
         handle.number, handle.line_version = status.number, version_of(reply)
-        if status.state is State.WAITING and isinstance(handle, RedisHandle):
+        if status.state is State.WAITING:
             handle.overdue = True
         return status
 
-    async def poll(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:
+    async def poll(self, conversation_id: str, handles: Sequence[RemoteHandle]) -> LineUpdate:
         """Tell what is new of many tickets of one line (``poll.lua``)."""
-        line_update = await poll_line(self._link(), self.key(conversation_id), handles)
+        update = await poll_line(self.connections.here(), self.key(conversation_id), handles)
         for handle in handles:
-            news = line_update.news.get(handle.owner)
+            news = update.news.get(handle.owner)
             if news is not None and news.state is SERVED:
                 self._note_served(handle, news)
-        return line_update
+        return update
 
-    def _note_served(self, handle: TicketHandle, status: TicketStatus) -> None:
-        self._header.highest_token = max(self._header.highest_token, status.token)
-        if isinstance(handle, RedisHandle) and handle.overdue:
-            self._link().inbox.push_missed(handle)
+    def _note_served(self, handle: RemoteHandle, status: TicketStatus) -> None:
+        self._header.note_token(status)
+        if handle.overdue:
+            self.connections.here().inbox.push_missed(handle)
 
     async def renew(
-        self, renewals: Sequence[tuple[TicketHandle, float]], within: float | None = None
+        self, renewals: Sequence[tuple[RemoteHandle, float]], within: float | None = None
     ) -> list[TicketStatus | LockError]:
         """Give each ticket its lifetime anew, or tell its status (``renew.lua``)."""
-        if any(lifetime for _, lifetime in renewals):
-            return await self._renew(renewals)
-        return [await self._status(handle, within) for handle, _ in renewals]
+        if not any(lifetime for _, lifetime in renewals):
+            return [await self._status(handle, within) for handle, _ in renewals]
+        # Of all of them the shortest: in a cluster a node that does not answer must not hold up
+        # the renewals of what is on others. They are repeated soon.
+        timeout = min(self.timeout, *(lifetime / 6 for _, lifetime in renewals))
+        said = [self._renewal(handle, lifetime) for handle, lifetime in renewals]
+        answers = await renew_all(self.connections.here(), said, timeout)
+        return [self._read_or_error(answer) for answer in answers]
 
-    async def _status(self, handle: TicketHandle, within: float | None) -> TicketStatus | LockError:
-        link = self._link()
-        call = link.session.call(*self._renewal(handle, 0), lazy=True, within=within)
-        if isinstance(handle, RedisHandle):
-            handle.polled = call
+    async def _status(self, handle: RemoteHandle, within: float | None) -> TicketStatus | LockError:
+        here = self.connections.here()
+        call = here.session.call(*self._renewal(handle, 0), lazy=True, within=within)
+        handle.polled = call
         try:
-            status = self._read(link.sweeper.read(call.key, await call.future))
+            status = self._read(here.sweeper.read(call.key, await call.future))
         except LockError as error:
             return error
         if status.state is State.SERVED:
             self._note_served(handle, status)
         return status
 
-    async def _renew(
-        self, handles: Sequence[tuple[TicketHandle, float]]
-    ) -> list[TicketStatus | LockError]:
-        link = self._link()
-        # Of all of them the shortest: in a cluster a node that does not answer must not hold up
-        # the renewals of what is on others. They are repeated soon.
-        timeout = min(self.timeout, *(lifetime / 6 for _, lifetime in handles))
-        calls = []
-        for handle, lifetime in handles:
-            args = self._renewal(handle, lifetime)
-            calls.append(link.heartbeat.call(*args, lazy=True, timeout=timeout))
-        futures = (call.future for call in calls)
-        answers = await asyncio.gather(*futures, return_exceptions=True)
-        for i, (handle, lifetime) in enumerate(handles):
-            answer = answers[i]
-            if isinstance(answer, str) and answer[0] in SIGNS:
-                answers[i] = await self._renew_on(link, calls[i], handle, lifetime)
-        return [self._read_or_error(answer) for answer in answers]
-
-    async def _renew_on(
-        self, link: LoopConnections, call: Call, handle: TicketHandle, lifetime: float
-    ) -> str | LockError:
-        try:
-            call = await finished(link.heartbeat, call, self._renewal(handle, lifetime)[1])
-        except LockError as error:
-            return error
-        return str(link.sweeper.read(call.key, call.future.result()))
-
-    def _renewal(self, handle: TicketHandle, lifetime: float) -> tuple[bytes, tuple[Any, ...]]:
+    def _renewal(self, handle: RemoteHandle, lifetime: float) -> Renewal:
         args = ("renew", handle.number, handle.owner, _lifetime(lifetime) if lifetime else 0)
         return self.key(handle.conversation_id), args
 
     async def leave(
         self,
-        handle: TicketHandle,
+        handle: RemoteHandle,
         outcome: Outcome,
         within: float | None = None,
     ) -> Departure:
         """Give the ticket back (``leave.lua``)."""
         handle.clear_line_version()
-        if handle.number == NOT_ISSUED and isinstance(handle, RedisHandle):
-            take = handle.take
-            if take is None or (take.future.done() and not take.sent):
-                return Departure(left=False, someone_waiting=False)
+        if handle.number == NOT_ISSUED and not handle.may_be_in_line():
+            return Departure(left=False, someone_waiting=False)
         args = ("leave", handle.number, handle.owner, outcome)
-        link = self._link()
-        call = link.session.call(self.key(handle.conversation_id), args, within=within)
+        here = self.connections.here()
+        call = here.session.call(self.key(handle.conversation_id), args, within=within)
         if outcome != "done" and not call.sent:
             # Holders and waiters that are cancelled all at once are so by a server that ends,
             # maybe in its next step: what is written by then arrives.
-            link.session.hurry()
+            here.session.hurry()
         reply = await call.future
         if reply[0] in SIGNS:
-            call = await finished(link.session, call, args)
-            reply = link.sweeper.read(call.key, call.future.result())
+            call = await finished(here.session, call, args)
+            reply = here.sweeper.read(call.key, call.future.result())
         departure = parse_departure(reply)
         if call.repeated:  # the first attempt may be what removed it
             return departure._replace(left=True)
         return departure
 
-    async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
+    async def wait(self, handle: RemoteHandle, timeout: float) -> TicketStatus | None:
         """Wait for a push to this loop's inbox."""
-        self._link().inbox.open()
+        self.connections.here().inbox.open()
         return await handle.wait(timeout)
 
     async def line(self, conversation_id: str) -> Line | None:
@@ -312,7 +242,7 @@ class RedisQueue:
             number,
             secret or _NONE,
             "1" if keep else "0",
-            self._nonce,
+            self.connections.nonce,
             to_the_end=not keep,
         )
         return parse_answer(reply)
@@ -320,7 +250,7 @@ class RedisQueue:
     async def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record, by ``SCAN``."""
         match = self._key_prefix + b"{*}"
-        for shard in await self._link().session.shards():
+        for shard in await self.connections.here().session.shards():
             cursor = "0"
             while True:
                 args = ("SCAN", cursor, "MATCH", match, "COUNT", 500, "TYPE", "hash")
@@ -334,56 +264,22 @@ class RedisQueue:
 
     async def close(self) -> None:
         """Close every loop's connections; those of other loops on their own threads."""
-        self._closed = True
-        here = asyncio.get_running_loop()
-        for link in self.links:
-            if link.loop is here:
-                await link.aclose()
-        self.links.close()
+        await self.connections.aclose()
 
     def forked(self) -> None:
         """Forget the parent's connections without closing them."""
-        _inherited.append(list(self.links))
-        self.links.clear()
-        self._last_home = None
-        self._nonce = nonce()
-
-    def _link(self) -> LoopConnections:
-        loop, home = asyncio.get_running_loop(), self._last_home  # mostly there is only one
-        if home is None or home.loop() is not loop:
-            home = self._last_home = self.links.of(loop, self._make_link)
-        link = home.thing()
-        if link is None:  # closed in this very moment
-            raise StoreClosed(_CLOSED)
-        return link
-
-    def _make_link(self, loop: asyncio.AbstractEventLoop) -> LoopConnections:
-        if self._closed:
-            raise StoreClosed(_CLOSED)
-        name = f"{self._nonce}~{next(self._link_counter)}"
-        link = LoopConnections(
-            loop, self.links, self._topology, self._terms, self._channel_prefix, name
-        )
-        if not self._memory_judged:
-            self._memory_judged = True
-            soon(loop, self._judge_memory, link)  # behind the call that is about to be made
-        return link
-
-    def _judge_memory(self, link: LoopConnections) -> None:
-        answer = link.session.call(b"", eviction.QUESTION).future
-        judge = partial(eviction.judge, self._topology.where)
-        answer.add_done_callback(judge, context=Context())
+        self.connections.forked()
 
     async def _call(self, conversation_id: str, *args: Any, to_the_end: bool = False) -> Any:  # noqa: ANN401
         """Say a verb; ``to_the_end``, wait until what it has left over is done as well."""
-        link = self._link()
-        call = link.session.call(self.key(conversation_id), args)
-        call = await finished(link.session, call, args)
+        here = self.connections.here()
+        call = here.session.call(self.key(conversation_id), args)
+        call = await finished(here.session, call, args)
         reply = call.future.result()
         if to_the_end and reply[0] == LEFT_OVER:
-            await link.sweeper.sweep(call.key)
+            await here.sweeper.sweep(call.key)
             return reply[1:]
-        return link.sweeper.read(call.key, reply)
+        return here.sweeper.read(call.key, reply)
 
     def _read(self, reply: str) -> TicketStatus:
         status = parse_status(reply)
@@ -397,10 +293,6 @@ class RedisQueue:
         if isinstance(answer, BaseException):
             raise answer
         return self._read(answer)
-
-
-def _us(seconds: float) -> int:
-    return max(1, round(seconds * MICROSECONDS))
 
 
 def _lifetime(seconds: float) -> int:

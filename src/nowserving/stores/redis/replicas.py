@@ -74,21 +74,21 @@ class Replicas:
 
 
 class HeldBack:
-    """The replies of one session's flight, held back until the replicas' comes.
+    """The replies to one session's batch, held back until the replicas' comes.
 
     Args:
         replicas: Whom to wait for.
-        land: Takes each reply then.
+        on_reply: Takes each reply then.
     """
 
-    def __init__(self, replicas: Replicas, land: Callable[[Any], None]) -> None:
+    def __init__(self, replicas: Replicas, on_reply: Callable[[Any], None]) -> None:
         self._replicas = replicas
-        self._land = land
+        self._on_reply = on_reply
         self._expected = 0
         self._replies: list[Any] = []
 
     def follow(self, batch: list[Call], commands: list[tuple[Any, ...]]) -> None:
-        """Put a ``WAIT`` behind a flight's commands if there is a take among its calls."""
+        """Put a ``WAIT`` behind a batch's commands if there is a take among its calls."""
         if batch[0].key and self._replicas.concern(batch):
             self._expected = len(commands)
             commands.append(self._replicas.command)
@@ -96,7 +96,7 @@ class HeldBack:
     def arrive(self, reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
         """Take a reply, and hand all of them on with the last one."""
         if not self._expected:
-            self._land(reply)
+            self._on_reply(reply)
         elif len(self._replies) < self._expected:
             self._replies.append(reply)
         else:
@@ -105,7 +105,7 @@ class HeldBack:
             if not all(isinstance(held, hiredis.ReplyError) for held in replies):
                 self._replicas.note(reply)
             for held in replies:
-                self._land(held)
+                self._on_reply(held)
 
     def forget(self) -> None:
         """Expect nothing any more: the connection is gone."""

@@ -151,7 +151,7 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
         replicas = getattr(self._runtime.queue, "replicas", None)
         return 0 if replicas is None else replicas.missed
 
-    def _make_queue(self) -> TicketQueue:
+    def _make_queue(self) -> TicketQueue[Any]:
         try:
             from nowserving.stores.redis.queue import RedisQueue  # noqa: PLC0415
             from nowserving.stores.redis.topologies import connect  # noqa: PLC0415

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from nowserving.stores._remote.call import Call
-    from nowserving.stores.redis.topologies.topology import Speaker
+    from nowserving.stores.redis.topologies.topology import Session
 
 LEFT_OVER = "+"
 """What a reply, or the first text of a list, begins with when something is left to be swept."""
@@ -32,12 +32,12 @@ _SWEEP = ("sweep",)
 
 
 async def finished(
-    speaker: Speaker, call: Call, args: tuple[Any, ...], again: tuple[Any, ...] | None = None
+    session: Session, call: Call, args: tuple[Any, ...], again: tuple[Any, ...] | None = None
 ) -> Call:
     """Say a verb until it has an answer, and return the call that got it.
 
     Args:
-        speaker: Whom to ask.
+        session: Whom to ask.
         call: The first call.
         args: The verb and its arguments.
         again: The same for a repetition; ``args`` by default.
@@ -46,7 +46,7 @@ async def finished(
     while isinstance(reply, str) and reply[:1] == UNFINISHED:
         on, repeated = (reply[1:],), call.repeated
         again = again or args
-        call = speaker.call(call.key, (again if repeated else args) + on, again + on)
+        call = session.call(call.key, (again if repeated else args) + on, again + on)
         reply = await call.future
         call.repeated = call.repeated or repeated
     return call
@@ -59,7 +59,7 @@ class Sweeper:
         session: Whom to ask.
     """
 
-    def __init__(self, session: Speaker) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
         self._under_way: set[bytes] = set()
 
@@ -85,7 +85,7 @@ class Sweeper:
             pass
 
     def _ask(self, key: bytes) -> None:
-        # As a look: whatever is under way goes first. For nobody's sake in particular, and so in
+        # Lazily: whatever is under way goes first. For nobody's sake in particular, and so in
         # nobody's context.
         future = self._session.call(key, _SWEEP, lazy=True).future
         future.add_done_callback(partial(self._answered, key), context=contextvars.Context())

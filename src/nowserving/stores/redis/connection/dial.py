@@ -84,33 +84,33 @@ class Dialler:
             Unreachable: If there is none to be had; it holds no secret, and nor does what is
                 chained to it.
         """
-        wire = RespProtocol()
+        protocol = RespProtocol()
         try:
-            await self._open(wire, address)
+            await self._open(protocol, address)
         except Exception as error:  # noqa: BLE001 - sockets, certificates, credential providers
-            wire.abort()
+            protocol.abort()
             failure = diagnose(error, self._login)
         except BaseException:
-            wire.abort()  # cancelled, or its loop is closed
+            protocol.abort()  # cancelled, or its loop is closed
             raise
         else:
             self._reached.add(_name(address))
-            return wire
+            return protocol
         if failure.unexplained and self._tls is None and self._may_ask(address):
             failure = await _explained(failure, address["host"], address["port"])
         raise failure  # here, where no other error is a context of it
 
-    async def _open(self, wire: RespProtocol, address: Mapping[str, Any]) -> None:
+    async def _open(self, protocol: RespProtocol, address: Mapping[str, Any]) -> None:
         if self._tls is not None and self._may_ask(address):
-            await self._open_or_ask(wire, address)
+            await self._open_or_ask(protocol, address)
         else:
-            await self._log_in(wire, address)
+            await self._log_in(protocol, address)
 
     def _may_ask(self, address: Mapping[str, Any]) -> bool:
         return "host" in address and _name(address) not in self._reached
 
-    async def _open_or_ask(self, wire: RespProtocol, address: Mapping[str, Any]) -> None:
-        opening = spawn(asyncio.get_running_loop(), self._log_in(wire, address))
+    async def _open_or_ask(self, protocol: RespProtocol, address: Mapping[str, Any]) -> None:
+        opening = spawn(asyncio.get_running_loop(), self._log_in(protocol, address))
         try:
             await asyncio.wait({opening}, timeout=min(_SILENCE, self.timeout / 4))
             if not opening.done() and await speaks_redis(address["host"], address["port"]):
@@ -123,14 +123,16 @@ class Dialler:
         finally:
             opening.cancel()
 
-    async def _log_in(self, wire: RespProtocol, address: Mapping[str, Any]) -> None:
+    async def _log_in(self, protocol: RespProtocol, address: Mapping[str, Any]) -> None:
         loop = asyncio.get_running_loop()
         if "path" in address:
-            await loop.create_unix_connection(lambda: wire, address["path"])
+            await loop.create_unix_connection(lambda: protocol, address["path"])
         else:
             tls = None if self._tls is None else self._tls.context()
-            await loop.create_connection(lambda: wire, address["host"], address["port"], ssl=tls)
-        await introduce(wire, self._login)
+            await loop.create_connection(
+                lambda: protocol, address["host"], address["port"], ssl=tls
+            )
+        await introduce(protocol, self._login)
 
 
 def _name(address: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -25,11 +25,11 @@ _Command = tuple[Any, ...]
 _PING = ("PING",)
 
 
-async def introduce(wire: RespProtocol, login: Login) -> None:
+async def introduce(protocol: RespProtocol, login: Login) -> None:
     """Say what a connection begins with, and hear that it is granted.
 
     Args:
-        wire: The connection.
+        protocol: The connection.
         login: Who it is.
 
     Raises:
@@ -37,7 +37,7 @@ async def introduce(wire: RespProtocol, login: Login) -> None:
         Exception: As :func:`ask`, or from the credential provider.
     """
     commands = await login.commands() or [_PING]  # else nobody would know what listens there
-    for command, reply in zip(commands, await ask(wire, *commands), strict=False):
+    for command, reply in zip(commands, await ask(protocol, *commands), strict=False):
         if isinstance(reply, hiredis.ReplyError):
             if command is _PING and str(reply).startswith("NOPERM"):
                 return  # it answers
@@ -46,7 +46,7 @@ async def introduce(wire: RespProtocol, login: Login) -> None:
             raise Unreachable(NOT_REDIS, hopeless=True)
 
 
-async def ask_once(wire: RespProtocol, *command: Any) -> Any:  # noqa: ANN401
+async def ask_once(protocol: RespProtocol, *command: Any) -> Any:  # noqa: ANN401
     """Ask one question over a connection that was made for it, and hang up.
 
     Raises:
@@ -54,19 +54,19 @@ async def ask_once(wire: RespProtocol, *command: Any) -> Any:  # noqa: ANN401
         Exception: As :func:`ask`.
     """
     try:
-        (reply,) = await ask(wire, command)
+        (reply,) = await ask(protocol, command)
     finally:
-        wire.close()
+        protocol.close()
     if isinstance(reply, hiredis.ReplyError):
         raise reply
     return reply
 
 
-async def ask(wire: RespProtocol, *commands: _Command) -> Sequence[Any]:
+async def ask(protocol: RespProtocol, *commands: _Command) -> Sequence[Any]:
     """Send commands over a connection that nobody else has, and wait for the replies.
 
     Args:
-        wire: The connection; taken over.
+        protocol: The connection; taken over.
         *commands: The commands.
 
     Returns:
@@ -87,7 +87,7 @@ async def ask(wire: RespProtocol, *commands: _Command) -> Sequence[Any]:
 
     def on_reply(reply: Any) -> None:  # noqa: ANN401 - whatever Redis says
         if ended.done():
-            wire.abort()  # nobody has asked for that
+            protocol.abort()  # nobody has asked for that
             return
         replies.append(reply)
         if len(replies) == len(commands) or isinstance(reply, hiredis.ReplyError):
@@ -97,10 +97,10 @@ async def ask(wire: RespProtocol, *commands: _Command) -> Sequence[Any]:
         end(error or Unreachable("connection closed by the server", unexplained=True))
 
     try:
-        wire.take_over(on_reply, on_lost)
+        protocol.take_over(on_reply, on_lost)
     except Exception as error:  # noqa: BLE001 - whatever has ended it, maybe behind a refusal
         end(error)
-    wire.send(commands)
+    protocol.send(commands)
     failure = await ended
     if failure is not None:
         raise failure

@@ -40,7 +40,7 @@ class RespProtocol(asyncio.Protocol):
     """
 
     def __init__(self) -> None:
-        # Whatever bytes stand in Redis must come back: a foreign value must not break the wire.
+        # Whatever bytes stand in Redis must come back: a foreign value breaks no connection.
         self._reader = hiredis.Reader(
             encoding="utf-8", errors="surrogateescape", notEnoughData=_INCOMPLETE
         )

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from nowserving.stores._remote.call import Call
     from nowserving.stores.redis.call_settings import CallSettings
     from nowserving.stores.redis.connection.dial import Node
-    from nowserving.stores.redis.session import Session
+    from nowserving.stores.redis.session import ServerSession
     from nowserving.stores.redis.topologies.nodes import Nodes
 
 logger = logging.getLogger("nowserving.queues.redis.cluster")
 
-_LOOK_PAUSE = 0.1
-"""Seconds between two looks at the map."""
+_REFRESH_PAUSE = 0.1
+"""Seconds between two readings of the map."""
 
 _MANY_HOPS = 4
 """Redirects in a row after which two nodes just don't agree yet, and time has to pass."""
@@ -46,18 +46,18 @@ class ClusterSession:
 
     Args:
         nodes: How to reach the nodes, and who has what.
-        terms: How calls travel.
+        settings: How calls travel.
     """
 
-    def __init__(self, nodes: Nodes, terms: CallSettings) -> None:
+    def __init__(self, nodes: Nodes, settings: CallSettings) -> None:
         self._loop = asyncio.get_running_loop()
         self._nodes = nodes
-        self._terms = terms
+        self._settings = settings
         self._sessions: dict[Node, NodeSession] = {}
         self._lanes: dict[bytes, Lane] = {}
-        self._looking: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
         self._closed = False
-        self.look_again()
+        self.refresh_map()
 
     def call(  # noqa: PLR0913 - what to say, and how it travels
         self,
@@ -69,7 +69,7 @@ class ClusterSession:
         timeout: float | None = None,
         within: float | None = None,
     ) -> Call:
-        """Send a verb to the node of its record; as :meth:`Session.call`.
+        """Send a verb to the node of its record; as :meth:`ServerSession.call`.
 
         A plain command (no key) goes to any node.
         """
@@ -80,7 +80,7 @@ class ClusterSession:
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(self._session(self._nodes.map.owner(key)))
-        timeout = self._terms.timeout if timeout is None else timeout
+        timeout = self._settings.timeout if timeout is None else timeout
         loop = self._loop
         future, now = loop.create_future(), loop.time()
         call = LaneCall(key, args, again or args, future, now, timeout, within)
@@ -94,20 +94,20 @@ class ClusterSession:
         for session in list(self._sessions.values()):
             session.hurry()
 
-    async def shards(self) -> list[Session]:
+    async def shards(self) -> list[ServerSession]:
         """Return the sessions with all primaries."""
         if not self._nodes.map.primaries:
-            self.look_again()
-            if self._looking is not None:
-                await asyncio.wait({self._looking}, timeout=self._terms.timeout)
+            self.refresh_map()
+            if self._refreshing is not None:
+                await asyncio.wait({self._refreshing}, timeout=self._settings.timeout)
         nodes = self._nodes.map.primaries or self._nodes.map.nodes
         return [self._session(node) for node in nodes]
 
     def close(self) -> None:
         """Close all connections; calls under way fail with ``StoreClosed``."""
         self._closed = True
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._refreshing is not None:
+            self._refreshing.cancel()
         for session in list(self._sessions.values()):
             session.close()
 
@@ -119,9 +119,9 @@ class ClusterSession:
     def abandon(self) -> None:
         """Let go of the connections of a closed loop."""
         self._closed = True
-        if self._looking is not None:
-            abandon_task(self._looking)
-            self._looking = None
+        if self._refreshing is not None:
+            abandon_task(self._refreshing)
+            self._refreshing = None
         for session in self._sessions.values():
             session.abandon()
 
@@ -129,7 +129,7 @@ class ClusterSession:
         session = self._sessions.get(node)
         if session is None:
             server = self._nodes.server(node)
-            session = self._sessions[node] = NodeSession(node, server, self._terms, self)
+            session = self._sessions[node] = NodeSession(node, server, self._settings, self)
             if self._closed:
                 session.close()
         return session
@@ -157,7 +157,7 @@ class ClusterSession:
             if not asking:
                 self._nodes.map.move(group[0].key, node)
             self._move(group + behind[group[0].key], node, asking=asking)
-        self.look_again()
+        self.refresh_map()
 
     def _move(self, calls: list[Call], node: Node, *, asking: bool) -> None:
         target = self._session(node)
@@ -193,24 +193,24 @@ class ClusterSession:
 
     # The map
 
-    def look_again(self) -> None:
+    def refresh_map(self) -> None:
         """Read the map again, in the background."""
-        if self._looking is None and not self._closed:
-            self._looking = spawn(self._loop, self._look())
-            self._looking.add_done_callback(self._looked)
+        if self._refreshing is None and not self._closed:
+            self._refreshing = spawn(self._loop, self._refresh())
+            self._refreshing.add_done_callback(self._refreshed)
 
-    async def _look(self) -> None:
+    async def _refresh(self) -> None:
         nodes = self._nodes.map.candidates()
         # Not always the same node first: it may be the one that is cut off from the others.
         for node in random.sample(nodes, len(nodes)):
             if await self._read_map(node):
                 self._rehome()
                 break
-        await asyncio.sleep(_LOOK_PAUSE)
+        await asyncio.sleep(_REFRESH_PAUSE)
 
     async def _read_map(self, node: Node) -> bool:
         try:
-            limit = self._terms.timeout / 5
+            limit = self._settings.timeout / 5
             reply = await patiently(self._ask(node), limit, lambda _: None)
             return self._nodes.map.replace(reply, node)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next node may answer
@@ -218,10 +218,10 @@ class ClusterSession:
             return False
 
     async def _ask(self, node: Node) -> Any:  # noqa: ANN401
-        wire = await self._nodes.dialler.connect(host=node[0], port=node[1])
-        return await ask_once(wire, "CLUSTER", "SLOTS")
+        protocol = await self._nodes.dialler.connect(host=node[0], port=node[1])
+        return await ask_once(protocol, "CLUSTER", "SLOTS")
 
-    def _looked(self, task: asyncio.Task[None]) -> None:
-        self._looking = None
+    def _refreshed(self, task: asyncio.Task[None]) -> None:
+        self._refreshing = None
         if not task.cancelled() and task.exception() is not None:
             logger.error("Reading the cluster's map failed", exc_info=task.exception())

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving.stores._remote.call import Call
 from nowserving.stores._remote.reconnecting import FIRST_DELAY
-from nowserving.stores.redis.session import MAX_BATCH, Session
+from nowserving.stores._remote.session import MAX_BATCH
+from nowserving.stores.redis.session import ServerSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +67,7 @@ class LaneCall(Call):
 class Whole(Protocol):
     """What a node's session tells its cluster (``cluster.py``)."""
 
-    def look_again(self) -> None:
+    def refresh_map(self) -> None:
         """There was trouble: read the map again."""
         ...
 
@@ -75,20 +76,20 @@ class Whole(Protocol):
         ...
 
 
-class NodeSession(Session):
+class NodeSession(ServerSession):
     """The command connection of one event loop to one node.
 
     Args:
         node: The node.
         server: How to reach it.
-        terms: How calls travel.
+        settings: How calls travel.
         cluster: Whom to tell of redirects and trouble.
     """
 
     def __init__(
-        self, node: Node, server: RedisServer, terms: CallSettings, cluster: Whole
+        self, node: Node, server: RedisServer, settings: CallSettings, cluster: Whole
     ) -> None:
-        super().__init__(server, terms)
+        super().__init__(server, settings)
         self.node = node
         self._cluster = cluster
         self._redirected: list[tuple[list[Call], str]] = []
@@ -101,18 +102,18 @@ class NodeSession(Session):
     @property
     def connected(self) -> bool:
         """Whether the connection stands."""
-        return self._connection.wire is not None
+        return self._connection.current is not None
 
     def _may_follow(self, call: Call, now: float) -> bool:
         return call.key not in self._busy() and super()._may_follow(call, now)
 
-    def _next_batch(self, *, looks: bool = True) -> list[Call]:
-        looks = looks and self._looks_out is None
-        return self._backlog.next_batch(MAX_BATCH, looks=looks, busy=self._busy())
+    def _next_batch(self, *, lazy: bool = True) -> list[Call]:
+        lazy = lazy and self._lazy_in_flight is None
+        return self._backlog.next_batch(MAX_BATCH, lazy=lazy, busy=self._busy())
 
     def _busy(self) -> set[bytes]:
-        # Of one record only one group is out at a time: a redirect moves all its calls at once.
-        return {group[0].key for group in self._flight if group and group[0].key}
+        # Of one record only one group is in flight: a redirect moves all its calls at once.
+        return {group[0].key for group in self._in_flight if group and group[0].key}
 
     def withdraw(self, keys: set[bytes] | None = None) -> list[Call]:
         """Take calls that were not sent yet out again.
@@ -126,13 +127,13 @@ class NodeSession(Session):
 
     def push_after_a_pause(self, calls: list[Call]) -> None:
         """Send calls over a new connection, a moment from now."""
-        # After what is out, if there is anything.
+        # After what is in flight, if there is anything.
         self._trouble.pause, self._proven = FIRST_DELAY, False
-        self._gathering = True
+        self._collecting = True
         for call in calls:
             self.push(call)
-        if not self._flight:
-            self._landed()
+        if not self._in_flight:
+            self._all_answered()
 
     def _pack(self, batch: list[Call]) -> list[tuple[Any, ...]]:
         # One command a record: in a cluster the keys of a script must share a slot, and while a
@@ -146,9 +147,9 @@ class NodeSession(Session):
         for group in groups.values():
             if isinstance(group[0], LaneCall) and group[0].lane.asking:
                 commands.append(("ASKING",))
-                self._flight.append([])  # its reply is nobody's
+                self._in_flight.append([])  # its reply is nobody's
             commands.append(self._words(group))
-            self._flight.append(group)
+            self._in_flight.append(group)
         return commands
 
     def _refuse(self, group: list[Call], text: str) -> None:
@@ -158,7 +159,7 @@ class NodeSession(Session):
         else:
             super()._refuse(group, text)
             if text.startswith(("CLUSTERDOWN", "MASTERDOWN", "LOADING", "READONLY")):
-                self._cluster.look_again()
+                self._cluster.refresh_map()
 
     def _take_out(self, wanted: Callable[[Call], bool]) -> list[Call]:
         found = [call for group, _ in self._redirected for call in group if wanted(call)]
@@ -171,19 +172,19 @@ class NodeSession(Session):
     def _under_way(self) -> list[Call]:
         return [*(call for group, _ in self._redirected for call in group), *super()._under_way()]
 
-    def _landed(self) -> None:
+    def _all_answered(self) -> None:
         redirected, self._redirected = self._redirected, []
         if redirected:
             self._cluster.redirect(self, redirected)
-        super()._landed()
+        super()._all_answered()
 
     def _lost(self, error: BaseException) -> None:
         redirected, self._redirected = self._redirected, []
         super()._lost(error)
         if redirected:
             self._cluster.redirect(self, redirected)
-        self._cluster.look_again()
+        self._cluster.refresh_map()
 
     def _not_connected(self, failure: Unreachable) -> None:
         super()._not_connected(failure)
-        self._cluster.look_again()
+        self._cluster.refresh_map()

@@ -96,5 +96,5 @@ class Sentinels:
         return Unreachable("it knows no such service")
 
     async def _question(self, host: str, port: int) -> Any:  # noqa: ANN401 - lists of texts
-        wire = await self._dialler.connect(host=host, port=port)
-        return await ask_once(wire, "SENTINEL", "MASTERS")
+        protocol = await self._dialler.connect(host=host, port=port)
+        return await ask_once(protocol, "SENTINEL", "MASTERS")

@@ -1,16 +1,16 @@
 """Two sessions with one server: while it works for one of them, we work for the other.
 
-A session has one flight at a time, so its process is idle while Redis works and Redis while the
-process does: with many conversations at once that was a third of the time. A conversation always
-goes by the same session, so the order of its calls is the order in which they were made; between
-conversations there is no order to keep.
+A session mostly has one batch in flight, so its process is idle while Redis works, and Redis while
+the process does: with many conversations at once that was a third of the time. A conversation
+always goes by the same session, so the order of its calls is the order in which they were made;
+between conversations there is no order to keep.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nowserving.stores.redis.session import Session
+from nowserving.stores.redis.session import ServerSession
 
 if TYPE_CHECKING:
     from nowserving.stores._remote.call import Call
@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 
 
 class StripedSession:
-    """Shares the conversations out; the second connection is made when one is its own.
+    """Shares the conversations out.
+
+    The second connection opens when a conversation is first assigned to it.
 
     Args:
         server: The server.
-        terms: How calls travel.
+        settings: How calls travel.
     """
 
-    def __init__(self, server: RedisServer, terms: CallSettings) -> None:
-        self._sessions = (Session(server, terms), Session(server, terms))
+    def __init__(self, server: RedisServer, settings: CallSettings) -> None:
+        self._sessions = (ServerSession(server, settings), ServerSession(server, settings))
 
     def call(  # noqa: PLR0913 - what to say, and how it travels
         self,
@@ -48,7 +50,7 @@ class StripedSession:
         for session in self._sessions:
             session.hurry()
 
-    async def shards(self) -> list[Session]:
+    async def shards(self) -> list[ServerSession]:
         """Return the session that reaches every record: either does."""
         return [self._sessions[0]]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving.stores._remote.unreachable import Unreachable
 from nowserving.stores.redis.connection.dial import redis_server
-from nowserving.stores.redis.session import Session
+from nowserving.stores.redis.session import ServerSession
 from nowserving.stores.redis.topologies.cluster import ClusterSession
 from nowserving.stores.redis.topologies.nodes import Nodes
 from nowserving.stores.redis.topologies.striped import StripedSession
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nowserving.stores.redis.topologies.sentinel import Sentinels
 
 
-class Speaker(Protocol):
+class Session(Protocol):
     """What verbs need of a session, whatever the topology."""
 
     def call(  # noqa: PLR0913 - what to say, and how it travels
@@ -45,7 +45,7 @@ class Speaker(Protocol):
         """Send now what waits for others to share a round trip with."""
         ...
 
-    async def shards(self) -> list[Session]:
+    async def shards(self) -> list[ServerSession]:
         """Return the sessions that together reach every record."""
         ...
 
@@ -71,15 +71,15 @@ class Topology(Protocol):
 
     where: str
 
-    def session(self, terms: CallSettings) -> Speaker:
+    def session(self, settings: CallSettings) -> Session:
         """Return a session for the running loop."""
         ...
 
-    def heartbeat(self, terms: CallSettings) -> Speaker:
+    def heartbeat(self, settings: CallSettings) -> Session:
         """Return a session for renewals, which go out together and rarely."""
         ...
 
-    def post(self) -> RedisServer:
+    def inbox_server(self) -> RedisServer:
         """Return where to subscribe; each connection may lead elsewhere."""
         ...
 
@@ -97,15 +97,15 @@ class Standalone:
         self.where = where
         self._server = dialler.server(where, **address)
 
-    def session(self, terms: CallSettings) -> Speaker:
+    def session(self, settings: CallSettings) -> Session:
         """Return a session for the running loop."""
-        return StripedSession(self._server, terms)
+        return StripedSession(self._server, settings)
 
-    def heartbeat(self, terms: CallSettings) -> Speaker:
+    def heartbeat(self, settings: CallSettings) -> Session:
         """Return a session for renewals."""
-        return Session(self._server, terms)
+        return ServerSession(self._server, settings)
 
-    def post(self) -> RedisServer:
+    def inbox_server(self) -> RedisServer:
         """Return the server."""
         return self._server
 
@@ -132,15 +132,15 @@ class SentinelTopology:
             named = failure.of(f"the primary at {host}:{port}")
         raise named
 
-    def session(self, terms: CallSettings) -> Speaker:
+    def session(self, settings: CallSettings) -> Session:
         """Return a session for the running loop."""
-        return StripedSession(self._server, terms)
+        return StripedSession(self._server, settings)
 
-    def heartbeat(self, terms: CallSettings) -> Speaker:
+    def heartbeat(self, settings: CallSettings) -> Session:
         """Return a session for renewals."""
-        return Session(self._server, terms)
+        return ServerSession(self._server, settings)
 
-    def post(self) -> RedisServer:
+    def inbox_server(self) -> RedisServer:
         """Return the primary."""
         return self._server
 
@@ -158,12 +158,12 @@ class Cluster:
         self._nodes = Nodes(dialler, seeds)
         self._post = redis_server(self._nodes.connect_anywhere, self.where, dialler.timeout)
 
-    def session(self, terms: CallSettings) -> Speaker:
+    def session(self, settings: CallSettings) -> Session:
         """Return a session for the running loop."""
-        return ClusterSession(self._nodes, terms)
+        return ClusterSession(self._nodes, settings)
 
     heartbeat = session
 
-    def post(self) -> RedisServer:
+    def inbox_server(self) -> RedisServer:
         """Return any node: each one hears what is published at all others."""
         return self._post

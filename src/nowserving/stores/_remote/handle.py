@@ -1,4 +1,4 @@
-"""A ticket in Redis as its owner holds it."""
+"""A ticket in a remote store as its owner holds it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from nowserving.errors import StoreClosed
 from nowserving.protocol.handle import TicketHandle
 
 if TYPE_CHECKING:
+    from nowserving.protocol.status import TicketStatus
     from nowserving.stores._remote.call import Call
 
 
-class RedisHandle(TicketHandle):
+class RemoteHandle(TicketHandle):
     """A handle that remembers its take, so that a leave knows whether anything was ever sent.
 
     Attributes:
         take: The take, once it is made.
         polled: The last question for its status.
-        overdue: A push that it is served is still to come: it waits.
+        overdue: It waits: the push that it is served is still to come.
     """
 
     # Class attributes until they say something: most turns never wait.
@@ -26,11 +27,21 @@ class RedisHandle(TicketHandle):
     polled: Call | None = None
     overdue = False
 
+    def may_be_in_line(self) -> bool:
+        """Return whether its take may have arrived, answered or not."""
+        take = self.take
+        return take is not None and (take.sent or not take.future.done())
+
+    def push(self, status: TicketStatus) -> None:
+        """Wake its owner with what was pushed."""
+        self.overdue = False
+        self.ring(status)
+
     def turn_out(self) -> None:
-        """Wake its owner, also one that Redis does not answer."""
+        """Wake its owner, also one that the server does not answer."""
         super().turn_out()
         for call in (self.take, self.polled):
             if call is not None and not call.future.done():
-                told = StoreClosed("The lock store was closed before Redis had answered.")
+                told = StoreClosed("The lock store was closed before an answer came.")
                 with suppress(RuntimeError):  # a closed loop: nobody waits any more
                     call.future.get_loop().call_soon_threadsafe(call.fail, told)

@@ -44,4 +44,4 @@ async def test_a_connection_that_stands_when_its_owner_has_just_closed_is_closed
     await asyncio.wait_for(closed.wait(), 5.0)
     # Only the one that asks is left.
     await until(lambda: len(server.cli("CLIENT", "LIST").splitlines()) == 1)
-    assert connection.wire is None
+    assert connection.current is None

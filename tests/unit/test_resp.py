@@ -17,7 +17,7 @@ MUCH = "x" * (64 * 1024)  # more than the other end has room for: our kernel hol
 
 
 async def connected(path: str | None = None) -> tuple[RespProtocol, socket.socket]:
-    """Return a wire, and its other end, which does not read."""
+    """Return a connection, and its other end, which does not read."""
     listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     listener.bind(path or ("127.0.0.1", 0))
@@ -25,14 +25,14 @@ async def connected(path: str | None = None) -> tuple[RespProtocol, socket.socke
 
     loop = asyncio.get_running_loop()
     if path:
-        _, wire = await loop.create_unix_connection(RespProtocol, path)
+        _, protocol = await loop.create_unix_connection(RespProtocol, path)
     else:
-        _, wire = await loop.create_connection(RespProtocol, *listener.getsockname())
-    wire.take_over(on_reply=lambda _: None, on_lost=lambda _: None)
+        _, protocol = await loop.create_connection(RespProtocol, *listener.getsockname())
+    protocol.take_over(on_reply=lambda _: None, on_lost=lambda _: None)
     peer, _ = listener.accept()
     listener.close()
     peer.settimeout(5.0)
-    return wire, peer
+    return protocol, peer
 
 
 async def received(peer: socket.socket) -> int:
@@ -46,25 +46,25 @@ async def received(peer: socket.socket) -> int:
 
 
 async def test_what_the_kernel_holds_is_dropped_with_the_connection() -> None:
-    wire, peer = await connected()
-    wire.send([("SET", "key", MUCH)])
-    wire.abort()
+    protocol, peer = await connected()
+    protocol.send([("SET", "key", MUCH)])
+    protocol.abort()
     await asyncio.sleep(0.01)
     with pytest.raises(ConnectionResetError):
         await received(peer)
 
 
 async def test_a_connection_that_is_closed_delivers_what_was_written() -> None:
-    wire, peer = await connected()
-    wire.send([("SET", "key", MUCH)])
-    wire.close()
+    protocol, peer = await connected()
+    protocol.send([("SET", "key", MUCH)])
+    protocol.close()
     assert await received(peer) > len(MUCH)
 
 
 async def test_a_unix_socket_is_aborted_as_well(tmp_path: Path) -> None:
-    wire, peer = await connected(str(tmp_path / "socket"))
-    wire.send([("PING",)])
-    wire.abort()
-    wire.abort()
+    protocol, peer = await connected(str(tmp_path / "socket"))
+    protocol.send([("PING",)])
+    protocol.abort()
+    protocol.abort()
     await asyncio.sleep(0.01)
     assert await received(peer) == len("*1\r\n$4\r\nPING\r\n")
