@@ -29,10 +29,12 @@ from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.redemption import redeem
 from nowserving.stores._lines.removal import delete, finish, leave
 from nowserving.stores._lines.renewal import poll, renew
+from nowserving.stores._lines.status import SUPERSEDED, removed
 from nowserving.stores._lines.storage import AttemptStorage, LineStorage, Ticket, Tombstone
 from nowserving.stores._lines.tokens import Tokens
 
 __all__ = [
+    "SUPERSEDED",
     "AttemptStorage",
     "LineStorage",
     "Ticket",
@@ -48,6 +50,7 @@ __all__ = [
     "poll",
     "promote",
     "redeem",
+    "removed",
     "renew",
     "save",
     "take",

@@ -26,7 +26,7 @@ function verbs.poll(key, ...)
     local text, owner, which = texts[i], asked[2 * i], i - 1 .. ' '
     local t = text and string.find(text .. ' ', ' ' .. owner .. ' ', 1, true) and text
     if not t or not lives(t) or is_gone(rec, tonumber(number)) then
-      found[#found + 1] = which .. gone(rec, tonumber(number))
+      found[#found + 1] = which .. gone(rec, tonumber(number), owner, text)
     elseif head and tonumber(number) == head.number then
       found[#found + 1] = which .. status(rec, head)
     end
