@@ -14,7 +14,8 @@ what a ticket issued earlier is good for        ``redemption.py``
 what is noted of a ticket that goes, and who    ``departure.py``
 is told; how long a record is kept
 how tickets are given back and taken out        ``removal.py``
-what a ticket's owner is told                   ``status.py``
+what a ticket's owner is told, and why it is    ``status.py``
+gone
 which messages are known                        ``messages.py``
 what becomes of a take that comes late, or      ``attempts.py``
 twice

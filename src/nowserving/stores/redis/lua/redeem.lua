@@ -25,7 +25,8 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   end
   if not mine or has(mine, 'c') or (secret ~= '-' and secret ~= mine.owner) then
     commit(rec)
-    return mine and 'G ' .. int(number) or not_redeemable(rec, number)
+    -- Of one that is not in line nobody knows how else it ended.
+    return epitaph(number, not mine and number < rec.below and 'X' or nil)
   end
   if message ~= '-' then
     local progress = rec.extra2 ~= int(number) and progress_of(rec, message, rec.extra2)

@@ -14,7 +14,7 @@ function verbs.renew(key, number, owner, lifetime, on)
   mine = mine and ticket_of(rec, mine.number)
   if not mine or mine.expires <= now then
     commit(rec)
-    return gone(rec, number, owner, rec.extra1)
+    return epitaph(number, why_gone(rec, number, owner, rec.extra1))
   end
   if lifetime > 0 then
     mine.expires = now + lifetime

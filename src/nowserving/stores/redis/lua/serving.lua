@@ -43,25 +43,21 @@ end
 -- Why a ticket is not in line, as a tombstone says it, to its owner, who has not left; nil if nobody
 -- knows. `text` is its field as it was read first: it may not be swept yet. Whatever somebody else
 -- takes out has a tombstone, so any other has expired; but a number that this record never issued
--- (-1 is no ticket's) is of a time before it was lost, or began anew.
+-- (-1 is no ticket's) is of a time before it was lost, or began anew. A tombstone whose time is over
+-- says nothing, swept or not.
 local function why_gone(rec, number, owner, text)
-  local why = why_removed(rec, owner)
-  if not why and text and is_gone(rec, number) then
-    local t = decode(text, number)
-    why = t.owner == owner and why_marked(rec, t)
+  local tombstone = value_of(rec, 'x:' .. owner)
+  if tombstone then
+    local _, why, until_ = inscription(tombstone)
+    if until_ > now and string.find(why or '', '^[XG]') then return why end
   end
-  if why or number < 0 then return why end
+  if text and is_gone(rec, number) then
+    local t = decode(text, number)
+    local why = t.owner == owner and why_marked(rec, t)
+    if why then return why end
+  end
+  if number < 0 then return nil end
   return number < rec.below and 'X' or number < rec.next and 'G expired' or nil
-end
-
--- The same as a status.
-local function gone(rec, number, owner, text)
-  return epitaph(number, why_gone(rec, number, owner, text))
-end
-
--- What is said of an issued ticket that is not in line: how else it ended is not known any more.
-local function not_redeemable(rec, number)
-  return (number >= 0 and number < rec.below and 'X ' or 'G ') .. int(number)
 end
 
 -- To be asked for before commit(): it may meet tickets that are to be written.

@@ -40,15 +40,6 @@ local function epitaph(number, why)
   return (state or 'G') .. ' ' .. int(number) .. (reason or '')
 end
 
--- Why somebody else has taken this owner's ticket out, or nil. One whose time is over says nothing,
--- swept or not.
-local function why_removed(rec, owner)
-  local tombstone = value_of(rec, 'x:' .. owner)
-  if not tombstone then return nil end
-  local _, why, until_ = inscription(tombstone)
-  return until_ > now and why and string.find(why, '^[XG]') and why or nil
-end
-
 local function inscribe(rec, owner, until_, number, late, why)
   set(rec, 'x:' .. owner, int(until_) .. ' ' .. int(number) .. ' ' .. int(late) .. ' ' .. why)
 end
