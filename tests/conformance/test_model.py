@@ -166,7 +166,10 @@ class _Play:
     async def _leave(self, *, which: int, outcome: Outcome) -> None:
         handle = self._handles[which]
         departure = await self._queue.leave(handle, outcome)
-        assert departure[:2] == self._model.leave(handle.number, handle.owner, outcome)
+        left = self._model.leave(handle.number, handle.owner, outcome)
+        assert departure[:2] == left
+        if not left[0]:
+            assert departure.why == self._model.why_gone(handle.number, handle.owner)
 
     async def _finish(self, *, which: int, secret: str, keep: bool) -> None:
         handle = self._handles[which]
@@ -193,7 +196,7 @@ def _read(status: TicketStatus) -> Answer:
         return Answer(state, ahead=status.ahead, detail=status.detail)
     if status.state is State.DUPLICATE:
         return Answer(state, detail=status.detail)
-    return Answer(state, status.number)
+    return Answer(state, status.number, detail=status.detail)
 
 
 def _read_line(line: Line | None) -> list[tuple[int, str, bool]] | None:

@@ -31,6 +31,7 @@ Mail = list[tuple[str, TicketStatus]]
 
 _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
 _INBOX = "in:"
+_WHY = {"-": "", "X": "superseded", "G released": "released"}
 _BEYOND = 2**53 - 1
 
 
@@ -185,9 +186,9 @@ class LuaLine:
                 done, _, rest = text.partition(" ")
                 state.messages[what] = int(rest.split()[0]) / MICROSECONDS if rest else int(done)
             elif kind == "x":
-                until, number, _, why = text.split(" ")
+                until, number, _, why = text.split(" ", 3)
                 if int(until) > _us(now):
-                    state.tombstones[what] = Tombstone(int(number), why == "X")
+                    state.tombstones[what] = Tombstone(int(number), _WHY.get(why, why))
         return state
 
 

@@ -80,11 +80,17 @@ def test_standings_of_what_is_not_there() -> None:
     assert parse_status("G 5").number == 5
     assert parse_status("G -1").number == NOT_ISSUED
     assert parse_status("X 5").state is State.SUPERSEDED
+    assert parse_status("G 5").detail == ""
+    assert parse_status("G 5 expired").detail == "expired"
+    assert parse_status("G 5 any short text").detail == "any short text"
 
 
 def test_departures() -> None:
     assert parse_departure("1 0")[:2] == (True, False)
     assert parse_departure("0 1")[:2] == (False, True)
+    assert parse_departure("0 1") == (False, True, "")
+    assert parse_departure("0 0 G any short text") == (False, False, "any short text")
+    assert parse_departure("0 1 X") == (False, True, "superseded")
 
 
 def test_lines() -> None:

@@ -31,7 +31,7 @@ from nowserving._life.lease import Lease
 from nowserving._life.poll import Poll
 from nowserving._life.stay import Stay
 from nowserving.errors import LockInterrupted, LockLost
-from nowserving.protocol.status import ALIVE, EXPIRED, INTERRUPTED, RELEASED, why_gone
+from nowserving.protocol.status import ALIVE, INTERRUPTED, why_gone
 
 if TYPE_CHECKING:
     from nowserving._config.options import Options, Request
@@ -179,7 +179,7 @@ class Life(Stay, Lease, Body, Poll):
         if not self.is_listening():
             return NOTHING
         if status.state not in ALIVE:
-            return self.lose(self.why_gone(status.detail, asked))
+            return self.lose(why_gone(status.detail))
         if asked is not None:
             self.confirm(asked, status)
         if status.state is INTERRUPTED:
@@ -255,17 +255,6 @@ class Life(Stay, Lease, Body, Poll):
             return NOTHING
         self.move_lease("lost")
         return (TellLoss(why),)
-
-    def why_gone(self, detail: str, asked: float | None) -> str:
-        """Return why the ticket is gone.
-
-        Args:
-            detail: What the store says of it; empty if it does not know.
-            asked: When it was asked, monotonic; None if it told by itself: nobody pushes an expiry.
-        """
-        if detail:
-            return why_gone(detail)
-        return RELEASED if asked is None or asked < self.ends_at else EXPIRED
 
     def is_lost(self, now: float) -> bool:
         """Return whether the lock is, or may be, somebody else's by now."""

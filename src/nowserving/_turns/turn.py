@@ -36,7 +36,7 @@ from nowserving.errors import (
 )
 from nowserving.held import HeldLock
 from nowserving.instrumentation import logs
-from nowserving.protocol.status import NOT_ISSUED, SERVED
+from nowserving.protocol.status import NOT_ISSUED, SERVED, why_gone
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -152,7 +152,7 @@ class Turn:
             else:
                 departure = await runtime.queue.leave(ticket.handle, outcome, _GRACE)
             if not departure.left:
-                ticket.carry_out(ticket.lose(ticket.why_gone(departure.why, monotonic())))
+                ticket.carry_out(ticket.lose(why_gone(departure.why)))
         except BaseException as failure:  # noqa: BLE001 - it is raised again, or told
             self._leave_later(ticket, outcome, failure)
         finally:

@@ -21,7 +21,7 @@ from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
 from nowserving.errors import LockError
 from nowserving.protocol.queue import Guarantees
-from nowserving.protocol.status import Departure, IssuedTicket, LineUpdate, State, TicketStatus
+from nowserving.protocol.status import Departure, IssuedTicket, LineUpdate
 from nowserving.stores import _lines
 from nowserving.stores.memory import steps
 from nowserving.stores.memory.idle import IdleList
@@ -34,14 +34,12 @@ if TYPE_CHECKING:
     from nowserving.lock import TicketLock
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import AtOnce
-    from nowserving.protocol.status import Admission, Line, Outcome
+    from nowserving.protocol.status import Admission, Line, Outcome, TicketStatus
 
 logger = logging.getLogger("nowserving.queues.memory.queue")
 
 _LEFT_ALONE = Departure(left=True, someone_waiting=False)
 """How nearly every turn ends."""
-
-_NOBODY_LEFT = Departure(left=False, someone_waiting=False)
 
 _ANYBODY = ""
 """What the owners of this queue's own tickets begin with: nobody else can issue any."""
@@ -125,7 +123,7 @@ class MemoryQueue:
         with self._step(conversation_id):
             record = self._records.get(conversation_id)
             if record is None:
-                news = {h.owner: TicketStatus(State.GONE, h.number) for h in handles}
+                news = {handle.owner: _gone(handle) for handle in handles}
                 return LineUpdate(serving=0, blocked_for=0.0, news=news)
             now = monotonic()
             line_update = _lines.poll(record, handles, now)
@@ -144,7 +142,7 @@ class MemoryQueue:
         with self._step(handle.conversation_id):
             record = self._records.get(handle.conversation_id)
             if record is None:
-                return TicketStatus(State.GONE, handle.number)
+                return _gone(handle)
             now = monotonic()
             status = _lines.renew(record, handle, lifetime, now)
             self._close_step(handle.conversation_id, record, now)
@@ -173,7 +171,7 @@ class MemoryQueue:
         with mutex:
             record = self._records.get(handle.conversation_id)
             if record is None:
-                return _NOBODY_LEFT
+                return Departure(left=False, someone_waiting=False, why=_why_gone(handle))
             now = monotonic()
             if len(record.tickets) == 1 and record.leave_alone(handle, outcome, now):
                 departure = _LEFT_ALONE
@@ -325,6 +323,15 @@ class MemoryQueue:
                 continue
             all_claimed = all(ticket.claimed for ticket in record.tickets.values())
             self._close_step(name, record, now, may_be_left=not all_claimed)
+
+
+def _gone(handle: TicketHandle) -> TicketStatus:
+    return _lines.removed(handle.number, _why_gone(handle))
+
+
+def _why_gone(handle: TicketHandle) -> str:
+    """Return why a ticket is gone whose record is gone as well: no record is lost here."""
+    return (handle.removed if isinstance(handle, MemoryTicket) else "") or "expired"
 
 
 steps.register(

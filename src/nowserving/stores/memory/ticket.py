@@ -24,6 +24,8 @@ class MemoryTicket(TicketHandle):
     renewed = False
     interrupted = False
     message_id: str | None = None
+    removed = ""
+    """Why somebody else has taken it out of its line; empty if nobody has."""
 
     def __init__(self, conversation_id: str, owners: Owners, owner: str | None = None) -> None:
         # As TicketHandle.__init__() does, but that the owner is drawn when it is asked for.
