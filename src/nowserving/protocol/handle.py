@@ -19,13 +19,12 @@ class TicketHandle(Bell):
             no longer relied on.
     """
 
-    line_version = ""
-
     def __init__(self, conversation_id: str, owner: str) -> None:
         super().__init__()
         self.conversation_id = conversation_id
         self.owner = owner
         self.number = NOT_ISSUED
+        self.line_version = ""
 
     def clear_line_version(self) -> None:
         """Forget at which version it was known to wait: the next poll asks about it by name."""
