@@ -20,7 +20,7 @@ from nowserving._life.life import CancelBody, GiveBack, Life, TellExpiring, Tell
 from nowserving._runtime.cancellation import BodyCancellation
 from nowserving.errors import LockError, LockInterrupted, LockLost
 from nowserving.instrumentation import logs
-from nowserving.protocol.status import EXPIRED
+from nowserving.protocol.status import LEASE_ENDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -314,7 +314,7 @@ class LiveTicket(Life):
         if kind is LockInterrupted:
             what = "was interrupted by a newer message"
         else:
-            what = f"was lost: {EXPIRED if self.loss is None else self.loss.why}"
+            what = f"was lost: {LEASE_ENDED if self.loss is None else self.loss.why}"
         held = monotonic() - self.held_since
         return kind(
             f"The turn of conversation_id '{name}' (ticket {number}) {what}, after {held:.3g} s.",

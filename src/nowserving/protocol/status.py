@@ -106,6 +106,9 @@ class TicketStatus(NamedTuple):
 
 EXPIRED, RELEASED = "its ticket expired", "its ticket was released by someone else"
 
+LEASE_ENDED = "its lease ended before it could be renewed"
+"""Nobody has asked the store since: why a ticket is gone only a store can say."""
+
 UNKNOWN = "the store no longer knows its ticket: it expired long ago, or the store's data was lost"
 
 _WHY_GONE = {
