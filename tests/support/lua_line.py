@@ -12,7 +12,7 @@ from nowserving.stores.redis.replies import (
     MICROSECONDS,
     parse_departure,
     parse_line,
-    parse_look,
+    parse_poll,
     parse_status,
 )
 from tests.support import scripts
@@ -109,7 +109,7 @@ class LuaLine:
 
     def poll(self, handles: Sequence[Handle]) -> LineUpdate:
         asked = [word for handle in handles for word in (handle.number, handle.owner)]
-        seen = parse_look(self._say("poll", *asked))
+        seen = parse_poll(self._say("poll", *asked))
         news = {handles[which].owner: status for which, status in seen.news.items()}
         return LineUpdate(seen.serving, seen.blocked_for, news)
 
