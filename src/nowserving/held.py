@@ -60,8 +60,8 @@ class HeldTicket(Protocol):
 class HeldLock(TicketLock):
     """A lock that is being held.
 
-    As a ``TicketLock`` it shows its own ticket and nobody else's: the whole line costs a look at
-    the whole line, which ``store.get_lock(conversation_id)`` does when it is wanted.
+    As a ``TicketLock`` it shows its own ticket and nobody else's: reading the whole line costs a
+    question of its own, which ``store.get_lock(conversation_id)`` asks.
     """
 
     def __init__(self, ticket: HeldTicket) -> None:
@@ -118,7 +118,7 @@ class HeldLock(TicketLock):
         """Whether the lock is, or may be, somebody else's by now.
 
         True as soon as the lease that the store last confirmed is over: from then on nothing
-        but another look could tell, and the safe answer is "lost".
+        but another question could tell, and the safe answer is "lost".
         """
         return self._used.is_lost_now()
 

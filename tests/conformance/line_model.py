@@ -22,7 +22,7 @@ class ModelTicket:
 
 
 class Answer(NamedTuple):
-    """What is compared of a standing."""
+    """What is compared of a status."""
 
     state: str
     number: int | None = None
@@ -42,6 +42,7 @@ class LineModel:
         self.superseded_below = 0
         self.opened = False
         self.is_known = False  # whether a ticket was ever issued
+        self.removed: dict[str, str] = {}  # by owner why somebody else has taken the ticket out
 
     def take(
         self,
@@ -65,6 +66,7 @@ class LineModel:
         if supersedes and self.tickets:
             for waiter in self.tickets[1:]:
                 self._drop(waiter, "abandoned")
+                self.removed[waiter.owner] = "superseded"
             self.superseded_below = self.next
             if when_busy == "interrupt":
                 self.tickets[0].interrupted = True
@@ -78,16 +80,16 @@ class LineModel:
     def redeem(self, number: int, secret: str, owner: str) -> Answer:
         ticket = self._find(number)
         if ticket is None:
-            return self._gone(number)
+            return self._gone(number, "superseded" if number < self.superseded_below else "")
         if ticket.claimed or secret not in {"", ticket.owner}:
             return Answer("GONE", number)
         ticket.claimed, ticket.owner = True, owner
         return self._answer(ticket)
 
-    def stand(self, number: int, owner: str) -> Answer:
+    def status(self, number: int, owner: str) -> Answer:
         ticket = self._find(number)
         if ticket is None or ticket.owner != owner:
-            return self._gone(number)
+            return self._gone(number, self.why_gone(number, owner))
         return self._answer(ticket)
 
     def leave(self, number: int, owner: str, outcome: Outcome) -> tuple[bool, bool]:
@@ -102,6 +104,8 @@ class LineModel:
         ticket = self._find(number)
         if ticket is not None and secret in {"", ticket.owner}:
             self._drop(ticket, "done")
+            if ticket.claimed:
+                self.removed[ticket.owner] = "released"
         self._serve()
         if not self.tickets and self.is_known:
             self.opened = keep
@@ -112,6 +116,8 @@ class LineModel:
     def delete(self) -> None:
         for ticket in list(self.tickets):
             self._drop(ticket, "released")
+            if ticket.claimed:
+                self.removed[ticket.owner] = "released"
         self.opened = False
         self._begin_anew()
 
@@ -152,5 +158,13 @@ class LineModel:
             return Answer(state, ticket.number, 0, self.predecessor)
         return Answer("WAITING", ticket.number, ticket.number - self.tickets[0].number)
 
-    def _gone(self, number: int) -> Answer:
-        return Answer("SUPERSEDED" if number < self.superseded_below else "GONE", number)
+    def why_gone(self, number: int, owner: str) -> str:
+        """Say why an owner's ticket is not in line; whoever has left by himself does not ask."""
+        if owner in self.removed:
+            return self.removed[owner]
+        if number < self.superseded_below:
+            return "superseded"
+        return "expired" if number < self.next else ""
+
+    def _gone(self, number: int, why: str) -> Answer:
+        return Answer("SUPERSEDED" if why == "superseded" else "GONE", number, detail=why)

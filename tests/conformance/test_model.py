@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _LIFETIME = 600.0  # seconds: nothing expires here
 _OUTCOMES: tuple[Outcome, ...] = ("done", "failed", "interrupted", "released", "abandoned")
 
-which = st.integers(0, 11)  # one of the places so far, counted round and round
+which = st.integers(0, 11)  # one of the handles so far, counted round and round
 takes = st.fixed_dictionaries(
     {
         "verb": st.just("take"),
@@ -50,7 +50,9 @@ takes = st.fixed_dictionaries(
 leaves = st.fixed_dictionaries(
     {"verb": st.just("leave"), "which": which, "outcome": st.sampled_from(_OUTCOMES)}
 )
-looks = st.fixed_dictionaries({"verb": st.sampled_from(["stand", "renew", "look"]), "which": which})
+questions = st.fixed_dictionaries(
+    {"verb": st.sampled_from(["status", "renew", "poll"]), "which": which}
+)
 redeems = st.fixed_dictionaries(
     {
         "verb": st.just("redeem"),
@@ -68,7 +70,7 @@ finishes = st.fixed_dictionaries(
     }
 )
 deletes = st.just({"verb": "delete"})
-_VERBS = [*[takes] * 9, *[leaves] * 4, *[looks] * 3, *[redeems] * 2, finishes, deletes]
+_VERBS = [*[takes] * 9, *[leaves] * 4, *[questions] * 3, *[redeems] * 2, finishes, deletes]
 steps = st.lists(  # mostly arrivals: what is to be found, is found in a line
     st.integers(0, len(_VERBS) - 1).flatmap(_VERBS.__getitem__), min_size=6, max_size=40
 )
@@ -82,7 +84,7 @@ class _Play:
         self._model = LineModel()
         self._name = f"model-{secrets.token_hex(6)}"
         self._handles: list[TicketHandle] = []
-        self._issued: dict[int, str] = {}  # the secrets, by the position of the place
+        self._issued: dict[int, str] = {}  # the secrets, by the position of the handle
 
     async def step(self, verb: str, **arguments: Any) -> None:
         if verb in {"take", "delete"}:
@@ -134,26 +136,26 @@ class _Play:
         if status.state not in {State.GONE, State.SUPERSEDED}:
             assert handle.number == old.number
             self._handles.append(handle)
-            # Whoever redeems a ticket takes it from a place that no turn stands at and nobody
-            # looks for; so a line's mark need not say so, and this place may not rely on it.
+            # Whoever redeems a ticket takes it from a handle that no turn has and nobody polls
+            # for; so a line's version need not say so, and this handle may not rely on it.
             old.clear_line_version()
 
-    async def _stand(self, *, which: int) -> None:
+    async def _status(self, *, which: int) -> None:
         handle = self._handles[which]
         status = await status_of(self._queue, handle)
-        assert _read(status) == self._model.stand(handle.number, handle.owner)
+        assert _read(status) == self._model.status(handle.number, handle.owner)
 
     async def _renew(self, *, which: int) -> None:
         chosen = self._handles[which:]
         statuses = await self._queue.renew([(handle, _LIFETIME) for handle in chosen])
         for handle, status in zip(chosen, statuses, strict=True):
             assert isinstance(status, TicketStatus)
-            assert _read(status) == self._model.stand(handle.number, handle.owner)
+            assert _read(status) == self._model.status(handle.number, handle.owner)
 
-    async def _look(self, *, which: int) -> None:
+    async def _poll(self, *, which: int) -> None:
         chosen = self._handles[which:]  # two of them may have one number, if one was redeemed
         line_update = await self._queue.poll(self._name, chosen)
-        expected = {p.owner: self._model.stand(p.number, p.owner) for p in chosen}
+        expected = {p.owner: self._model.status(p.number, p.owner) for p in chosen}
         waiting = [answer for answer in expected.values() if answer.state == "WAITING"]
         assert {owner: _read(news) for owner, news in line_update.news.items()} == {
             owner: answer for owner, answer in expected.items() if answer not in waiting
@@ -165,7 +167,10 @@ class _Play:
     async def _leave(self, *, which: int, outcome: Outcome) -> None:
         handle = self._handles[which]
         departure = await self._queue.leave(handle, outcome)
-        assert departure[:2] == self._model.leave(handle.number, handle.owner, outcome)
+        left = self._model.leave(handle.number, handle.owner, outcome)
+        assert departure[:2] == left
+        if not left[0]:
+            assert departure.why == self._model.why_gone(handle.number, handle.owner)
 
     async def _finish(self, *, which: int, secret: str, keep: bool) -> None:
         handle = self._handles[which]
@@ -192,7 +197,7 @@ def _read(status: TicketStatus) -> Answer:
         return Answer(state, ahead=status.ahead, detail=status.detail)
     if status.state is State.DUPLICATE:
         return Answer(state, detail=status.detail)
-    return Answer(state, status.number)
+    return Answer(state, status.number, detail=status.detail)
 
 
 def _read_line(line: Line | None) -> list[tuple[int, str, bool]] | None:

@@ -1,4 +1,4 @@
-"""What locks cost Redis: two calls a cycle, no connection a waiter, one look for all who wait."""
+"""What locks cost Redis: two calls a cycle, no connection a waiter, one poll for all who wait."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_idle_waiters_cost_next_to_nothing(
     measured("calls_per_second", made / seconds)
     measured("connections", few)
     measured("CPU share", (time.process_time() - spent) / seconds)
-    # A look a second and a renewal a second (lifetime/3), each of them in calls of 500.
+    # A poll a second and a renewal a second (lifetime/3), each of them in calls of 500.
     pieces = (count + 1) // 500 + 1
     assert made <= (seconds + 1.0) * 2 * pieces
     assert_every_key_expires(server)

@@ -1,4 +1,4 @@
-"""Whoever is dead before a live waiter costs it that one's lease, and never the wait for a look.
+"""Whoever is dead before a live waiter costs it that one's lease, and never the wait for a poll.
 
 ``wait_time_in_seconds`` is long here. It bounds what a lost push costs, and nobody is pushed when a
 ticket of a dead process is served, or ends.

@@ -1,4 +1,4 @@
-"""What is too much for one call of a verb: it fails alone, and not the flight it travels in."""
+"""What is too much for one call of a verb: it fails alone, and not the batch it travels in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def test_a_verb_with_too_many_arguments_fails_alone(store: LockStore) -> N
             return "served"
 
     too_much = queue._call("too much", "line", *range(MANY))
-    # One is on its way, so that all others share the next flight of either session.
+    # One is on its way, so that all others share the next batch of either session.
     done = await asyncio.gather(
         *(turn(index) for index in range(10)),
         too_much,

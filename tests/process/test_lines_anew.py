@@ -86,7 +86,7 @@ async def test_tickets_that_a_record_forgot_are_told_though_nothing_else_changed
     await turns.until_inside()
     turns.start(2, wait=WAIT)
     await turns.until_in_line(3)
-    await asyncio.sleep(SOON)  # all of them were looked at
+    await asyncio.sleep(SOON)  # all of them were polled
     with redis.Redis(HOST, server.port, db=1) as client:
         kept = client.dump(KEY)
         late = turns.start(3, wait=WAIT)

@@ -178,7 +178,7 @@ async def test_an_ambiguous_leave_is_made_once(
 
 
 @CUTS
-async def test_ambiguous_looks_and_renewals_change_nothing(
+async def test_ambiguous_polls_and_renewals_change_nothing(
     proxy: Proxy, behind: LockStore, what: Cut
 ) -> None:
     turns = Turns(behind)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_8_processes_with_1000_messages_each(server: RedisServer, measured: Measured) -> None:
-    # Pushes move the line; fewer looks leave a busy machine to those who work.
+    # Pushes move the line; fewer polls leave a busy machine to those who work.
     turn = TurnJob(lifetime=100.0, wait=5.0)
     with crew(server.url(), *[[turn] * 1000] * 8) as workers:
         for worker in workers:

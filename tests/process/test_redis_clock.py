@@ -84,7 +84,7 @@ def tickets(store: LockStore) -> list[float]:
     return [] if lock is None else [ticket.expires for ticket in lock.tickets]
 
 
-async def test_set_forward_the_holder_learns_at_the_next_look(
+async def test_set_forward_the_holder_learns_at_the_next_poll(
     server: RedisServer, store: LockStore
 ) -> None:
     async with store.lock("c", 30, 0.2) as lock:

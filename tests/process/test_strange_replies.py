@@ -134,7 +134,7 @@ PUSHES: dict[str, Callable[[str, str], bytes]] = {
     "to another channel": lambda _, owner: texts("message", "lock:inbox:x", f"{owner} {SERVED}"),
     "a number in it": lambda channel, _: b"*3\r\n" + text("message", channel) + b":1\r\n",
     "of no kind": lambda channel, owner: texts("message", channel, f"{owner} Z"),
-    "half a standing": lambda channel, owner: texts("message", channel, f"{owner} S 0 now"),
+    "half a status": lambda channel, owner: texts("message", channel, f"{owner} S 0 now"),
 }
 
 
@@ -158,5 +158,5 @@ async def test_a_push_that_makes_no_sense(
             await until(lambda: proxy.subscriptions > subscriptions)
             await asyncio.sleep(0.1)
             assert not waiting.done()
-        # Told by a push over the new subscription: nobody looks for so long.
+        # Told by a push over the new subscription: nobody polls for so long.
         await asyncio.wait_for(waiting, 5.0)

@@ -72,7 +72,7 @@ async def test_a_timeout_bounds_the_take_too(silent: RedisServer) -> None:
 
 
 async def test_a_timeout_bounds_the_last_look_too(silent: RedisServer) -> None:
-    """A waiter whose lease is over looks once more, and is not answered."""
+    """A waiter whose lease is over asks once more, and is not answered."""
     async with LockStore.create(silent.url(socket_timeout=6)) as store, store.lock("c"):
 
         async def wait() -> None:
@@ -191,14 +191,14 @@ def test_a_blocking_on_expiring_stops_nobody_elses_renewals(silent: RedisServer)
 async def test_no_turn_begins_while_the_one_before_is_not_lost(
     server: RedisServer, proxy: Proxy
 ) -> None:
-    """Pushes are swallowed: only a look tells a waiter that it is served, since some while."""
+    """Pushes are swallowed: only a poll tells a waiter that it is served, since some while."""
     proxy.swallow_messages = True
     overlaps: list[float] = []
     lifetime, wait = 1.5, 1.0
 
     async def leave_soon(store: LockStore) -> None:
         async with store.lock("c", 60):
-            # Between two looks of the waiter's, so that its turn begins long before it knows.
+            # Between two polls of the waiter's, so that its turn begins long before it knows.
             await asyncio.sleep((0.15 - time.monotonic()) % wait + 0.3)
 
     async with (

@@ -172,6 +172,33 @@ def test_the_record_outlives_its_tombstones(verbs: Verbs) -> None:
     assert lives * 1000 >= verbs.late
 
 
+def test_a_take_whose_ticket_was_released_does_not_join_anew(verbs: Verbs) -> None:
+    """Told of it by its push, it would not either."""
+    verbs.take("h.1")
+    verbs.take("a.1")
+    verbs.say("delete")
+    verbs.sweep()
+    assert verbs.take("a.1", again=1) == "G 1 released"
+    assert verbs.take("a.1") == "G -1"
+    assert verbs.in_line() == []
+
+
+def test_a_ticket_that_is_deleted_and_not_swept_yet_is_told_so(verbs: Verbs) -> None:
+    """A long line is swept little by little. Nobody may say meanwhile that it expired."""
+    owners = [f"a.{number}" for number in range(2000)]
+    for owner in owners:
+        verbs.take(owner)
+    verbs.say("delete")
+    assert "sweeping" in verbs.fields()
+    assert verbs.say("renew", 1999, owners[-1], LIFETIME) == "+G 1999 released"
+    assert verbs.say("poll", 1998, owners[-2])[-1] == "0 G 1998 released"
+    assert verbs.leave(1997, owners[-3]) == "+0 0 G released"
+    assert verbs.take(owners[-4], again=1) == "+G 1996 released"
+    verbs.sweep()
+    assert verbs.say("renew", 1000, owners[1000], LIFETIME) == "G 1000 released"
+    assert verbs.take("b.1").startswith("S 0 ")
+
+
 def test_a_tombstone_of_the_version_before_is_none_the_worse(verbs: Verbs) -> None:
     verbs.take("h.1")
     verbs.client.hset(KEY, "x:a.1", "1")

@@ -120,10 +120,10 @@ class DecidedLine:
                 if ticket.message_id is not None and ticket.expires > self.now:
                     state.messages[ticket.message_id] = ticket.number
             for row in self._rows.execute("SELECT * FROM tombstones"):
-                _, owner, number, superseded, until = row
+                _, owner, number, why, until = row
                 self._late_until[owner] = until
                 if until > self.now:
-                    state.tombstones[owner] = _lines.Tombstone(number, bool(superseded))
+                    state.tombstones[owner] = _lines.Tombstone(number, why)
             return state
 
     def is_past(self, owner: str) -> bool:

@@ -12,7 +12,7 @@ from nowserving.stores.redis.replies import (
     MICROSECONDS,
     parse_departure,
     parse_line,
-    parse_look,
+    parse_poll,
     parse_status,
 )
 from tests.support import scripts
@@ -31,6 +31,7 @@ Mail = list[tuple[str, TicketStatus]]
 
 _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
 _INBOX = "in:"
+_WHY = {"-": "", "X": "superseded", "G released": "released"}
 _BEYOND = 2**53 - 1
 
 
@@ -108,7 +109,7 @@ class LuaLine:
 
     def poll(self, handles: Sequence[Handle]) -> LineUpdate:
         asked = [word for handle in handles for word in (handle.number, handle.owner)]
-        seen = parse_look(self._say("poll", *asked))
+        seen = parse_poll(self._say("poll", *asked))
         news = {handles[which].owner: status for which, status in seen.news.items()}
         return LineUpdate(seen.serving, seen.blocked_for, news)
 
@@ -185,9 +186,9 @@ class LuaLine:
                 done, _, rest = text.partition(" ")
                 state.messages[what] = int(rest.split()[0]) / MICROSECONDS if rest else int(done)
             elif kind == "x":
-                until, number, _, why = text.split(" ")
+                until, number, _, why = text.split(" ", 3)
                 if int(until) > _us(now):
-                    state.tombstones[what] = Tombstone(int(number), why == "X")
+                    state.tombstones[what] = Tombstone(int(number), _WHY.get(why, why))
         return state
 
 

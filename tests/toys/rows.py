@@ -17,9 +17,10 @@ from nowserving.protocol import names
 from nowserving.stores._lines import Tokens, Tombstone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from nowserving.protocol.status import TicketStatus
+    from nowserving.stores._lines.storage import Handle
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lines (
@@ -39,7 +40,7 @@ CREATE TABLE IF NOT EXISTS done (
 );
 CREATE INDEX IF NOT EXISTS done_by_end ON done (name, until);
 CREATE TABLE IF NOT EXISTS tombstones (
-  name BLOB, owner TEXT, number INTEGER, superseded INTEGER, until REAL, PRIMARY KEY (name, owner)
+  name BLOB, owner TEXT, number INTEGER, why TEXT, until REAL, PRIMARY KEY (name, owner)
 );
 CREATE INDEX IF NOT EXISTS tombstones_by_end ON tombstones (name, until);
 """
@@ -92,6 +93,11 @@ class Rows:
         """Execute a statement, and return all its rows."""
         self.statements += 1
         return self._connection.execute(statement, values).fetchall()
+
+    def execute_many(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        """Execute a statement for each of many rows."""
+        self.statements += 1
+        self._connection.executemany(statement, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -202,6 +208,23 @@ class RowLine:
     def find(self, owner: str) -> RowTicket | None:
         return self._first("owner = ? ORDER BY number DESC", owner, by="owner")
 
+    def why_removed(self, handle: Handle, now: float) -> str:
+        found = self._rows.execute(
+            "SELECT why FROM tombstones WHERE name = ? AND owner = ? AND until > ?",
+            *(self._name, handle.owner, now),
+        )
+        return str(found[0][0]) if found else ""
+
+    def note_removed(self, tickets: Sequence[RowTicket], why: str, now: float) -> None:
+        self._forget("tombstones", now)
+        until = now + self._rows.late
+        self._rows.execute_many(
+            "REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?)",
+            [(self._name, ticket.owner, ticket.number, why, until) for ticket in tickets],
+        )
+        if tickets:
+            self.keep(until)
+
     def between(self, first: int, last: int) -> list[RowTicket]:
         return self._tickets("number BETWEEN ? AND ? ORDER BY number", first, last)
 
@@ -258,10 +281,10 @@ class RowLine:
 
     def tombstone(self, owner: str) -> Tombstone | None:
         found = self._rows.execute(
-            "SELECT number, superseded FROM tombstones WHERE name = ? AND owner = ?",
+            "SELECT number, why FROM tombstones WHERE name = ? AND owner = ?",
             *(self._name, owner),
         )
-        return Tombstone(found[0][0], bool(found[0][1])) if found else None
+        return Tombstone(*found[0]) if found else None
 
     def bury(self, owner: str, tombstone: Tombstone, now: float) -> None:
         self._forget("tombstones", now)

@@ -179,7 +179,7 @@ async def test_a_holder_that_outlived_its_ticket_touches_none_with_the_same_numb
         with quiet():
             await outlived.goes()
         assert outlived.held.lost
-        await asyncio.sleep(0.1)  # the next one has looked
+        await asyncio.sleep(0.1)  # the next one has polled
         assert next_one.lock is None
         assert not stranger.held.lost
         for visitor in (stranger, next_one):

@@ -18,7 +18,15 @@ from nowserving._life.life import CancelBody, Effect, GiveBack, Life, TellExpiri
 from nowserving._life.poll import POLL
 from nowserving._life.stay import STAY
 from nowserving.protocol.handle import TicketHandle
-from nowserving.protocol.status import ALIVE, EXPIRED, RELEASED, LineUpdate, State, TicketStatus
+from nowserving.protocol.status import (
+    ALIVE,
+    EXPIRED,
+    RELEASED,
+    UNKNOWN,
+    LineUpdate,
+    State,
+    TicketStatus,
+)
 
 LIFETIME = 10.0
 
@@ -154,7 +162,7 @@ class Lives(RuleBasedStateMachine):
             poll_at=rules.NEVER,
         )
         if isinstance(decision, rules.Sleep):
-            # Whoever waits looks again when its lease ends: no wait outlives it unasked.
+            # Whoever waits asks again when its lease ends: no wait outlives it unasked.
             assert self.now + decision.seconds <= max(life.ends_at, self.now + 0.005) + 1e-9
         if isinstance(decision, rules.Enter):
             assert self.news.state in {State.SERVED, State.INTERRUPTED}
@@ -215,7 +223,7 @@ class Lives(RuleBasedStateMachine):
         moment = self.life.next_poll(self.now)
         assert moment > self.now
         if self.life.lease != "lost" and self.life.is_in_line():
-            # It is looked after again in time for whatever nobody pushes.
+            # It is watched again in time for whatever nobody pushes.
             assert moment <= max(self.life.ends_at, self.now + 0.005) + 1e-9
 
     @rule()
@@ -265,14 +273,26 @@ def test_nothing_is_told_of_a_turn_whose_body_has_ended() -> None:
     life.begin(status_of(State.SERVED), 1.0)
     assert life.end_body("done")
     assert life.hear(status_of(State.INTERRUPTED)) == ()
-    assert life.hear(status_of(State.GONE)) == ()
+    assert life.hear(status_of(State.GONE, detail="expired")) == ()
     assert not life.end_body("failed")
     assert life.outcome == "done"
 
 
-def test_a_store_that_does_not_say_why_a_ticket_is_gone() -> None:
+@pytest.mark.parametrize("asked", [None, 2.0, 1000.0])
+@pytest.mark.parametrize(
+    ("state", "detail", "why"),
+    [
+        (State.GONE, "expired", EXPIRED),
+        (State.GONE, "released", RELEASED),
+        (State.GONE, "moved to another line", "moved to another line"),
+        (State.GONE, "", UNKNOWN),
+        (State.SUPERSEDED, "superseded", EXPIRED),
+    ],
+)
+def test_why_a_lock_is_lost_is_what_the_store_says(
+    state: State, detail: str, why: str, asked: float | None
+) -> None:
+    """However it was told, and whatever our clock says of the lease."""
     life = life_of()
     life.begin(status_of(State.SERVED), 1.0)
-    assert life.why_gone("", None) == life.why_gone("released", None) == RELEASED
-    assert life.why_gone("", life.ends_at - 1.0) == RELEASED
-    assert life.why_gone("", life.ends_at) == life.why_gone("expired", None) == EXPIRED
+    assert life.hear(status_of(state, detail=detail), asked) == (TellLoss(why),)

@@ -17,7 +17,7 @@ from nowserving.stores.redis.replies import (
     parse_answer,
     parse_departure,
     parse_line,
-    parse_look,
+    parse_poll,
     parse_progress,
     parse_status,
 )
@@ -80,11 +80,17 @@ def test_standings_of_what_is_not_there() -> None:
     assert parse_status("G 5").number == 5
     assert parse_status("G -1").number == NOT_ISSUED
     assert parse_status("X 5").state is State.SUPERSEDED
+    assert parse_status("G 5").detail == ""
+    assert parse_status("G 5 expired").detail == "expired"
+    assert parse_status("G 5 any short text").detail == "any short text"
 
 
 def test_departures() -> None:
     assert parse_departure("1 0")[:2] == (True, False)
     assert parse_departure("0 1")[:2] == (False, True)
+    assert parse_departure("0 1") == (False, True, "")
+    assert parse_departure("0 0 G any short text") == (False, False, "any short text")
+    assert parse_departure("0 1 X") == (False, True, "superseded")
 
 
 def test_lines() -> None:
@@ -132,10 +138,10 @@ def test_another_error_of_redis_is_named() -> None:
         (parse_departure, "S 4 0 1500000 1500000 1 none"),
         (parse_answer, "ok"),
         (parse_progress, "1 0"),
-        (parse_look, "12345"),
-        (parse_look, ["4", "0", "0", "-"]),
-        (parse_look, ["4", "soon", "0", "-", "-"]),
-        (parse_look, ["4", "0", "0", "-", "-", "G 4"]),
+        (parse_poll, "12345"),
+        (parse_poll, ["4", "0", "0", "-"]),
+        (parse_poll, ["4", "soon", "0", "-", "-"]),
+        (parse_poll, ["4", "0", "0", "-", "-", "G 4"]),
         (parse_line, "79"),
         (parse_line, ["7"]),
         (parse_line, ["9", "7", "5 1000000 2000000"]),

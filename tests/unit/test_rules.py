@@ -40,7 +40,7 @@ def test_who_is_served_enters_while_the_lease_lasts(status: TicketStatus) -> Non
 
 @pytest.mark.parametrize("status", [_SERVED, _INTERRUPTED])
 @pytest.mark.parametrize("now", [160.0, 500.0])
-def test_who_was_paused_past_the_lease_looks_first(status: TicketStatus, now: float) -> None:
+def test_who_was_paused_past_the_lease_polls_first(status: TicketStatus, now: float) -> None:
     assert _decide(status, now) == rules.Ask()
 
 
@@ -74,7 +74,7 @@ def test_a_waiter_sleeps_until_something_can_have_changed() -> None:
     assert _decide(_WAITING, deadline=103.0) == rules.Sleep(3.0)
 
 
-def test_a_waiter_looks_when_it_is_time_to() -> None:
+def test_a_waiter_polls_when_it_is_time_to() -> None:
     assert _decide(_WAITING, poll_at=100.0) == rules.Ask()
     assert _decide(_WAITING, poll_at=90.0) == rules.Ask()
     assert _decide(_WAITING, lease_end=100.0) == rules.Ask()
@@ -84,16 +84,16 @@ def test_a_waiter_looks_when_it_is_time_to() -> None:
     now=st.floats(0, 1e6),
     lease=st.floats(-10, 100),
     deadline=st.floats(-10, 100) | st.just(math.inf),
-    look=st.floats(-10, 100) | st.just(math.inf),
+    poll=st.floats(-10, 100) | st.just(math.inf),
     blocked=st.floats(-10, 100),
     state=st.sampled_from(State),
 )
 def test_a_decision_never_waits_in_the_past_nor_for_ever(
-    now: float, lease: float, deadline: float, look: float, blocked: float, state: State
+    now: float, lease: float, deadline: float, poll: float, blocked: float, state: State
 ) -> None:
     status = TicketStatus(state, 3, blocked_for=blocked)
     decision = _decide(
-        status, now, lease_end=now + lease, deadline=now + deadline, poll_at=now + look
+        status, now, lease_end=now + lease, deadline=now + deadline, poll_at=now + poll
     )
     if isinstance(decision, rules.Sleep):
         assert 0 <= decision.seconds <= 100
@@ -104,13 +104,13 @@ def test_a_decision_never_waits_in_the_past_nor_for_ever(
 
 @given(now=st.floats(0, 1e6), every=st.floats(0, 1e3))
 def test_the_next_poll_is_within_one_interval(now: float, every: float) -> None:
-    look = rules.next_poll(now, every)
+    poll = rules.next_poll(now, every)
     every = max(every, rules.SHORTEST_SLEEP)
-    assert now < look + 1e-6
-    assert look <= now + every * 1.001 + 1e-6
+    assert now < poll + 1e-6
+    assert poll <= now + every * 1.001 + 1e-6
 
 
-def test_looks_of_one_interval_fall_together() -> None:
+def test_polls_of_one_interval_fall_together() -> None:
     assert {rules.next_poll(now, 2.0) for now in (10.0, 10.5, 11.0, 11.99)} == {12.0}
     assert rules.next_poll(12.0, 2.0) == 14.0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 from nowserving._config import checks, readers
 from nowserving._config.settings import readers_of
@@ -57,7 +57,7 @@ LOCK_LIFETIME = lifetime_from_environment()
 """Seconds a ticket lives by default: ``TICKET_LOCK_LIFETIME`` from the environment, else 60."""
 
 WAIT_TIME: float = 1
-"""Seconds between two looks by default."""
+"""Seconds between two polls by default."""
 
 
 class Overrides(TypedDict, total=False):
@@ -109,7 +109,7 @@ class Options:
     Attributes:
         lock_lifetime: Seconds the ticket lives: while it waits, and anew once it is served; more
             than 0.
-        wait_time_in_seconds: The longest time between two looks; 0 for all the time.
+        wait_time_in_seconds: The longest time between two polls; 0 for all the time.
         auto_renew: Renew the ticket every third of its lifetime while it waits and while it
             holds, from a thread of our own. Without it the lifetime is a limit.
         timeout: Seconds to wait at most, the body not included; 0 tries once; None waits on.
@@ -169,7 +169,7 @@ class Options:
 
         Args:
             lifetime: Seconds the ticket lives.
-            wait_time: Seconds between two looks at the most.
+            wait_time: Seconds between two polls at the most.
         """
         found = self._requests.get((lifetime, wait_time))
         if found is None:
@@ -222,12 +222,13 @@ def _remade(chosen: dict[str, Any]) -> Options:
     return Options(**chosen)
 
 
-class Request(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Request:
     """What is asked for with one ``lock()``; most turns of a store ask for the same.
 
     Attributes:
         lifetime: Seconds of a full lease.
-        wait_time: The longest time between two looks, in seconds.
+        wait_time: The longest time between two polls, in seconds.
         options: How the turn behaves.
         admission: What the store's queue has to know of all that.
     """

@@ -33,7 +33,7 @@ class Body:
         body: Its state.
     """
 
-    body: BodyState = "not begun"
+    body: BodyState
 
     def move_body(self, event: BodyEvent) -> bool:
         """Follow the table; return whether there was an entry."""

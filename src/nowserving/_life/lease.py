@@ -57,7 +57,7 @@ class Lease:
     lease: LeaseState = "running"
     lifetime: float
     renewed: bool
-    _answer = (-math.inf, math.inf)
+    _answer: tuple[float, float]
     """The holder's last question: when it was sent, until when the ticket lives by its answer."""
     _renewal: tuple[float, float] | None = None
     """The same of the heartbeat."""

@@ -31,7 +31,7 @@ from nowserving._life.lease import Lease
 from nowserving._life.poll import Poll
 from nowserving._life.stay import Stay
 from nowserving.errors import LockInterrupted, LockLost
-from nowserving.protocol.status import ALIVE, EXPIRED, INTERRUPTED, RELEASED, why_gone
+from nowserving.protocol.status import ALIVE, INTERRUPTED, why_gone
 
 if TYPE_CHECKING:
     from nowserving._config.options import Options, Request
@@ -102,20 +102,26 @@ class Life(Stay, Lease, Body, Poll):
         asked: The same.
         pushes: Whether the store loses no notice.
         served: What the store said when it was served; None until then.
-        held_since: When that was, monotonic.
+        held_since: When that was, monotonic; there once it is served.
         loss: Why the lock was lost; None while it is not.
     """
 
-    # Nearly every turn ends with these as they begin, so they are not written into each.
-    pushes = False
-    served: TicketStatus | None = None
-    held_since = 0.0
+    pushes: bool
+    served: TicketStatus | None
+    held_since: float
     loss: Loss | None = None
 
     def __init__(self, handle: TicketHandle, request: Request, asked: float) -> None:
+        # What every turn writes is written here and has no default in the class: CPython 3.11 to
+        # 3.13 write an attribute that hides one of the class by the slow way. What few turns write
+        # has a default there, and is not written here.
+        self.stay, self.body, self.poll = "asked", "not begun", "unwatched"
         self.handle = handle
         self.request = request
         self.asked = asked
+        self.served = self.outcome = None
+        self.pushes = False
+        self.poll_at = 0.0
         self._answer = (asked, asked + request.lifetime)  # nothing rests on it until it is answered
 
     @property
@@ -173,7 +179,7 @@ class Life(Stay, Lease, Body, Poll):
         if not self.is_listening():
             return NOTHING
         if status.state not in ALIVE:
-            return self.lose(self.why_gone(status.detail, asked))
+            return self.lose(why_gone(status.detail))
         if asked is not None:
             self.confirm(asked, status)
         if status.state is INTERRUPTED:
@@ -249,17 +255,6 @@ class Life(Stay, Lease, Body, Poll):
             return NOTHING
         self.move_lease("lost")
         return (TellLoss(why),)
-
-    def why_gone(self, detail: str, asked: float | None) -> str:
-        """Return why the ticket is gone.
-
-        Args:
-            detail: What the store says of it; empty if it does not know.
-            asked: When it was asked, monotonic; None if it told by itself: nobody pushes an expiry.
-        """
-        if detail:
-            return why_gone(detail)
-        return RELEASED if asked is None or asked < self.ends_at else EXPIRED
 
     def is_lost(self, now: float) -> bool:
         """Return whether the lock is, or may be, somebody else's by now."""

@@ -3,7 +3,7 @@
 =========  ================================================================================
 state      what it means
 =========  ================================================================================
-unwatched  nobody looks after the ticket yet
+unwatched  nobody watches the ticket yet
 resting    the next question is due at ``poll_at``
 asking     one is under way; another does not begin, so that a slow store is asked more rarely
 off        an answer could change nothing any more
@@ -35,8 +35,8 @@ class Poll:
         blocked_until: While it waits: when the line may move on without a push to it.
     """
 
-    poll: PollState = "unwatched"
-    poll_at = 0.0
+    poll: PollState
+    poll_at: float
     blocked_until = 0.0
 
     def move_poll(self, event: PollEvent) -> bool:

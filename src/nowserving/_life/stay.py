@@ -47,8 +47,8 @@ class Stay:
         outcome: How the stay ended; None until that is settled, and settled once.
     """
 
-    stay: StayState = "asked"
-    outcome: Outcome | None = None
+    stay: StayState
+    outcome: Outcome | None
 
     def move(self, event: StayEvent) -> bool:
         """Follow the table; return whether there was an entry."""

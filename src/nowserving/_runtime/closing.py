@@ -95,7 +95,7 @@ async def _turn_out(store: Closed, ticket: LiveTicket) -> None:
 
 
 async def _until(deadline: float, done: Callable[[], bool]) -> None:
-    # What is awaited ends on other loops and threads, so an event would not do; and a few looks
+    # What is awaited ends on other loops and threads, so an event would not do; and a few checks
     # while a store closes cost nothing.
     while not done() and monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.005)

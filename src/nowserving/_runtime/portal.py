@@ -30,8 +30,8 @@ _T = TypeVar("_T")
 
 CLOSED = "The lock store is closed; make a new one."
 
-_LOOK_AROUND = 0.5
-"""Seconds after which a thread that waits for the portal looks whether there still is one."""
+_CHECK_EVERY = 0.5
+"""Seconds after which a thread that waits for the portal checks whether there still is one."""
 
 _STARTS_WITHIN = 10.0
 """Seconds that a thread may take to start, on the busiest machine."""
@@ -95,12 +95,12 @@ class _Call(Generic[_T]):
 
     def wait(self, portal: Portal) -> None:
         """Wait for its end, but not for a thread that is gone."""
-        for _ in range(int(_STARTS_WITHIN / _LOOK_AROUND)):
-            if self.ended.acquire(timeout=_LOOK_AROUND):
+        for _ in range(int(_STARTS_WITHIN / _CHECK_EVERY)):
+            if self.ended.acquire(timeout=_CHECK_EVERY):
                 return
             if portal.is_running():
                 break
-        while not self.ended.acquire(timeout=_LOOK_AROUND):
+        while not self.ended.acquire(timeout=_CHECK_EVERY):
             if not portal.is_running():
                 raise StoreClosed(CLOSED)
 
@@ -176,7 +176,7 @@ class Portal:
         loop.close()
 
     def _end(self) -> None:
-        # First the word, then the last look: a post that comes behind it meets the word.
+        # First the word, then the last check: a post that comes behind it meets the word.
         self._ended = True
         while self._posts:
             try:
@@ -226,7 +226,7 @@ class Portal:
             try:
                 self._posts.remove(post)
             except ValueError:
-                return  # the last look has found it
+                return  # the last check has found it
             raise StoreClosed(CLOSED)
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:

@@ -86,6 +86,7 @@ class Runtime:
         self.queue = queue
         self.at_once = queue.at_once
         self.pushes = queue.guarantees.pushes
+        self._needs_loop = queue.guarantees.needs_loop
         self.closing = False
         self._start_afresh()
         on_fork(self)
@@ -126,7 +127,7 @@ class Runtime:
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine for a synchronous caller."""
         try:
-            if not self.queue.guarantees.needs_loop:
+            if not self._needs_loop:
                 return run_inline(coroutine)
             return self.portal().run(coroutine)
         except StoreClosed:
@@ -147,7 +148,8 @@ class Runtime:
 
     def is_on_its_thread(self) -> bool:
         """Return whether this is the private loop thread, which can't wait for itself."""
-        return any(portal.is_current() for portal in self._parts.portals)
+        portals = self._parts.portals
+        return bool(portals) and any(portal.is_current() for portal in portals)
 
     def has_portal(self) -> bool:
         """Return whether there is a private loop thread already."""
@@ -174,20 +176,20 @@ class Runtime:
             ticket: One of the live tickets.
             now: The monotonic clock.
         """
-        if ticket.home is None:
-            self._watch_elsewhere(ticket, now)
-            return
-        watch = ticket.home.thing()
-        if watch is not None:
-            watch.mind(ticket, now)
-
-    def _watch_elsewhere(self, ticket: LiveTicket, now: float) -> None:
-        if running_loop() is not None:
-            watch = self.watches.of(asyncio.get_running_loop()).thing()
+        if ticket.home is not None:
+            watch = ticket.home.thing()
             if watch is not None:
-                watch.mind_for_thread(ticket, now)
-        elif ticket.options.max_hold is not None:
-            self.portal().call(lambda: self._watch_elsewhere(ticket, now))
+                watch.mind(ticket, now)
+        elif self._needs_loop:
+            self._watch_on_portal(ticket, now)
+        elif ticket.request.options.max_hold is not None:
+            self.portal().call(lambda: self._watch_on_portal(ticket, now))
+
+    def _watch_on_portal(self, ticket: LiveTicket, now: float) -> None:
+        """Look after a thread's ticket; on the portal's loop."""
+        watch = self.watches.of(asyncio.get_running_loop()).thing()
+        if watch is not None:
+            watch.mind_for_thread(ticket, now)
 
     # Its tickets
 
@@ -238,7 +240,7 @@ class Runtime:
     def close(self, drain: float) -> None:
         """Do the same for a synchronous caller, from the portal's thread."""
         if not self.has_portal() and (self.closing or not self.live()):
-            was_used = self.queue.guarantees.needs_loop and not self.closing
+            was_used = self._needs_loop and not self.closing
             if not was_used:
                 self.closing = True  # nothing was started, or it has ended: nothing to end
                 return

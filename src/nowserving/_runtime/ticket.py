@@ -20,7 +20,7 @@ from nowserving._life.life import CancelBody, GiveBack, Life, TellExpiring, Tell
 from nowserving._runtime.cancellation import BodyCancellation
 from nowserving.errors import LockError, LockInterrupted, LockLost
 from nowserving.instrumentation import logs
-from nowserving.protocol.status import EXPIRED
+from nowserving.protocol.status import LEASE_ENDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,9 +83,10 @@ class LiveTicket(Life):
     tell_expiring: Callable[[LiveTicket], None] | None = None
     watched_in: dict[TicketKey, LiveTicket] | None = None
     statement: tuple[CodeType, int] | None = None
-    _cancellations = 0
     _lost_event: asyncio.Event | None = None
-    _task: weakref.ref[asyncio.Task[Any]] | None = None
+    _task: weakref.ref[asyncio.Task[Any]] | None
+    _cancellations: int
+    """Of that task, when it entered."""
 
     def __init__(  # noqa: PLR0913 - a turn's facts, handed over once
         self,
@@ -99,16 +100,21 @@ class LiveTicket(Life):
         task: asyncio.Task[Any] | None,
     ) -> None:
         # As Life.__init__() does: to call that costs as much as a twentieth of a turn in memory.
+        self.stay, self.body, self.poll = "asked", "not begun", "unwatched"
         self.handle = handle
         self.request = request
         self.asked = asked
+        self.served = self.outcome = None
+        self.poll_at = 0.0
         self._answer = (asked, asked + request.lifetime)
         self.pushes = host.pushes
         self.host = host
         self.tickets = tickets
         self.key = key
         self.home = home
-        if task is not None:  # as _belongs_to()
+        if task is None:
+            self._task = None
+        else:  # as _belongs_to()
             self._task = weakref.ref(task)
             self._cancellations = getattr(task, "cancelling", _none)()
         self.context: contextvars.Context | None = contextvars.copy_context()
@@ -116,11 +122,15 @@ class LiveTicket(Life):
     def end(self) -> None:
         """End with the turn, once its body has ended or it was given up, and keep nothing of it."""
         self.stay, self.context = "gone", None
-        self.leave_register()
+        found = self.tickets.pop(self.key, self)
+        if found is not self or self.watched_in is not None:
+            self._leave_registers(found)
 
     def leave_register(self) -> None:
         """Be known no more by its key, though its turn may go on."""
-        found = self.tickets.pop(self.key, self)
+        self._leave_registers(self.tickets.pop(self.key, self))
+
+    def _leave_registers(self, found: LiveTicket) -> None:
         # A later turn of the same task or thread has the key by now: an old one may be left twice.
         if found is not self:
             self.tickets[self.key] = found
@@ -304,7 +314,7 @@ class LiveTicket(Life):
         if kind is LockInterrupted:
             what = "was interrupted by a newer message"
         else:
-            what = f"was lost: {EXPIRED if self.loss is None else self.loss.why}"
+            what = f"was lost: {LEASE_ENDED if self.loss is None else self.loss.why}"
         held = monotonic() - self.held_since
         return kind(
             f"The turn of conversation_id '{name}' (ticket {number}) {what}, after {held:.3g} s.",

@@ -31,7 +31,7 @@ class Issuing:
         check: Checks the name of a conversation, and returns it.
     """
 
-    _place: TicketHandle | None = None
+    _handle: TicketHandle | None = None
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Issuing:
             max_waiting=chosen.max_waiting,
             message_id=message_id,
         )
-        handle = self._place = runtime.queue.handle(name, identity.nonce())
+        handle = self._handle = runtime.queue.handle(name, identity.nonce())
         try:
             status = await runtime.queue.take(handle, admission)
         except BaseException:
@@ -85,8 +85,8 @@ class Issuing:
         Args:
             error: What ended the call. After a ``LockError``, which is our own, nothing is left.
         """
-        if self._place is not None and not isinstance(error, LockError):
-            self._give_back(self._place)
+        if self._handle is not None and not isinstance(error, LockError):
+            self._give_back(self._handle)
 
     def _give_back(self, handle: TicketHandle) -> None:
         lease_end = monotonic() + self._lifetime

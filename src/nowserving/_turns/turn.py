@@ -36,7 +36,7 @@ from nowserving.errors import (
 )
 from nowserving.held import HeldLock
 from nowserving.instrumentation import logs
-from nowserving.protocol.status import NOT_ISSUED, SERVED
+from nowserving.protocol.status import NOT_ISSUED, SERVED, why_gone
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -65,15 +65,13 @@ class Turn:
         request: What is asked for.
     """
 
-    # These are written only where they change.
-    _entered = False
-    _ticket: LiveTicket | None = None
-    """Its own; a turn that was entered inside another of the same holder has none."""
-
     def __init__(self, runtime: Runtime, conversation_id: str, request: Request) -> None:
         self._runtime = runtime
         self._conversation_id = conversation_id
         self._request = request
+        self._entered = False
+        # Its own; a turn that was entered inside another of the same holder has none.
+        self._ticket: LiveTicket | None = None
 
     if not TYPE_CHECKING:  # a type checker has to see that these are not there
         locals().update(misuse.of_the_lock())
@@ -92,10 +90,7 @@ class Turn:
         asked = now = ticket.asked
         try:
             if request.options.auto_renew:
-                # Before the take: a busy loop may read the answer long after the ticket is issued.
-                runtime.heartbeat().add(ticket)
-                if request.options.on_expiring is not None:
-                    ticket.tell_expiring = tell_expiring
+                self._renew(ticket)
             at_once = runtime.at_once
             if at_once is not None:
                 status = at_once.take_now(ticket.handle, request.admission)
@@ -113,7 +108,11 @@ class Turn:
             ticket.handle.answer(ticket.on_bell)
             if effects is not NOTHING:
                 ticket.carry_out(effects)
-            runtime.watch(ticket, now)
+            watch = None if ticket.home is None else ticket.home.thing()
+            if watch is not None:
+                watch.mind(ticket, now)
+            else:
+                runtime.watch(ticket, now)
         except BaseException as error:
             told = unanswered(ticket) if isinstance(error, asyncio.TimeoutError) else error
             await self._abandon(ticket, told)
@@ -153,7 +152,7 @@ class Turn:
             else:
                 departure = await runtime.queue.leave(ticket.handle, outcome, _GRACE)
             if not departure.left:
-                ticket.carry_out(ticket.lose(ticket.why_gone(departure.why, monotonic())))
+                ticket.carry_out(ticket.lose(why_gone(departure.why)))
         except BaseException as failure:  # noqa: BLE001 - it is raised again, or told
             self._leave_later(ticket, outcome, failure)
         finally:
@@ -257,6 +256,12 @@ class Turn:
             tickets[key] = ticket
         self._ticket = ticket
         return ticket
+
+    def _renew(self, ticket: LiveTicket) -> None:
+        # Before the take: a busy loop may read the answer long after the ticket is issued.
+        self._runtime.heartbeat().add(ticket)
+        if self._request.options.on_expiring is not None:
+            ticket.tell_expiring = tell_expiring
 
     def _reenter(self, outer: LiveTicket) -> HeldLock:
         if not self._request.options.reentrant:

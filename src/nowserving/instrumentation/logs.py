@@ -22,7 +22,7 @@ def tells_waits() -> bool:
 
 
 def waits(handle: TicketHandle, ahead: int, delay: float) -> None:
-    """Tell that a ticket goes on waiting: the reference's one record a look.
+    """Tell that a ticket goes on waiting: the reference's one record a poll.
 
     Args:
         handle: The ticket.

@@ -23,16 +23,20 @@ class Bell:
     event loop (the task sleeps) and in a plain thread without one (the thread blocks), which is
     what lets the in-memory queue serve synchronous callers without a thread of its own.
 
+    Attributes:
+        wake: Called at each ring, from the ringer's thread; set it to None to stop listening.
+
     There is no lock in it, so a fork can't inherit a held one. ``ring`` writes *rung* before it
     reads *wake*; ``answer`` writes *wake* before it reads *rung*: whatever the interleaving, at
     least one of the two sees the other. Both may, so a wake-up can be doubled, never lost.
     """
 
-    # Most bells are never rung nor listened to, so these are not written into each.
+    # Most bells are never rung, so these are not written into each.
     _rung = False
     _news: TicketStatus | None = None
-    wake: Callable[[], None] | None = None
-    """Called at each ring, from the ringer's thread; set it to None to stop listening."""
+
+    def __init__(self) -> None:
+        self.wake: Callable[[], None] | None = None
 
     def ring(self, news: TicketStatus | None = None) -> None:
         """Wake the waiter, or let the next wait return at once.

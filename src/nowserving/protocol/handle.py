@@ -19,12 +19,12 @@ class TicketHandle(Bell):
             no longer relied on.
     """
 
-    number = NOT_ISSUED
-    line_version = ""
-
     def __init__(self, conversation_id: str, owner: str) -> None:
+        super().__init__()
         self.conversation_id = conversation_id
         self.owner = owner
+        self.number = NOT_ISSUED
+        self.line_version = ""
 
     def clear_line_version(self) -> None:
         """Forget at which version it was known to wait: the next poll asks about it by name."""
@@ -35,4 +35,5 @@ class TicketHandle(Bell):
         self.ring()
 
     def __repr__(self) -> str:
-        return f"Place({self.conversation_id!r}, number={self.number}, owner={self.owner!r})"
+        name, number, owner = self.conversation_id, self.number, self.owner
+        return f"TicketHandle({name!r}, number={number}, owner={owner!r})"

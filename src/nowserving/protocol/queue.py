@@ -34,7 +34,7 @@ class Guarantees:
     Attributes:
         cross_process: Several processes of one machine share the line.
         cross_host: Several machines do.
-        pushes: A promoted waiter is told, without looking, and no notice is ever lost.
+        pushes: A promoted waiter is told, without polling, and no notice is ever lost.
         durable: An answered verb survives a crash of the store.
         store_clock: Time is the store's, so that callers' clocks do not matter.
         needs_loop: Its verbs wait for something that arrives on an event loop. Without this, they

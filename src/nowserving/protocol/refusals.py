@@ -19,9 +19,6 @@ REFUSALS: dict[State, type[LockError]] = {
 }
 """The error that each final status means to whoever asked for the lock."""
 
-_NEARLY = 0.99
-"""Of a lifetime: a store counts it from a moment a little before the caller does."""
-
 
 def refusal(  # noqa: PLR0913 - what is known of a ticket
     kind: type[LockError],
@@ -45,7 +42,7 @@ def refusal(  # noqa: PLR0913 - what is known of a ticket
     error = kind(
         f"Could not acquire lock for conversation_id '{conversation_id}'"
         f"{_because(kind, status, message_id, waited)}."
-        f"{_remedy(kind, waited, lifetime)}",
+        f"{_remedy(kind, status, waited, lifetime)}",
         conversation_id=conversation_id,
         number=None if status.number == NOT_ISSUED else status.number,
         position=status.ahead or None,
@@ -74,12 +71,14 @@ def _because(
     return ""  # the reference's own sentence for a ticket that expired or is gone
 
 
-def _remedy(kind: type[LockError], waited: float, lifetime: float | None) -> str:
-    """Return what is said behind the reference's sentence of a ticket that outlived its lifetime.
+def _remedy(
+    kind: type[LockError], status: TicketStatus, waited: float, lifetime: float | None
+) -> str:
+    """Return what is said behind the reference's sentence of a ticket that expired.
 
-    Whose ticket is gone sooner lost it to somebody else, and there is nothing to advise.
+    Whose ticket somebody else took out can do nothing about that.
     """
-    if kind is not LockError or lifetime is None or waited < lifetime * _NEARLY:
+    if kind is not LockError or lifetime is None or status.detail != "expired":
         return ""
     return (
         f" It waited for {waited:.3g} s, and its ticket lived for {lifetime:.3g} s. Renew tickets "

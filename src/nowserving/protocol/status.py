@@ -25,7 +25,7 @@ _SECRET = re.compile(r"[A-Za-z0-9._~-]*")
 """What ``identity.nonce`` draws, and nothing that could not be sent."""
 
 NOT_ISSUED = -1
-"""The number of a place whose take has not been answered (yet)."""
+"""The number of a handle whose take has not been answered (yet)."""
 
 
 class State(Enum):
@@ -88,7 +88,8 @@ class TicketStatus(NamedTuple):
         token: The fencing token of the turn, once it is served.
         predecessor: How the turn before this one ended; ``"none"`` when nobody knows.
         detail: For ``BUSY`` the holder's owner id, for ``DUPLICATE`` how far the message
-            is, for ``GONE`` why it is: ``"expired"`` or ``"released"``.
+            is, for ``GONE`` and ``SUPERSEDED`` why: ``"expired"``, ``"released"``,
+            ``"superseded"``, or empty if the store does not know, since it keeps no trace of it.
         since: For ``BUSY``, seconds since the holder is being served.
     """
 
@@ -105,11 +106,23 @@ class TicketStatus(NamedTuple):
 
 EXPIRED, RELEASED = "its ticket expired", "its ticket was released by someone else"
 
-_WHY_GONE = {"expired": EXPIRED, "released": RELEASED}
+LEASE_ENDED = "its lease ended before it could be renewed"
+"""Nobody has asked the store since: why a ticket is gone only a store can say."""
+
+UNKNOWN = "the store no longer knows its ticket: it expired long ago, or the store's data was lost"
+
+_WHY_GONE = {
+    "expired": EXPIRED,
+    "released": RELEASED,
+    # Only waiters are superseded. Said to a holder it means that its number is below the mark, and
+    # that the store knows of nothing else that has ended its turn.
+    "superseded": EXPIRED,
+    "": UNKNOWN,
+}
 
 
 def why_gone(detail: str) -> str:
-    """Return in words why a ticket is gone, from the ``detail`` or ``why`` that a store gives."""
+    """Return in words why a lock is lost, from the ``detail`` or ``why`` that a store gives."""
     return _WHY_GONE.get(detail, detail)
 
 
@@ -119,7 +132,7 @@ class Departure(NamedTuple):
     Attributes:
         left: The ticket was there and is not any more.
         someone_waiting: There is a live ticket in the line.
-        why: Why it was not there: ``"expired"`` or ``"released"``; empty where it was.
+        why: Why it was not there, in the words of ``TicketStatus.detail``; empty where it was.
     """
 
     left: bool
@@ -128,7 +141,7 @@ class Departure(NamedTuple):
 
 
 class LineUpdate(NamedTuple):
-    """What one look at a line brings for many of its tickets.
+    """What one poll of a line brings for many of its tickets.
 
     Attributes:
         serving: The number that is served.

@@ -1,7 +1,7 @@
 """The adapter for a store that knows only ``get_lock``, ``save_lock`` and ``delete_lock``.
 
 A custom lock store written for Rasa defines these three and inherits the rest. Here is the rest,
-by the reference's own algorithm: read the line, change it, save it whole, and look again every
+by the reference's own algorithm: read the line, change it, save it whole, and poll it every
 ``wait_time_in_seconds``. It lacks what that algorithm lacks: two processes that read before either
 has saved overwrite each other's tickets, nobody is pushed, a ticket's life counts from its issue,
 and the fencing tokens rest on this process's clock. Policies hold within one process.
@@ -49,6 +49,20 @@ class Snapshots(Protocol):
         ...
 
 
+class SnapshotHandle(TicketHandle):
+    """A handle that knows until when its ticket lives: a picture tells nothing of one that is gone.
+
+    Attributes:
+        expires: When that is, in Unix time; in this store that is the clock that counts.
+    """
+
+    expires = 0.0
+
+    def why_gone(self) -> str:
+        """Return why the ticket is missing: one that had time left, somebody has taken out."""
+        return "expired" if self.expires <= time.time() else "released"
+
+
 class SnapshotQueue:
     """Lines as pictures in somebody else's storage.
 
@@ -83,7 +97,7 @@ class SnapshotQueue:
 
     def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
         """Return a fresh handle without a ticket."""
-        return TicketHandle(conversation_id, owner or self._owners.draw())
+        return SnapshotHandle(conversation_id, owner or self._owners.draw())
 
     async def take(
         self,
@@ -112,6 +126,7 @@ class SnapshotQueue:
             lock = self._read(handle.conversation_id)
             lock = lock or self._storage.create_lock(handle.conversation_id)
             handle.number = lock.issue_ticket(admission.lifetime)
+            _note_expiry(handle, _find(lock, handle.number))
             # Before it is saved: an error can come late, and then the leave has to find it.
             self._held[handle.conversation_id, handle.number] = handle
             self._storage.save_lock(lock)
@@ -140,10 +155,11 @@ class SnapshotQueue:
         lock = self._read(handle.conversation_id) if self._is_held(handle) else None
         ticket = None if lock is None else _find(lock, handle.number)
         if lock is None or ticket is None:
-            return TicketStatus(State.GONE, handle.number)
+            return TicketStatus(State.GONE, handle.number, detail=_why_gone(handle))
         if lifetime:
             ticket.expires = time.time() + lifetime
             self._storage.save_lock(lock)
+        _note_expiry(handle, ticket)
         return self._status(lock, handle)
 
     async def leave(
@@ -155,11 +171,12 @@ class SnapshotQueue:
         """Take the ticket out and save; delete the lock when nobody is in line any more."""
         with self._mutex, _asked(handle):
             if not self._is_held(handle):
-                return Departure(left=False, someone_waiting=False)
-            there = self._status_of(handle, 0.0).state is not State.GONE
+                return Departure(left=False, someone_waiting=False, why=_why_gone(handle))
+            status = self._status_of(handle, 0.0)
             waiting = await self.finish(handle.conversation_id, handle.number, "", keep=False)
             self._held.pop((handle.conversation_id, handle.number), None)
-            return Departure(left=there, someone_waiting=waiting)
+            left = status.state is not State.GONE
+            return Departure(left=left, someone_waiting=waiting, why=status.detail)
 
     async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
         """Sleep: nobody pushes here, except a release in this very process."""
@@ -212,7 +229,7 @@ class SnapshotQueue:
 
     def _is_held(self, handle: TicketHandle) -> bool:
         # The numbers begin at 0 again after the last ticket, so one of ours that expired may have
-        # the number of a stranger's: only the place that was given it last may touch it.
+        # the number of a stranger's: only the handle that was given it last may touch it.
         return self._held.get((handle.conversation_id, handle.number)) is handle
 
     def _read(self, conversation_id: str) -> TicketLock | None:
@@ -244,6 +261,15 @@ def _asked(handle: TicketHandle) -> Iterator[None]:
         raise StoreUnavailable(
             f"The storage of conversation_id '{name}' failed: {said}", conversation_id=name
         ) from error
+
+
+def _note_expiry(handle: TicketHandle, ticket: Ticket | None) -> None:
+    if isinstance(handle, SnapshotHandle) and ticket is not None:
+        handle.expires = ticket.expires
+
+
+def _why_gone(handle: TicketHandle) -> str:
+    return handle.why_gone() if isinstance(handle, SnapshotHandle) else ""
 
 
 def _find(lock: TicketLock, number: int) -> Ticket | None:

@@ -14,6 +14,7 @@ from nowserving.testing.names import Names, WrongArguments
 from nowserving.testing.nesting import Reentrancy, Serialized
 from nowserving.testing.order import LineOrder, Threads
 from nowserving.testing.outside import FromOutside
+from nowserving.testing.reasons import Reasons
 from nowserving.testing.reference import ReferenceApi
 from nowserving.testing.rejecting import Rejecting
 from nowserving.testing.renewal import Renewal
@@ -30,6 +31,7 @@ class StoreConformance(
     Cancellation,
     Renewal,
     Losing,
+    Reasons,
     WaitLimits,
     Rejecting,
     Latest,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from nowserving.errors import LockLost, LockReentered, LockTimeout
+from nowserving.protocol.status import LEASE_ENDED
 from nowserving.testing.harness import (
     Overlaps,
     StoreHarness,
@@ -60,6 +62,19 @@ class Reentrancy(StoreHarness):
                 async with store.lock(name, reentrant=True):
                     raise KeyError
             assert self.numbers(store, name) == [outer.ticket]
+
+    @scenario
+    async def test_a_lock_is_not_entered_again_once_its_lease_has_ended(
+        self, store: LockStore
+    ) -> None:
+        """The store was not asked yet, so nobody says that the ticket expired."""
+        name = self.conversation()
+        with quiet():
+            async with store.lock(name, self.seconds(0.1)):
+                time.sleep(self.seconds(0.15))  # noqa: ASYNC251 - nothing is asked meanwhile
+                with pytest.raises(LockLost, match=LEASE_ENDED):
+                    async with store.lock(name, reentrant=True):
+                        pytest.fail("the body ran")
 
     @scenario
     async def test_a_lost_lock_is_not_entered_again(self, store: LockStore) -> None:

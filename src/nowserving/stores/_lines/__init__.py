@@ -14,7 +14,8 @@ what a ticket issued earlier is good for        ``redemption.py``
 what is noted of a ticket that goes, and who    ``departure.py``
 is told; how long a record is kept
 how tickets are given back and taken out        ``removal.py``
-what a ticket's owner is told                   ``status.py``
+what a ticket's owner is told, and why it is    ``status.py``
+gone
 which messages are known                        ``messages.py``
 what becomes of a take that comes late, or      ``attempts.py``
 twice
@@ -29,10 +30,12 @@ from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.redemption import redeem
 from nowserving.stores._lines.removal import delete, finish, leave
 from nowserving.stores._lines.renewal import poll, renew
+from nowserving.stores._lines.status import SUPERSEDED, removed
 from nowserving.stores._lines.storage import AttemptStorage, LineStorage, Ticket, Tombstone
 from nowserving.stores._lines.tokens import Tokens
 
 __all__ = [
+    "SUPERSEDED",
     "AttemptStorage",
     "LineStorage",
     "Ticket",
@@ -48,6 +51,7 @@ __all__ = [
     "poll",
     "promote",
     "redeem",
+    "removed",
     "renew",
     "save",
     "take",

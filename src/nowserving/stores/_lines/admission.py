@@ -19,11 +19,9 @@ from typing import TYPE_CHECKING
 from nowserving.protocol.status import State, TicketStatus
 from nowserving.stores._lines.messages import progress
 from nowserving.stores._lines.promotion import promote, serve
-from nowserving.stores._lines.status import status
+from nowserving.stores._lines.status import SUPERSEDED, removed, status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from nowserving.protocol.status import Admission
     from nowserving.stores._lines.storage import LineStorage, T
 
@@ -77,21 +75,21 @@ def _is_full(line: LineStorage[T], admission: Admission, now: float) -> bool:
     return line.has_waiting(limit, now)
 
 
-def make_room(line: LineStorage[T], admission: Admission, now: float) -> Sequence[T]:
-    """Have those leave who must for a newer message; return the waiters that do."""
+def make_room(line: LineStorage[T], admission: Admission, now: float) -> None:
+    """Have those leave who must for a newer message."""
     if admission.when_busy not in _SUPERSEDING or line.serving >= line.next:
-        return ()
+        return
     superseded = line.remove_from(line.serving + 1)
     line.superseded_below = line.next
     for waiter in superseded:
         line.keep(now + waiter.lifetime)
-        line.mail.append((waiter, TicketStatus(State.SUPERSEDED, waiter.number)))
+        line.mail.append((waiter, removed(waiter.number, SUPERSEDED)))
+    line.note_removed([waiter for waiter in superseded if waiter.owner], SUPERSEDED, now)
     holder = line.ticket(line.serving)
     if admission.when_busy == "interrupt" and holder is not None and not holder.interrupted:
         holder.interrupted = True
         line.put(holder)
         line.mail.append((holder, status(line, holder, now)))
-    return superseded
 
 
 def join(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> TicketStatus:

@@ -7,8 +7,9 @@ its lifetime. So whoever knows that an attempt may be on its way leaves a tombst
 
 * a repeated take, whatever it is answered;
 * a leave by owner alone, whose take was never answered;
-* whoever supersedes a waiter. Here it is not the first attempt that does harm but a repetition: it
-  would find no ticket, join anew, and supersede the very message that it had to leave for.
+* whoever takes out the ticket of somebody else. Here it is not the first attempt that does harm but
+  a repetition: it would find no ticket, and join anew. A superseded one would supersede the very
+  message that it had to leave for. This tombstone also tells the owner why its ticket is gone.
 
 ===========  ===========================  ===============================================
 An attempt   has a tombstone              has none
@@ -33,7 +34,7 @@ from nowserving.stores._lines.departure import note_departure
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.redemption import redeem
 from nowserving.stores._lines.removal import leave
-from nowserving.stores._lines.status import status
+from nowserving.stores._lines.status import removed, status
 from nowserving.stores._lines.storage import Tombstone
 
 if TYPE_CHECKING:
@@ -74,9 +75,7 @@ def attempt_take(
         # Its ticket is gone, or it was refused, or its owner has left, and nobody waits for the
         # answer: a repetition may be late as well. Which of these, nobody can tell.
         return _epitaph(tombstone)
-    for waiter in make_room(line, admission, now):
-        if waiter.owner:
-            line.bury(waiter.owner, Tombstone(waiter.number, superseded=True), now)
+    make_room(line, admission, now)
     answer = join(line, ticket, admission, now)
     if repeated:
         line.bury(owner, Tombstone(ticket.number), now)
@@ -89,7 +88,7 @@ def _earlier(
     """Tell of the ticket that an earlier attempt got, None if that is not known."""
     if tombstone is None:
         ticket = line.find(owner)
-    elif tombstone.superseded:
+    elif tombstone.why:
         return _epitaph(tombstone)
     else:
         ticket = line.ticket(tombstone.number)
@@ -128,5 +127,4 @@ def attempt_leave(
 
 
 def _epitaph(tombstone: Tombstone) -> TicketStatus:
-    state = State.SUPERSEDED if tombstone.superseded else State.GONE
-    return TicketStatus(state, tombstone.number)
+    return removed(tombstone.number, tombstone.why)

@@ -24,10 +24,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nowserving.protocol.status import State, TicketStatus
 from nowserving.stores._lines.messages import note_done
+from nowserving.stores._lines.status import removed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nowserving.protocol.status import Outcome
     from nowserving.stores._lines.storage import LineStorage, T
 
@@ -41,13 +43,22 @@ def note_departure(line: LineStorage[T], ticket: T, outcome: Outcome, now: float
         note_done(line, ticket, now)
 
 
-def note_dismissal(line: LineStorage[T], ticket: T, outcome: Outcome, now: float) -> None:
-    """Note that somebody else than its owner has taken a ticket out, and tell its owner.
+def note_dismissal(
+    line: LineStorage[T], tickets: Sequence[T], outcome: Outcome, now: float
+) -> None:
+    """Note that somebody else than their owners has taken tickets out, and tell the owners.
 
-    If it has expired, that is how it ended, whoever comes by.
+    If one has expired, that is how it ended, whoever comes by. Nothing is noted for its owner: a
+    ticket that is missing, and of which nothing is noted, has expired.
     """
-    if ticket.expires <= now:
-        note_departure(line, ticket, "expired", now)
-        return
-    note_departure(line, ticket, outcome, now)
-    line.mail.append((ticket, TicketStatus(State.GONE, ticket.number)))
+    told = []
+    for ticket in tickets:
+        if ticket.expires <= now:
+            note_departure(line, ticket, "expired", now)
+            continue
+        note_departure(line, ticket, outcome, now)
+        line.mail.append((ticket, removed(ticket.number, "released")))
+        if ticket.claimed:  # nobody asks about one that nobody has
+            told.append(ticket)
+    if told:  # the mail can be lost
+        line.note_removed(told, "released", now)

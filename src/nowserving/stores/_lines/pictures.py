@@ -60,10 +60,11 @@ def save(
         now: The moment.
     """
     promote(line, now)
-    for ticket in line.between(line.serving, min(seen_below, line.next) - 1):
-        if ticket.number not in lefts:
-            line.remove(ticket)
-            note_dismissal(line, ticket, "released", now)
+    shown = line.between(line.serving, min(seen_below, line.next) - 1)
+    missing = [ticket for ticket in shown if ticket.number not in lefts]
+    for ticket in missing:
+        line.remove(ticket)
+    note_dismissal(line, missing, "released", now)
     promote(line, now)
     _begin_anew_if_own(line, lefts, seen_below)
     for number, left in sorted(lefts.items()):

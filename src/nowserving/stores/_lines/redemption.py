@@ -12,7 +12,7 @@ from nowserving.protocol.status import State, TicketStatus
 from nowserving.stores._lines.admission import agree
 from nowserving.stores._lines.messages import progress
 from nowserving.stores._lines.promotion import promote
-from nowserving.stores._lines.status import gone, status
+from nowserving.stores._lines.status import not_redeemable, status
 
 if TYPE_CHECKING:
     from nowserving.protocol.status import Admission, IssuedTicket
@@ -35,7 +35,7 @@ def redeem(
     number = int(issued)
     known = line.ticket(number)
     if known is None or known.expires <= now:
-        return gone(line, number)
+        return not_redeemable(line, number)
     if known.owner == ticket.owner:  # said again: an earlier attempt has redeemed it
         return status(line, known, now)
     if known.claimed or (issued.secret and issued.secret != known.owner):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nowserving.protocol.status import Departure
 from nowserving.stores._lines.departure import note_departure, note_dismissal
 from nowserving.stores._lines.promotion import promote
-from nowserving.stores._lines.status import own
+from nowserving.stores._lines.status import own, why_gone
 
 if TYPE_CHECKING:
     from nowserving.protocol.status import IssuedTicket, Outcome
@@ -22,7 +22,8 @@ def leave(line: LineStorage[T], handle: Handle, outcome: Outcome, now: float) ->
         line.remove(ticket)
         note_departure(line, ticket, outcome if left else "expired", now)
     promote(line, now)
-    return Departure(left, someone_waiting=line.serving < line.next)
+    why = "" if left else why_gone(line, handle, now)
+    return Departure(left, someone_waiting=line.serving < line.next, why=why)
 
 
 def finish(
@@ -46,7 +47,7 @@ def finish(
     ticket = line.ticket(int(issued))
     if ticket is not None and _may_finish(ticket, issued.secret, own_prefix):
         line.remove(ticket)
-        note_dismissal(line, ticket, "done", now)
+        note_dismissal(line, [ticket], "done", now)
     promote(line, now)
     if line.serving < line.next:
         return True
@@ -65,8 +66,7 @@ def _may_finish(ticket: Ticket, secret: str, own_prefix: str) -> bool:
 
 def delete(line: LineStorage[T], now: float) -> None:
     """Remove every ticket, and end the lock."""
-    for ticket in line.remove_from(line.serving):
-        note_dismissal(line, ticket, "released", now)
+    note_dismissal(line, line.remove_from(line.serving), "released", now)
     close_lock(line)
 
 

@@ -24,7 +24,7 @@ def renew(line: LineStorage[T], handle: Handle, lifetime: float, now: float) -> 
     promote(line, now)
     ticket = own(line, handle)
     if ticket is None or ticket.expires <= now:
-        return gone(line, handle.number)
+        return gone(line, handle, now)
     if lifetime:
         ticket.expires = now + lifetime
         ticket.lifetime = max(ticket.lifetime, lifetime)
@@ -39,7 +39,7 @@ def poll(line: LineStorage[T], handles: Sequence[Handle], now: float) -> LineUpd
     for handle in handles:
         ticket = own(line, handle)
         if ticket is None or ticket.expires <= now:
-            news[handle.owner] = gone(line, handle.number)
+            news[handle.owner] = gone(line, handle, now)
         elif ticket.served_at is not None:
             news[handle.owner] = status(line, ticket, now)
     last = max((handle.number for handle in handles), default=0)

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 make_status = partial(tuple.__new__, TicketStatus)
 """Makes a status of all its fields: twice as fast as calling it, in every turn."""
 
+SUPERSEDED = "superseded"
+"""Why a ticket is gone that had to leave for a newer message."""
+
 _A_FEW = 8
 """How many numbers next in line a waiter minds, since their tickets may end."""
 
 _UNKNOWN = 1.0
-"""Seconds after which it looks again when none of those lives, and others are behind them."""
+"""Seconds after which it asks again when none of those lives, and others are behind them."""
 
 
 def status(line: LineStorage[T], ticket: T, now: float) -> TicketStatus:
@@ -39,10 +42,35 @@ def status(line: LineStorage[T], ticket: T, now: float) -> TicketStatus:
     return make_status((WAITING, number, ahead, left, blocked, 0, "none", "", 0.0))
 
 
-def gone(line: LineStorage[T], number: int) -> TicketStatus:
-    """Tell of a ticket that is not in line, or not any more."""
+def gone(line: LineStorage[T], handle: Handle, now: float) -> TicketStatus:
+    """Tell an owner, who has not left, of a ticket that is not in line, and why."""
+    return removed(handle.number, why_gone(line, handle, now))
+
+
+def why_gone(line: LineStorage[T], handle: Handle, now: float) -> str:
+    """Return why a ticket is not in line whose owner has not left; empty if nobody knows.
+
+    Whatever somebody else takes out before its end is noted, so any other has expired. But a number
+    that this record never issued is of a time before it lost its data, or began anew.
+    """
+    noted = line.why_removed(handle, now)
+    if noted:
+        return noted
+    if NOT_ISSUED < handle.number < line.superseded_below:
+        return SUPERSEDED
+    return "expired" if NOT_ISSUED < handle.number < line.next else ""
+
+
+def removed(number: int, why: str) -> TicketStatus:
+    """Make the status of a ticket that is gone."""
+    state = State.SUPERSEDED if why == SUPERSEDED else State.GONE
+    return TicketStatus(state, number, detail=why)
+
+
+def not_redeemable(line: LineStorage[T], number: int) -> TicketStatus:
+    """Tell of an issued ticket that is not in line: how else it ended is not known any more."""
     superseded = NOT_ISSUED < number < line.superseded_below
-    return TicketStatus(State.SUPERSEDED if superseded else State.GONE, number)
+    return removed(number, SUPERSEDED if superseded else "")
 
 
 def own(line: LineStorage[T], handle: Handle) -> T | None:

@@ -99,6 +99,13 @@ class LineStorage(Protocol[T]):
         """
         ...
 
+    def why_removed(self, handle: Handle, now: float) -> str:
+        """Return what :meth:`note_removed` noted of this owner's ticket.
+
+        Empty if it did not, or if the time of that is over.
+        """
+        ...
+
     def between(self, first: int, last: int) -> Sequence[T]:
         """Return the tickets with the numbers from ``first`` to ``last``, in their order."""
         ...
@@ -120,6 +127,13 @@ class LineStorage(Protocol[T]):
 
     def remove(self, ticket: T) -> None:
         """Take a ticket out."""
+        ...
+
+    def note_removed(self, tickets: Sequence[T], why: str, now: float) -> None:
+        """Note for their owners why somebody else has taken tickets out.
+
+        Where there are tombstones, each of these is one.
+        """
         ...
 
     def remove_from(self, number: int) -> Sequence[T]:
@@ -151,11 +165,11 @@ class Tombstone(NamedTuple):
 
     Attributes:
         number: The number that its owner's ticket had, ``NOT_ISSUED`` if it had none.
-        superseded: That ticket had to leave for a newer message.
+        why: Why somebody else has taken that ticket out; empty if nobody has.
     """
 
     number: int = NOT_ISSUED
-    superseded: bool = False
+    why: str = ""
 
 
 class AttemptStorage(LineStorage[T], Protocol[T]):

@@ -1,7 +1,7 @@
 """One timer for all calls of a session: it wakes now and then while any of them is under way.
 
 A timer for each call would cost as much as a twentieth of a turn. This one is not even moved when a
-call is answered: it fires, looks, and goes to sleep when nothing is under way.
+call is answered: it fires, checks, and goes to sleep when nothing is under way.
 
 A loop that was blocked (somebody's handler computed for seconds, the process was stopped) finds
 every deadline passed at once, and the answers unread. That is no outage. How long the loop
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from nowserving.stores._remote.call import Call
 
 _LONGEST_NAP = 0.25
-"""Seconds between two looks at the most: so exactly is known since when a loop was blocked."""
+"""Seconds between two checks at the most: so exactly is known since when a loop was blocked."""
 
 _REST = 0.005
-"""Seconds between two looks at the least, since each goes through all calls."""
+"""Seconds between two checks at the least, since each goes through all calls."""
 
 _LATE = 0.05
 """Seconds by which a timer may be late on a busy machine, the loop not being blocked."""
 
 
 class Watchdog:
-    """Has a session's calls looked at whenever a deadline of theirs may have passed.
+    """Has a session's calls checked whenever a deadline of theirs may have passed.
 
     Args:
         loop: The session's loop.
@@ -42,7 +42,7 @@ class Watchdog:
         check: Ends what has run out of time; called with the loop's time.
 
     Attributes:
-        wakes_at: When it looks next, on the loop's clock; infinite while it sleeps.
+        wakes_at: When it checks next, on the loop's clock; infinite while it sleeps.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class Watchdog:
         self.wakes_at = math.inf
 
     def mind(self, call: Call) -> None:
-        """Look in time for this call; needs to be told only of what is due before ``wakes_at``."""
+        """Check in time for this call; needs to be told only of what is due before ``wakes_at``."""
         self._arm(min(call.retry_at, call.until, call.asked + self._nap))
 
     def stop(self) -> None:
-        """Look no more."""
+        """Check no more."""
         if self._timer is not None:
             self._timer.cancel()
 

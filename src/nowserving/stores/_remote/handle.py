@@ -22,10 +22,13 @@ class RemoteHandle(TicketHandle):
         overdue: It waits: the push that it is served is still to come.
     """
 
-    # Class attributes until they say something: most turns never wait.
-    take: Call | None = None
+    # Most turns never wait, so these are written only where they do.
     polled: Call | None = None
     overdue = False
+
+    def __init__(self, conversation_id: str, owner: str) -> None:
+        super().__init__(conversation_id, owner)
+        self.take: Call | None = None
 
     def may_be_in_line(self) -> bool:
         """Return whether its take may have arrived, answered or not."""

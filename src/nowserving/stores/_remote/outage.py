@@ -19,7 +19,7 @@ class Outage:
     Attributes:
         reached: Whether a connection to it ever stood.
         since: When its outage began, monotonic; None while it serves.
-        of_writes: Whether it still answers who only looks, so that such an answer ends nothing.
+        of_writes: Whether it still answers whoever only reads, so that such an answer ends nothing.
     """
 
     def __init__(self, kind: str, where: str) -> None:
@@ -37,7 +37,7 @@ class Outage:
 
         Args:
             why: What that was, in words that hold no secret.
-            of_writes: Whether it still answers who only looks.
+            of_writes: Whether it still answers whoever only reads.
         """
         if self.since is not None:
             return

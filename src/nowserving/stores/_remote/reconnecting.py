@@ -134,7 +134,7 @@ class ReconnectingConnection(Generic[ConnectionT]):
             logger.error("Connecting to %s failed", self._server.where, exc_info=task.exception())
         elif self.current is not None:
             self._on_up()
-        elif self._wanted():  # wanted again since the last look
+        elif self._wanted():  # wanted again since it was asked last
             self.dial()
 
     def _broke(self, error: Exception | None) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nowserving.stores._remote.unreachable import Unreachable
 
 _GRACE = 1.0
-"""Seconds for which a server that was never there is looked for."""
+"""Seconds for which a server that was never there is waited for."""
 
 
 class Trouble:

@@ -21,9 +21,10 @@ from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
 from nowserving.errors import LockError
 from nowserving.protocol.queue import Guarantees
-from nowserving.protocol.status import Departure, IssuedTicket, LineUpdate, State, TicketStatus
+from nowserving.protocol.status import Departure, IssuedTicket, LineUpdate
 from nowserving.stores import _lines
 from nowserving.stores.memory import steps
+from nowserving.stores.memory.idle import IdleList
 from nowserving.stores.memory.record import Record
 from nowserving.stores.memory.ticket import MemoryTicket
 
@@ -33,20 +34,12 @@ if TYPE_CHECKING:
     from nowserving.lock import TicketLock
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import AtOnce
-    from nowserving.protocol.status import Admission, Line, Outcome
+    from nowserving.protocol.status import Admission, Line, Outcome, TicketStatus
 
 logger = logging.getLogger("nowserving.queues.memory.queue")
 
-_SWEEP_EVERY = 60.0
-"""Seconds after which an entry of the idle list is looked at, however long its record stays."""
-
-_SWEEP_AT_ONCE = 16
-"""Entries one take looks at: it adds one at most, so the list shrinks, and no take pays for all."""
-
 _LEFT_ALONE = Departure(left=True, someone_waiting=False)
 """How nearly every turn ends."""
-
-_NOBODY_LEFT = Departure(left=False, someone_waiting=False)
 
 _ANYBODY = ""
 """What the owners of this queue's own tickets begin with: nobody else can issue any."""
@@ -77,7 +70,7 @@ class MemoryQueue:
         self._mutex = threading.Lock()
         self._tokens = _lines.Tokens()
         self._records: dict[str, Record] = {}
-        self._idle: deque[tuple[float, str]] = deque()
+        self._idle = IdleList()
         self._put_off: deque[tuple[TicketHandle, Outcome]] = deque()
         self._outbox: deque[tuple[MemoryTicket, TicketStatus]] = deque()
 
@@ -130,7 +123,7 @@ class MemoryQueue:
         with self._step(conversation_id):
             record = self._records.get(conversation_id)
             if record is None:
-                news = {h.owner: TicketStatus(State.GONE, h.number) for h in handles}
+                news = {handle.owner: _gone(handle) for handle in handles}
                 return LineUpdate(serving=0, blocked_for=0.0, news=news)
             now = monotonic()
             line_update = _lines.poll(record, handles, now)
@@ -149,7 +142,7 @@ class MemoryQueue:
         with self._step(handle.conversation_id):
             record = self._records.get(handle.conversation_id)
             if record is None:
-                return TicketStatus(State.GONE, handle.number)
+                return _gone(handle)
             now = monotonic()
             status = _lines.renew(record, handle, lifetime, now)
             self._close_step(handle.conversation_id, record, now)
@@ -178,7 +171,7 @@ class MemoryQueue:
         with mutex:
             record = self._records.get(handle.conversation_id)
             if record is None:
-                return _NOBODY_LEFT
+                return Departure(left=False, someone_waiting=False, why=_why_gone(handle))
             now = monotonic()
             if len(record.tickets) == 1 and record.leave_alone(handle, outcome, now):
                 departure = _LEFT_ALONE
@@ -310,9 +303,7 @@ class MemoryQueue:
         if len(record.tickets) > 1:
             record.tell_first_waiter(now)
         if not record.in_idle_list and (may_be_left or not record.tickets):
-            record.in_idle_list = True
-            due = now + _SWEEP_EVERY
-            self._idle.append((due if record.tickets else min(due, record.kept_until), name))
+            self._idle.enter(name, record, now)
         if record.mail:
             self._outbox.extend(record.mail)
             record.mail.clear()
@@ -323,10 +314,7 @@ class MemoryQueue:
         A busy conversation need not be listed: it is when its last ticket leaves. But a ticket
         that nobody has claimed may never be left, so its record stays in the list.
         """
-        for _ in range(_SWEEP_AT_ONCE):
-            if not self._idle or self._idle[0][0] > now:
-                return
-            _, name = self._idle.popleft()
+        for name in self._idle.take_due(now):
             record = self._records[name]
             record.in_idle_list = False
             _lines.promote(record, now)
@@ -335,6 +323,15 @@ class MemoryQueue:
                 continue
             all_claimed = all(ticket.claimed for ticket in record.tickets.values())
             self._close_step(name, record, now, may_be_left=not all_claimed)
+
+
+def _gone(handle: TicketHandle) -> TicketStatus:
+    return _lines.removed(handle.number, _why_gone(handle))
+
+
+def _why_gone(handle: TicketHandle) -> str:
+    """Return why a ticket is gone whose record is gone as well: no record is lost here."""
+    return (handle.removed if isinstance(handle, MemoryTicket) else "") or "expired"
 
 
 steps.register(

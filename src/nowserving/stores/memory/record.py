@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.status import Admission, Outcome
+    from nowserving.stores._lines.storage import Handle
     from nowserving.stores._lines.tokens import Tokens
 
 _NEAR = 64
@@ -119,6 +120,10 @@ class Record:
         """Return None: a take is answered here before anything can come between."""
         return None
 
+    def why_removed(self, handle: Handle, now: float) -> str:  # noqa: ARG002
+        """Return why somebody else has taken this ticket out: it knows by itself."""
+        return handle.removed if isinstance(handle, MemoryTicket) else ""
+
     def between(self, first: int, last: int) -> Sequence[MemoryTicket]:
         """Return the tickets with these numbers."""
         tickets = self.tickets
@@ -173,6 +178,11 @@ class Record:
         message_id = ticket.message_id
         if message_id is not None and self._messages.get(message_id) is ticket:
             del self._messages[message_id]
+
+    def note_removed(self, tickets: Sequence[MemoryTicket], why: str, now: float) -> None:  # noqa: ARG002
+        """Have the tickets know why they are taken out: their owners have these very objects."""
+        for ticket in tickets:
+            ticket.removed = why
 
     def remove_from(self, number: int) -> Sequence[MemoryTicket]:
         """Take out all tickets from a number on."""

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nowserving.protocol.handle import TicketHandle
+from nowserving.protocol.status import NOT_ISSUED
 
 if TYPE_CHECKING:
     from nowserving._host.identity import Owners
@@ -17,15 +18,21 @@ class MemoryTicket(TicketHandle):
     # Written when it is admitted.
     expires: float
     lifetime: float
+    served_at: float | None
     # Most tickets are of no message, and never interrupted: these are written where they differ.
-    served_at: float | None = None
     claimed = True
     renewed = False
     interrupted = False
     message_id: str | None = None
+    removed = ""
+    """Why somebody else has taken it out of its line; empty if nobody has."""
 
     def __init__(self, conversation_id: str, owners: Owners, owner: str | None = None) -> None:
+        # As TicketHandle.__init__() does, but that the owner is drawn when it is asked for.
+        self.wake = None
         self.conversation_id = conversation_id
+        self.number = NOT_ISSUED
+        self.served_at = None
         self._owners = owners
         if owner is not None:
             self.owner = owner

@@ -63,13 +63,13 @@ class LoopConnections:
         self.heartbeat = topology.heartbeat(settings)
         self.inbox = Inbox(topology.inbox_server(), settings.header.channel_prefix + name)
         self.inbox.open()
-        self._farewell = self._close_with_the_loop()
-        self._start_farewell()
+        self._end_hook = self._close_with_the_loop()
+        self._start_end_hook()
 
-    def _start_farewell(self) -> None:
+    def _start_end_hook(self) -> None:
         # It suspends nowhere, so one step runs it; `handle` and `take` must not wait for it.
         try:
-            self._farewell.__anext__().send(None)
+            self._end_hook.__anext__().send(None)
         except StopIteration:
             return
 
@@ -103,7 +103,7 @@ class LoopConnections:
 
     async def aclose(self) -> None:
         """Hang up, and take the hook out of the loop."""
-        await self._farewell.aclose()
+        await self._end_hook.aclose()
 
 
 class Connections(PerLoop[LoopConnections]):

@@ -6,7 +6,7 @@ import re
 
 _WRITES = ("READONLY", "NOREPLICAS", "MISCONF")
 """It is a replica by now, has too few of its own (``min-replicas-to-write``), or can't save its
-data. It still answers whoever only looks."""
+data. It still answers whoever only reads."""
 
 _ALL = (*_WRITES, "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED")
 _TOO_MANY = "ERR max number of clients"

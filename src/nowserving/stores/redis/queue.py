@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from nowserving.stores.redis.topologies.topology import Topology
 
 _NONE = "-"
+_MAYBE_LEFT = ("expired", "")
+"""What is said of a ticket of which no trace is left: so it is also when its owner has left."""
+
 _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
 
 
@@ -197,8 +200,8 @@ class RedisQueue:
             call = await finished(here.session, call, args)
             reply = here.sweeper.read(call.key, call.future.result())
         departure = parse_departure(reply)
-        if call.repeated:  # the first attempt may be what removed it
-            return departure._replace(left=True)
+        if call.repeated and departure.why in _MAYBE_LEFT:
+            return departure._replace(left=True, why="")  # maybe by the first attempt
         return departure
 
     async def wait(self, handle: RemoteHandle, timeout: float) -> TicketStatus | None:

@@ -9,7 +9,6 @@ from nowserving.errors import CorruptLock, LockError, StoreUnavailable
 from nowserving.protocol import names
 from nowserving.protocol.status import (
     INTERRUPTED,
-    NOT_ISSUED,
     SERVED,
     Departure,
     LineTicket,
@@ -61,10 +60,13 @@ def parse_status(text: str) -> TicketStatus:
         return TicketStatus(state, ahead=int(fields[1]), detail=fields[3], since=since)
     if state is State.DUPLICATE:
         return TicketStatus(state, detail=fields[1])
-    return TicketStatus(state, int(fields[1]) if len(fields) > 1 else NOT_ISSUED)
+    if state is State.SUPERSEDED:
+        return TicketStatus(state, int(fields[1]), detail="superseded")
+    _, number, *reason = text.split(" ", 2)
+    return TicketStatus(state, int(number), detail=reason[0] if reason else "")
 
 
-class LineSeen(NamedTuple):
+class PollReply(NamedTuple):
     """What ``poll.lua`` says.
 
     Attributes:
@@ -87,12 +89,12 @@ class LineSeen(NamedTuple):
 
 
 @_making_sense
-def parse_look(reply: Sequence[str]) -> LineSeen:
+def parse_poll(reply: Sequence[str]) -> PollReply:
     """Read what ``poll.lua`` says."""
     _check_list(reply)
     serving, blocked_for, version, owner, served, *news = reply
     told = (text.partition(" ") for text in news)
-    return LineSeen(
+    return PollReply(
         serving=int(serving),
         blocked_for=int(blocked_for) / MICROSECONDS,
         version=_version(version),
@@ -122,7 +124,12 @@ _ANSWERS = {"0": False, "1": True}
 @_making_sense
 def parse_departure(text: str) -> Departure:
     """Read what ``leave.lua`` says."""
-    return _DEPARTURES[text]
+    known = _DEPARTURES.get(text)
+    if known is not None:
+        return known
+    answer, state, reason = text[:3], text[4:5], text[6:]
+    why = {"G": reason, "X": "superseded"}[state]
+    return _DEPARTURES[answer]._replace(why=why)
 
 
 @_making_sense

@@ -11,9 +11,9 @@ _EACH_TIME = ("prelude", "quick")
 _WHEN_NEEDED = (
     "record",
     "tickets",
+    "tombstones",
     "messages",
     "serving",
-    "tombstones",
     "sweeping",
     "admission",
     "take",

@@ -85,7 +85,7 @@ class Sweeper:
             pass
 
     def _ask(self, key: bytes) -> None:
-        # As a look: whatever is under way goes first. For nobody's sake in particular, and so in
+        # Lazily: whatever is under way goes first. For nobody's sake in particular, and so in
         # nobody's context.
         future = self._session.call(key, _SWEEP, lazy=True).future
         future.add_done_callback(partial(self._answered, key), context=contextvars.Context())

@@ -2,7 +2,8 @@
 -- KEYS: the record.
 -- ARGV: number (-1: the take was never answered), owner, outcome, on.
 -- fields: what quick.leave has read: the record's, and the ticket with this number.
--- Returns: "left waiting", each 0 or 1: the ticket was there and live; someone is in line now.
+-- Returns: "left waiting", each 0 or 1: the ticket was there and live; someone is in line now. Where
+--       it was not there, behind them why, if that is known: "G reason", or "X" for superseded.
 function verbs.leave(key, fields, number, owner, outcome, on)
   local rec = record(key, fields)
   number = tonumber(number)
@@ -34,5 +35,7 @@ function verbs.leave(key, fields, number, owner, outcome, on)
   if further then return unfinished(rec, 'find ' .. int(further)) end
   if not promote(rec) then return unfinished(rec, 'left ' .. left) end
   commit(rec)
-  return left .. ' ' .. (rec.serving < rec.next and 1 or 0)
+  local answer = left .. ' ' .. (rec.serving < rec.next and 1 or 0)
+  local why = left == 0 and why_gone(rec, number, owner, rec.extra1)
+  return why and answer .. ' ' .. why or answer
 end

@@ -24,10 +24,11 @@ function verbs.poll(key, ...)
   local texts = #numbers > 0 and redis.call('HMGET', key, unpack(numbers)) or {}
   for i, number in ipairs(numbers) do
     local text, owner, which = texts[i], asked[2 * i], i - 1 .. ' '
+    number = tonumber(number)
     local t = text and string.find(text .. ' ', ' ' .. owner .. ' ', 1, true) and text
-    if not t or not lives(t) or is_gone(rec, tonumber(number)) then
-      found[#found + 1] = which .. gone(rec, tonumber(number))
-    elseif head and tonumber(number) == head.number then
+    if not t or not lives(t) or is_gone(rec, number) then
+      found[#found + 1] = which .. epitaph(number, why_gone(rec, number, owner, text))
+    elseif head and number == head.number then
       found[#found + 1] = which .. status(rec, head)
     end
   end

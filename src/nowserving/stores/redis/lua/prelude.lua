@@ -26,7 +26,7 @@
 --   remembered         "first next": those i
 --   x:<owner>          tombstone: a take of this owner that comes late is refused. Made by a
 --                      repeated take, by a leave whose take was never answered, and for those
---                      superseded; removed, by takes and where others are made, when its time
+--                      whom somebody else took out; removed, by takes and where others are made, when its time
 --                      is over, and so are the next two (tombstones.lua)
 --   g:<i>              the owner who was buried as the i-th
 --   graves             "first next due": those i, and when the oldest tombstone's time is over

@@ -13,7 +13,7 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
     -- Its owner left before this arrived. The ticket stays in line for whoever redeems it yet.
     local its_number, why = inscription(tombstone)
     commit(rec)
-    return (why == 'X' and 'X ' or 'G ') .. int(its_number)
+    return epitaph(its_number, why)
   end
   local mine = rec.extra1 and ticket_of(rec, number, rec.extra1)
   -- An expired ticket is gone before anybody walks past it: its message may be in line again.
@@ -25,7 +25,8 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
   end
   if not mine or has(mine, 'c') or (secret ~= '-' and secret ~= mine.owner) then
     commit(rec)
-    return mine and 'G ' .. int(number) or gone(rec, number)
+    -- Of one that is not in line nobody knows how else it ended.
+    return epitaph(number, not mine and number < rec.below and 'X' or nil)
   end
   if message ~= '-' then
     local progress = rec.extra2 ~= int(number) and progress_of(rec, message, rec.extra2)

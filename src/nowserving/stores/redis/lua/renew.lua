@@ -2,7 +2,8 @@
 -- KEYS: the record.
 -- ARGV: number (-1: the take was not answered yet), owner, lifetime (us, whole ms; 0: it is not
 --       renewed), on.
--- Returns: a status as from take; "G number" or "X number" when it is not in line any more.
+-- Returns: a status as from take; "G number reason" or "X number" when it is not in line any more; "G
+--       number" alone if nobody knows why.
 --       A ticket that is gone or expired is never brought back.
 function verbs.renew(key, number, owner, lifetime, on)
   local rec = load(key, number)
@@ -13,7 +14,7 @@ function verbs.renew(key, number, owner, lifetime, on)
   mine = mine and ticket_of(rec, mine.number)
   if not mine or mine.expires <= now then
     commit(rec)
-    return gone(rec, number)
+    return epitaph(number, why_gone(rec, number, owner, rec.extra1))
   end
   if lifetime > 0 then
     mine.expires = now + lifetime

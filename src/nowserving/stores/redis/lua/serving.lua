@@ -31,9 +31,33 @@ local function blocked_for(rec, number)
   return ends - now
 end
 
--- What is said of a ticket that is not in line, or not any more; -1 is no ticket's number.
-local function gone(rec, number)
-  return (number >= 0 and number < rec.below and 'X ' or 'G ') .. int(number)
+local RELEASED = 'G released'  -- in a tombstone
+
+-- Why a ticket that is gone, and still stands in the hash, is gone, as a tombstone says it; nil if it
+-- has expired.
+local function why_marked(rec, t)
+  if t.served_at == 0 and t.number < rec.below then return 'X' end
+  return t.expires > now and RELEASED or nil
+end
+
+-- Why a ticket is not in line, as a tombstone says it, to its owner, who has not left; nil if nobody
+-- knows. `text` is its field as it was read first: it may not be swept yet. Whatever somebody else
+-- takes out has a tombstone, so any other has expired; but a number that this record never issued
+-- (-1 is no ticket's) is of a time before it was lost, or began anew. A tombstone whose time is over
+-- says nothing, swept or not.
+local function why_gone(rec, number, owner, text)
+  local tombstone = value_of(rec, 'x:' .. owner)
+  if tombstone then
+    local _, why, until_ = inscription(tombstone)
+    if until_ > now and string.find(why or '', '^[XG]') then return why end
+  end
+  if text and is_gone(rec, number) then
+    local t = decode(text, number)
+    local why = t.owner == owner and why_marked(rec, t)
+    if why then return why end
+  end
+  if number < 0 then return nil end
+  return number < rec.below and 'X' or number < rec.next and 'G expired' or nil
 end
 
 -- To be asked for before commit(): it may meet tickets that are to be written.
@@ -60,11 +84,12 @@ local function drop(rec, t, outcome)
 end
 
 -- Take a ticket out for somebody else than its owner, who is told. If it has expired, that is how it
--- ended, whoever comes by.
+-- ended, whoever comes by. Nobody asks about one that nobody has claimed.
 local function dismiss(rec, t, outcome)
   if t.expires <= now then return drop(rec, t, 'expired') end
   drop(rec, t, outcome)
-  mail(rec, t, 'G ' .. int(t.number))
+  if has(t, 'c') then bury(rec, t.owner, t.number, RELEASED) end
+  mail(rec, t, epitaph(t.number, RELEASED))
 end
 
 -- Begin the turn of a ticket.

@@ -30,7 +30,7 @@ end
 
 -- Take out a ticket that is gone, and tell its owner why unless it just expired.
 local function sweep_ticket(rec, t)
-  if t.number < rec.below and t.served_at == 0 then
+  if why_marked(rec, t) == 'X' then
     drop(rec, t, 'abandoned')
     if t.owner ~= '-' then bury(rec, t.owner, t.number, 'X') end
     mail(rec, t, 'X ' .. int(t.number))

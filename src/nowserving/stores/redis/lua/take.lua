@@ -67,9 +67,11 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
       commit(rec)
       return answer
     end
-    if why == 'X' or found and found.served_at == 0 and found.number < rec.below then
+    local marked = found and is_gone(rec, found.number) and why_marked(rec, found)
+    if marked then number, why = found.number, marked end
+    if why and why ~= '-' then  -- somebody else has taken it out
       commit(rec)
-      return 'X ' .. int(found and found.number or number)
+      return epitaph(number, why)
     end
   end
   if message ~= '-' then

@@ -7,16 +7,18 @@
 -- way buries its owner:
 --   take       when it is a repetition, whatever it is answered
 --   leave      by owner alone: the take was never answered
---   sweep      the waiters that were superseded: it is not the late attempt here that does harm but
---              a repetition, which would find no ticket, join anew, and supersede the very message
---              it had to leave for
+--   whoever    takes out somebody else's ticket (dismiss(), the sweep): it is not the late attempt
+--              here that does harm but a repetition, which would find no ticket, and join anew; one
+--              that was superseded would supersede the very message it had to leave for. This one
+--              also tells the owner why the ticket is gone, if the notice was lost
 -- A tombstone stays for as long as an attempt may be late (LATE), also after it refused one: there
 -- may be several. Then it is swept, a few whenever another is made or a take comes by, so that a
 -- record that is never idle does not grow. Nothing has to be searched for that:
 --   x:<owner>   "<until> <number> <late> <why>": the number that the owner's ticket had, -1 if it
 --               had none, -2 while it is still sought; for how long it stays, in all; why is X if
---               the ticket was superseded, else "-". A version before wrote less, or other text:
---               that is as good as -1 for a take that comes late.
+--               the ticket was superseded, "G <reason>" if it was taken out otherwise, else "-".
+--               A version before wrote less, or other text: that is as good as -1 for a take that
+--               comes late.
 --   g:<i>       the owner who was buried as the i-th; once more if that happened once more
 --   graves      "first next due": the i of the oldest and of the next one, and until when the
 --               oldest stays; gone with the last of them
@@ -28,8 +30,14 @@ local STILL_SOUGHT = -2
 
 -- The number in a tombstone, why it is there, until when it stays, and for how long it was to.
 local function inscription(text)
-  local until_, number, late, why = string.match(text, '^(%d+) (%-?%d+) ?(%d*) ?(%S*)$')
+  local until_, number, late, why = string.match(text, '^(%d+) (%-?%d+) ?(%d*) ?(.*)$')
   return tonumber(number or -1), why, tonumber(until_ or 0), tonumber(late)
+end
+
+-- What the owner is told whose tombstone says `why`.
+local function epitaph(number, why)
+  local state, reason = string.match(why or '', '^([XG])(.*)$')
+  return (state or 'G') .. ' ' .. int(number) .. (reason or '')
 end
 
 local function inscribe(rec, owner, until_, number, late, why)
