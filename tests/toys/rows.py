@@ -105,10 +105,11 @@ class Rows:
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self.execute("COMMIT")
         except BaseException:
-            self.execute("ROLLBACK")
+            if self._connection.in_transaction:  # some errors have ended it already
+                self.execute("ROLLBACK")
             raise
-        self.execute("COMMIT")
 
     @contextmanager
     def step(self, name: str, *, create: bool = False) -> Iterator[RowLine | None]:

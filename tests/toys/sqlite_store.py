@@ -118,6 +118,7 @@ class Worker:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()  # without a lock, for finalisers
         self._thread = threading.Thread(target=self._run, name="nowserving-sqlite", daemon=True)
         self._to_be_started = [True]  # whoever pops it starts the thread
+        self._rows: Rows | None = None
 
     def ask(self, verb: str, args: tuple[Any, ...]) -> asyncio.Future[Any]:
         """Have a verb carried out behind all others."""
@@ -145,36 +146,43 @@ class Worker:
 
     def forked(self) -> None:
         """Leave the parent's thread and database alone: neither of them is here."""
-        keep_inherited(self._jobs, self._thread)
+        keep_inherited(self._jobs, self._thread, self._rows)
         self._start_afresh()
 
     # On the thread
 
     def _run(self) -> None:
-        rows: Rows | None = None
         while jobs := self._next_jobs():
-            results: list[object]
-            try:
-                rows = rows or self._open()
-                with rows.transaction():
-                    verbs = Verbs(rows, time.time())
-                    results = [verbs.carry_out(job.verb, *job.args) for job in jobs]
-                mail = verbs.mail
-            except sqlite3.Error as error:
-                results, mail = [self._unavailable(error) for _ in jobs], []
-            for job, result in zip(jobs, results, strict=True):
-                job.end(result)
-            for owner, news in mail:
-                self._push(owner, news)
-        if rows is not None:
-            rows.close()
+            self._carry_out(jobs)
+        if self._rows is not None:
+            self._rows.close()
+
+    def _carry_out(self, jobs: list[Job]) -> None:
+        """Carry jobs out in one transaction, and answer when that is committed."""
+        try:
+            rows = self._rows = self._rows or self._open()
+            with rows.transaction():
+                verbs = Verbs(rows, time.time())
+                results = [verbs.carry_out(job.verb, *job.args) for job in jobs]
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread goes on
+            if len(jobs) == 1 or isinstance(error, sqlite3.Error):
+                for job in jobs:
+                    job.end(self._unavailable(error))
+            else:
+                for job in jobs:  # each by itself, so that no other pays for the one
+                    self._carry_out([job])
+            return
+        for job, result in zip(jobs, results, strict=True):
+            job.end(result)
+        for owner, news in verbs.mail:
+            self._push(owner, news)
 
     def _open(self) -> Rows:
         rows = Rows(Tokens(), path=self._path)  # makes the file and its schema
         rows.sweep(time.time())  # a store that is no toy does so now and then
         return rows
 
-    def _unavailable(self, error: sqlite3.Error) -> StoreUnavailable:
+    def _unavailable(self, error: Exception) -> StoreUnavailable:
         return StoreUnavailable(f"SQLite at {self._path} does not serve: {error}")
 
     def _next_jobs(self) -> list[Job]:
