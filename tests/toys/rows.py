@@ -84,7 +84,7 @@ class Rows:
         self.tokens = tokens
         self.late = late
         self.statements = 0
-        self._connection = sqlite3.connect(path, timeout, isolation_level=None)
+        self._connection = sqlite3.connect(path, timeout=timeout, isolation_level=None)
         # Readers do not wait for whoever writes, and a commit does not wait for the disk.
         self._connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
         self._connection.executescript(_SCHEMA)
