@@ -131,10 +131,7 @@ class Session(RemoteSession[JsonLines]):
         self._queue = queue
         super().__init__(server, timeout, ServerTrouble(loop, server.outage, timeout), self._arrive)
 
-    def _send(self, batch: list[Call], connection: JsonLines) -> None:
-        self._coalescing.last_size = len(batch)
-        for call in batch:
-            call.sent = True
+    def _write(self, batch: list[Call], connection: JsonLines) -> None:
         self._in_flight.append(batch)
         connection.send([call.args for call in batch])
 

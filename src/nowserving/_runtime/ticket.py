@@ -125,6 +125,7 @@ class LiveTicket(Life):
     def end(self) -> None:
         """End with the turn, once its body has ended or it was given up, and keep nothing of it."""
         self.stay, self.context = "gone", None
+        # leave_register() does the same; to call it costs a hundredth of a turn in memory.
         found = self.tickets.pop(self.key, self)
         if found is not self or self.watched_in is not None:
             self._leave_registers(found)

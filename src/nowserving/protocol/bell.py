@@ -23,12 +23,12 @@ class Bell:
     event loop (the task sleeps) and in a plain thread without one (the thread blocks), which is
     what lets the in-memory queue serve synchronous callers without a thread of its own.
 
-    Attributes:
-        wake: Called at each ring, from the ringer's thread; set it to None to stop listening.
-
     There is no lock in it, so a fork can't inherit a held one. ``ring`` writes *rung* before it
     reads *wake*; ``answer`` writes *wake* before it reads *rung*: whatever the interleaving, at
     least one of the two sees the other. Both may, so a wake-up can be doubled, never lost.
+
+    Attributes:
+        wake: Called at each ring, from the ringer's thread; set it to None to stop listening.
     """
 
     # Most bells are never rung, so these are not written into each.

@@ -58,6 +58,11 @@ class SnapshotHandle(TicketHandle):
 
     expires = 0.0
 
+    def note(self, ticket: Ticket | None) -> None:
+        """Note until when its ticket lives, if it is there."""
+        if ticket is not None:
+            self.expires = ticket.expires
+
     def why_gone(self) -> str:
         """Return why the ticket is missing: one that had time left, somebody has taken out."""
         return "expired" if self.expires <= time.time() else "released"
@@ -92,16 +97,16 @@ class SnapshotQueue:
         """Begin with owners of our own; the lines are the storage's."""
         self._owners = Owners()
         self._mutex = threading.RLock()
-        self._held: WeakValueDictionary[tuple[str, int], TicketHandle] = WeakValueDictionary()
+        self._held: WeakValueDictionary[tuple[str, int], SnapshotHandle] = WeakValueDictionary()
         self._token = 0
 
-    def handle(self, conversation_id: str, owner: str | None = None) -> TicketHandle:
+    def handle(self, conversation_id: str, owner: str | None = None) -> SnapshotHandle:
         """Return a fresh handle without a ticket."""
         return SnapshotHandle(conversation_id, owner or self._owners.draw())
 
     async def take(
         self,
-        handle: TicketHandle,
+        handle: SnapshotHandle,
         admission: Admission,
         within: float | None = None,  # noqa: ARG002
     ) -> TicketStatus:
@@ -126,59 +131,59 @@ class SnapshotQueue:
             lock = self._read(handle.conversation_id)
             lock = lock or self._storage.create_lock(handle.conversation_id)
             handle.number = lock.issue_ticket(admission.lifetime)
-            _note_expiry(handle, _find(lock, handle.number))
+            handle.note(_find(lock, handle.number))
             # Before it is saved: an error can come late, and then the leave has to find it.
             self._held[handle.conversation_id, handle.number] = handle
             self._storage.save_lock(lock)
             return self._status(lock, handle)
 
-    async def poll(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:  # noqa: ARG002
+    async def poll(self, conversation_id: str, handles: Sequence[SnapshotHandle]) -> LineUpdate:  # noqa: ARG002
         """Tell what is new of many tickets of one line."""
         return await poll_one_by_one(self, handles)
 
     async def renew(
         self,
-        renewals: Sequence[tuple[TicketHandle, float]],
+        renewals: Sequence[tuple[SnapshotHandle, float]],
         within: float | None = None,  # noqa: ARG002
     ) -> list[TicketStatus | LockError]:
         """Read, extend and save, one line after the other."""
         return [self._renew(handle, lifetime) for handle, lifetime in renewals]
 
-    def _renew(self, handle: TicketHandle, lifetime: float) -> TicketStatus | LockError:
+    def _renew(self, handle: SnapshotHandle, lifetime: float) -> TicketStatus | LockError:
         try:
             with self._mutex, _asked(handle):
                 return self._status_of(handle, lifetime)
         except LockError as error:
             return error
 
-    def _status_of(self, handle: TicketHandle, lifetime: float) -> TicketStatus:
+    def _status_of(self, handle: SnapshotHandle, lifetime: float) -> TicketStatus:
         lock = self._read(handle.conversation_id) if self._is_held(handle) else None
         ticket = None if lock is None else _find(lock, handle.number)
         if lock is None or ticket is None:
-            return TicketStatus(State.GONE, handle.number, detail=_why_gone(handle))
+            return TicketStatus(State.GONE, handle.number, detail=handle.why_gone())
         if lifetime:
             ticket.expires = time.time() + lifetime
             self._storage.save_lock(lock)
-        _note_expiry(handle, ticket)
+        handle.note(ticket)
         return self._status(lock, handle)
 
     async def leave(
         self,
-        handle: TicketHandle,
+        handle: SnapshotHandle,
         outcome: Outcome,  # noqa: ARG002 - there is no room for it
         within: float | None = None,  # noqa: ARG002
     ) -> Departure:
         """Take the ticket out and save; delete the lock when nobody is in line any more."""
         with self._mutex, _asked(handle):
             if not self._is_held(handle):
-                return Departure(left=False, someone_waiting=False, why=_why_gone(handle))
+                return Departure(left=False, someone_waiting=False, why=handle.why_gone())
             status = self._status_of(handle, 0.0)
             waiting = await self.finish(handle.conversation_id, handle.number, "", keep=False)
             self._held.pop((handle.conversation_id, handle.number), None)
             left = status.state is not State.GONE
             return Departure(left=left, someone_waiting=waiting, why=status.detail)
 
-    async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
+    async def wait(self, handle: SnapshotHandle, timeout: float) -> TicketStatus | None:
         """Sleep: nobody pushes here, except a release in this very process."""
         return await handle.wait(timeout)
 
@@ -227,7 +232,7 @@ class SnapshotQueue:
     async def close(self) -> None:
         """Nothing is held."""
 
-    def _is_held(self, handle: TicketHandle) -> bool:
+    def _is_held(self, handle: SnapshotHandle) -> bool:
         # The numbers begin at 0 again after the last ticket, so one of ours that expired may have
         # the number of a stranger's: only the handle that was given it last may touch it.
         return self._held.get((handle.conversation_id, handle.number)) is handle
@@ -238,7 +243,7 @@ class SnapshotQueue:
             lock.remove_expired_tickets()
         return lock
 
-    def _status(self, lock: TicketLock, handle: TicketHandle) -> TicketStatus:
+    def _status(self, lock: TicketLock, handle: SnapshotHandle) -> TicketStatus:
         ticket = _find(lock, handle.number)
         left = 0.0 if ticket is None else ticket.expires - time.time()
         if not lock.is_locked(handle.number):
@@ -250,7 +255,7 @@ class SnapshotQueue:
 
 
 @contextmanager
-def _asked(handle: TicketHandle) -> Iterator[None]:
+def _asked(handle: SnapshotHandle) -> Iterator[None]:
     """Tell what the storage raises as the error that turns, watch and heartbeat know to survive."""
     try:
         yield
@@ -261,15 +266,6 @@ def _asked(handle: TicketHandle) -> Iterator[None]:
         raise StoreUnavailable(
             f"The storage of conversation_id '{name}' failed: {said}", conversation_id=name
         ) from error
-
-
-def _note_expiry(handle: TicketHandle, ticket: Ticket | None) -> None:
-    if isinstance(handle, SnapshotHandle) and ticket is not None:
-        handle.expires = ticket.expires
-
-
-def _why_gone(handle: TicketHandle) -> str:
-    return handle.why_gone() if isinstance(handle, SnapshotHandle) else ""
 
 
 def _find(lock: TicketLock, number: int) -> Ticket | None:

@@ -73,25 +73,20 @@ class Reasons(StoreHarness):
 
     @_removals
     def test_a_holder_is_told_that_it_was_released(self, remove: _Remove) -> None:
-        async def play(_: object, store: LockStore) -> None:
-            name = self.conversation()
-            holder = await self.enter(store, name)
-            remove(store, name, holder.held.ticket)
-            await self.until_lost(holder.held)
-            await holder.goes()
-
-        with log_records(logging.WARNING) as records:
-            self.run(play)
-        self._told(records, RELEASED)
+        self._release_holder(remove, None)
 
     @_removals
     def test_a_renewed_holder_is_told_that_it_was_released(self, remove: _Remove) -> None:
+        self._release_holder(
+            remove, self.seconds(0.3), auto_renew=True, wait_time_in_seconds=self.long
+        )
+
+    def _release_holder(self, remove: _Remove, lifetime: float | None, **options: Any) -> None:
         async def play(_: object, store: LockStore) -> None:
             name = self.conversation()
-            holder = await self.enter(
-                store, name, self.seconds(0.3), auto_renew=True, wait_time_in_seconds=self.long
-            )
-            await asyncio.sleep(self.seconds(0.5))
+            holder = await self.enter(store, name, lifetime, **options)
+            if options:  # renewed more than once
+                await asyncio.sleep(self.seconds(0.5))
             remove(store, name, holder.held.ticket)
             await self.until_lost(holder.held)
             await holder.goes()

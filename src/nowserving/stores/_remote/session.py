@@ -193,8 +193,8 @@ class RemoteSession(Generic[ConnectionT]):
 
     # What a subclass says
 
-    def _send(self, batch: list[Call], connection: ConnectionT) -> None:
-        """Write a batch: mark its calls as sent, and put its groups behind those in flight."""
+    def _write(self, batch: list[Call], connection: ConnectionT) -> None:
+        """Write a batch, and put its groups behind those in flight."""
         raise NotImplementedError
 
     def _is_proven(self) -> bool:
@@ -206,6 +206,12 @@ class RemoteSession(Generic[ConnectionT]):
         self._proven = False
 
     # Sending
+
+    def _send(self, batch: list[Call], connection: ConnectionT) -> None:
+        self._coalescing.last_size = len(batch)
+        for call in batch:
+            call.sent = True
+        self._write(batch, connection)
 
     def _send_lazy(self) -> None:
         self._lazy_timer = None

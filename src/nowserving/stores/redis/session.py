@@ -65,10 +65,7 @@ class ServerSession(RemoteSession[RespProtocol]):
 
     # Batches
 
-    def _send(self, batch: list[Call], connection: RespProtocol) -> None:
-        self._coalescing.last_size = len(batch)
-        for call in batch:
-            call.sent = True
+    def _write(self, batch: list[Call], connection: RespProtocol) -> None:
         commands = self._pack(batch)
         if self._held is not None:
             self._held.follow(batch, commands)
