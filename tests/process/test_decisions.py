@@ -102,12 +102,13 @@ class Play:
             self._lua.forget()
             self._decided.forget()
 
-    def _take(self, *, owner: str, message: str | None, limit: int | None, **how: Any) -> None:
+    def _take(self, *, owner: str, limit: int | None, full: Any, **how: Any) -> None:
         if self._decided.is_past(owner):
             return
         repeated = owner in self._taken
         self._taken.add(owner)
-        admission = Admission(max_waiting=limit, message_id=message, **how)
+        message: str | None = how.pop("message")
+        admission = Admission(max_waiting=limit, when_full=full, message_id=message, **how)
         self._learn(owner, self._both("take", owner, admission, repeated=repeated))
 
     def _redeem(

@@ -36,6 +36,7 @@ takes = verb(
     renewed=st.booleans(),
     when_busy=st.sampled_from(["queue", "queue", "queue", "reject", "latest", "interrupt"]),
     limit=st.sampled_from([None, None, None, 0, 1, 2]),
+    full=st.sampled_from(["reject", "reject", "drop_oldest"]),
     message=messages,
 )
 leaves = verb(
@@ -75,6 +76,7 @@ steps = st.lists(
 
 def take(owner: str, lifetime: float = 9.0, **how: Any) -> Step:
     usual = {"claimed": True, "renewed": False, "when_busy": "queue", "limit": None}
+    usual["full"] = "reject"
     return {"verb": "take", "owner": owner, "lifetime": lifetime, "message": None, **usual, **how}
 
 

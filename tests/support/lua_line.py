@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nowserving.protocol.status import Departure, Line, LineUpdate, TicketStatus
 from nowserving.stores._lines import Tombstone
+from nowserving.stores.redis.queue import policy_of
 from nowserving.stores.redis.replies import (
     MICROSECONDS,
     parse_departure,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 Mail = list[tuple[str, TicketStatus]]
 
-_POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
 _INBOX = "in:"
 _WHY = {"-": "", "X": "superseded", "G released": "released"}
 _BEYOND = 2**53 - 1
@@ -93,7 +93,7 @@ class LuaLine:
 
     def take(self, owner: str, admission: Admission, *, repeated: bool) -> TicketStatus:
         limit = -1 if admission.max_waiting is None else admission.max_waiting
-        how = _flags(admission), _POLICIES[admission.when_busy], limit, admission.message_id or "-"
+        how = _flags(admission), policy_of(admission), limit, admission.message_id or "-"
         reply = self._say("take", owner, _us(admission.lifetime), *how, int(repeated))
         return parse_status(reply)
 

@@ -132,7 +132,7 @@ class Chance:
         again = int(owner in self._first_attempts or choose(range(6)) == 0)
         if not again:  # there is only one, which may come late
             self._first_attempts.add(owner)
-        how = choose(["c", "c", "cr", "-"]), choose("qqqqqqqqrli")
+        how = choose(["c", "c", "cr", "-"]), choose("qqqqqqqqrlid")
         limit, message = choose([-1, -1, -1, -1, 0, 1, 3]), choose("-----mn")
         return (owner, self._lifetime(), *how, limit, message, again)
 

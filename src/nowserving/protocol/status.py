@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 WhenBusy = Literal["queue", "reject", "latest", "interrupt"]
 """What a new message does when the conversation is busy."""
 
+WhenFull = Literal["reject", "drop_oldest"]
+"""What a new message does when ``max_waiting`` wait already."""
+
 Outcome = Literal["done", "failed", "interrupted", "expired", "released", "abandoned"]
 """How a stay in line ended; ``abandoned`` is a waiter that left before it was served."""
 
@@ -60,7 +63,8 @@ class Admission:
         lifetime: Seconds the ticket lives unless it is renewed.
         renewed: Its owner's heartbeat keeps it alive, so being served does not restart its life.
         when_busy: What to do when the conversation is busy.
-        max_waiting: Refuse when this many tickets wait already; None for no limit.
+        max_waiting: How many tickets may wait; None for no limit.
+        when_full: What to do when so many wait already.
         message_id: Refuse when the message with this id is known; None for no check.
         redeem: The ticket issued earlier that this take redeems, None for a new one.
         claimed: False for a ticket to be redeemed later: it has no inbox, and being served does
@@ -71,6 +75,7 @@ class Admission:
     renewed: bool = False
     when_busy: WhenBusy = "queue"
     max_waiting: int | None = None
+    when_full: WhenFull = "reject"
     message_id: str | None = None
     redeem: IssuedTicket | None = None
     claimed: bool = True

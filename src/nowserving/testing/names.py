@@ -91,6 +91,7 @@ _WRONG: dict[str, tuple[tuple[object, type[Exception]], ...]] = {
         (True, TypeError),
         ("3", TypeError),
     ),
+    "when_full": (("sometimes", ValueError), (None, ValueError), (["reject"], ValueError)),
     "when_busy": (("sometimes", ValueError), (None, ValueError), (["queue"], ValueError)),
     "on_lost": (("explode", ValueError), (None, ValueError)),
     "auto_renew": ((1, TypeError), ("yes", TypeError), (None, TypeError)),
@@ -248,6 +249,7 @@ class WrongArguments(StoreHarness):
             {"max_waiting": -1},
             {"max_waiting": True},
             {"when_busy": "sometimes"},
+            {"when_full": "sometimes"},
         ]
         for arguments in wrong:
             ((argument, value),) = arguments.items()

@@ -44,6 +44,7 @@ _MAYBE_LEFT = ("expired", "")
 """What is said of a ticket of which no trace is left: so it is also when its owner has left."""
 
 _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
+_DROP_OLDEST = "d"
 
 
 class RedisQueue:
@@ -119,7 +120,7 @@ class RedisQueue:
             again = args
         else:
             limit = -1 if admission.max_waiting is None else admission.max_waiting
-            policy = _POLICIES[admission.when_busy]
+            policy = policy_of(admission)
             args = ("take", handle.owner, lifetime, flags, policy, limit, message, "0")
             again = (*args[:-1], "1")
         here = self.connections.here()
@@ -296,6 +297,13 @@ class RedisQueue:
         if isinstance(answer, BaseException):
             raise answer
         return self._read(answer)
+
+
+def policy_of(admission: Admission) -> str:
+    """Return what ``take.lua`` is told of what the message does where somebody is in line."""
+    if admission.when_full == "drop_oldest" and admission.when_busy == "queue":
+        return _DROP_OLDEST
+    return _POLICIES[admission.when_busy]
 
 
 def _lifetime(seconds: float) -> int:

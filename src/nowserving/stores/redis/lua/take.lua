@@ -1,7 +1,7 @@
 -- take: join the line of a conversation.
 -- KEYS: the record.
 -- ARGV: owner, lifetime (us, whole ms), flags ("c" claimed, "r" renewed, "-" neither), policy
---       (q queue, r reject, l latest, i interrupt), most waiters (-1: any number), message ("-":
+--       (q queue, r reject, l latest, i interrupt, d queue, and where it is full the oldest leaves), most waiters (-1: any number), message ("-":
 --       none), again ("1" when an earlier attempt may have arrived, or may still be on its way), on.
 -- fields: what quick.take has read: the record's, the owner's tombstone, the message's.
 -- Returns: a status: "S|I number 0 expires_in blocked_for token predecessor",
@@ -80,14 +80,15 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     if progress then return refuse(rec, owner, repeated, number, 'D ' .. progress) end
   end
 
-  local supersedes = policy == 'l' or policy == 'i'
+  local supersedes, full = policy == 'l' or policy == 'i', false
   if rec.serving < rec.next then
-    local full, further = limit >= 0 and supersedes and limit == 0, nil
-    if limit >= 0 and not supersedes then
+    local further
+    full = limit == 0 and (supersedes or policy == 'd')
+    if limit >= 0 and not supersedes and not full then
       full, further = is_full(rec, limit, string.match(on or '', '^count (.*)$'))
       if further then return go_on(rec, owner, repeated, 'count ' .. further) end
     end
-    if policy == 'r' or full then
+    if policy == 'r' or (full and (policy ~= 'd' or limit == 0)) then
       local head = ticket_of(rec, rec.serving)
       return refuse(rec, owner, repeated, number, 'B ' .. int(rec.next - rec.serving) .. ' ' ..
                     int(now - head.served_at) .. ' ' .. (head.owner ~= '-' and head.owner or ''))
@@ -99,7 +100,11 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     commit(rec)
     return 'G ' .. int(number)
   end
-  if supersedes and rec.serving < rec.next then supersede(rec, policy == 'i') end
+  if supersedes and rec.serving < rec.next then clear_line(rec, policy == 'i') end
+  if full then
+    local further = drop_oldest(rec)
+    if further then return go_on(rec, owner, repeated, 'count ' .. int(further) .. ' 0') end
+  end
 
   local mine = {number = rec.next, expires = now + lifetime, lifetime = lifetime, served_at = 0,
                 flags = flags, owner = owner, message = message}
