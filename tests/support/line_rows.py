@@ -27,7 +27,7 @@ CREATE TABLE lines (
 ) WITHOUT ROWID;
 CREATE TABLE tickets (
   name TEXT, number INTEGER, owner TEXT, expires REAL, lifetime REAL, claimed INTEGER,
-  renewed INTEGER, served_at REAL, interrupted INTEGER, message_id TEXT,
+  renewed INTEGER, served_at REAL, interrupted INTEGER, message_id TEXT, remember_for REAL,
   PRIMARY KEY (name, number)
 ) WITHOUT ROWID;
 CREATE INDEX tickets_by_owner ON tickets (name, owner, number);
@@ -41,7 +41,10 @@ CREATE INDEX tombstones_by_end ON tombstones (name, until);
 """
 
 _NEW_LINE = (0, 0, 0, "none", 0, False, 0.0)
-_COLUMNS = "number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id"
+_COLUMNS = (
+    "number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id, "
+    "remember_for"
+)
 _A_FEW = 16
 
 
@@ -58,6 +61,7 @@ class RowTicket:
     served_at: float | None = None
     interrupted: bool = False
     message_id: str | None = None
+    remember_for: float | None = None
 
 
 class Rows:
@@ -128,6 +132,12 @@ class Rows:
                 now,
             )
         self.execute("DELETE FROM lines WHERE kept_until <= ?", now)
+
+    def forget_lines(self) -> None:
+        """Drop every record, but not what is remembered of messages."""
+        self.execute("DELETE FROM lines")
+        self.execute("DELETE FROM tickets")
+        self.execute("DELETE FROM tombstones")
 
     def close(self) -> None:
         self._connection.close()
@@ -224,7 +234,7 @@ class RowLine:
 
     def put(self, ticket: RowTicket) -> None:
         self._rows.execute(
-            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(self._name, *astuple(ticket)),
         )
         self.keep(ticket.expires + ticket.lifetime)
@@ -285,8 +295,8 @@ class RowLine:
 
 
 def _read(row: Any) -> RowTicket:
-    number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id = row
+    number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, *message = row
     ticket = RowTicket(number, owner, expires, lifetime, bool(claimed), bool(renewed))
     ticket.served_at, ticket.interrupted = served_at, bool(interrupted)
-    ticket.message_id = message_id
+    ticket.message_id, ticket.remember_for = message
     return ticket

@@ -40,6 +40,8 @@ class Line:
         self._key = key
         self._script = client.register_script(script.source)
         self.seen_token = 0
+        for known in client.scan_iter(f"{key}:*"):
+            client.delete(known)
 
     def say(self, verb: str, *args: object) -> Any:
         """Say a verb until it has an answer."""

@@ -73,6 +73,7 @@ class Overrides(TypedDict, total=False):
     when_full: WhenFull
     ticket: IssuedTicket | int | str | None
     message_id: str | None
+    remember_for: float | None
     reentrant: bool
 
 
@@ -126,6 +127,8 @@ class Options:
             nobody may wait (``max_waiting=0``), the new one is refused in any case.
         ticket: Redeem this ticket, issued earlier, instead of taking one.
         message_id: Raise ``DuplicateMessage`` when this message is known already.
+        remember_for: Seconds for which a message that is done stays known, at most 604,800 (seven
+            days); None for one lifetime of its ticket.
         reentrant: Allow the task that holds the lock to take it again.
     """
 
@@ -149,6 +152,7 @@ class Options:
     )
     ticket: IssuedTicket | None = _option(checks.ticket_or_none, of_one_message=True, default=None)
     message_id: str | None = _option(checks.text_or_none, of_one_message=True, default=None)
+    remember_for: float | None = _option(checks.up_to_a_week_or_none, readers.seconds, default=None)
     reentrant: bool = _option(checks.flag, readers.flag, default=False)
 
     has_moments: bool = field(init=False, repr=False, compare=False)
@@ -189,6 +193,7 @@ class Options:
                 max_waiting=self.max_waiting,
                 when_full=self.when_full,
                 message_id=self.message_id,
+                remember_for=self.remember_for,
                 redeem=self.ticket,
             )
             found = Request(lifetime, wait_time, self, admission)
@@ -229,7 +234,7 @@ OF_ONE_MESSAGE = tuple(option.name for option in _FIELDS if option.metadata["of_
 _POLICIES = {
     option.name: option.default
     for option in _FIELDS
-    if option.name in {"when_busy", "max_waiting", "when_full"}
+    if option.name in {"when_busy", "max_waiting", "when_full", "remember_for"}
 }
 
 READERS = readers_of(Options)

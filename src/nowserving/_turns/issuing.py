@@ -65,6 +65,7 @@ class Issuing:
             max_waiting=chosen.max_waiting,
             when_full=chosen.when_full,
             message_id=message_id,
+            remember_for=chosen.remember_for,
         )
         handle = self._handle = runtime.queue.handle(name, identity.nonce())
         try:

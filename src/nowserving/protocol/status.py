@@ -66,6 +66,7 @@ class Admission:
         max_waiting: How many tickets may wait; None for no limit.
         when_full: What to do when so many wait already.
         message_id: Refuse when the message with this id is known; None for no check.
+        remember_for: Seconds for which it stays known once it is done; None for one lifetime.
         redeem: The ticket issued earlier that this take redeems, None for a new one.
         claimed: False for a ticket to be redeemed later: it has no inbox, and being served does
             not restart its life.
@@ -77,6 +78,7 @@ class Admission:
     max_waiting: int | None = None
     when_full: WhenFull = "reject"
     message_id: str | None = None
+    remember_for: float | None = None
     redeem: IssuedTicket | None = None
     claimed: bool = True
 

@@ -164,7 +164,10 @@ class LockStore(ReferenceMethods):
                 ``issue_ticket``, with the place it took.
 
                 ``message_id`` (None, no check): raise ``DuplicateMessage`` when the message with
-                this id waits, works, or was done less than a lifetime ago.
+                this id waits, works, or was done less than ``remember_for`` ago.
+
+                ``remember_for`` (None, one lifetime): seconds for which a message that is done
+                stays known, at most 604,800 (seven days).
 
                 ``reentrant`` (False): allow the task that holds the lock to take it again.
 
@@ -197,6 +200,7 @@ class LockStore(ReferenceMethods):
         max_waiting: int | None = None,
         when_busy: WhenBusy | None = None,
         when_full: WhenFull | None = None,
+        remember_for: float | None = None,
     ) -> IssuedTicket:
         """Take a place in line now, to be redeemed later with ``lock(ticket=...)``.
 
@@ -212,6 +216,8 @@ class LockStore(ReferenceMethods):
             when_busy: What the message does when the conversation is busy, as in :meth:`lock`,
                 and at once: redeeming asks nothing more. The store's default if None.
             when_full: What it does when ``max_waiting`` wait already; the store's default if None.
+            remember_for: Seconds for which the message stays known once it is done, unless whoever
+                redeems the ticket says otherwise; the store's default if None.
 
         Returns:
             The ticket: an ``int`` that pickles and whose ``str()`` may travel.
@@ -230,6 +236,7 @@ class LockStore(ReferenceMethods):
             max_waiting=max_waiting,
             when_busy=when_busy,
             when_full=when_full,
+            remember_for=remember_for,
         )
 
     def serialized(

@@ -83,6 +83,7 @@ _WRONG: dict[str, tuple[tuple[object, type[Exception]], ...]] = {
     "wait_time_in_seconds": (*_WRONG_SECONDS, (None, TypeError)),
     "timeout": _WRONG_SECONDS,
     "max_hold": (*_WRONG_SECONDS, (0, ValueError)),
+    "remember_for": (*_WRONG_SECONDS, (0, ValueError), (604_801, ValueError)),
     "max_waiting": (
         (-1, ValueError),
         (1.5, TypeError),

@@ -131,7 +131,8 @@ def join(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> T
     ticket.number = number
     ticket.expires = now + admission.lifetime
     agree(ticket, admission)
-    ticket.message_id = admission.message_id
+    if admission.message_id is not None:
+        ticket.message_id, ticket.remember_for = admission.message_id, admission.remember_for
     line.next = number + 1
     if line.serving == number:
         serve(line, ticket, now)
