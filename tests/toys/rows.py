@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS lines (
 CREATE INDEX IF NOT EXISTS lines_by_end ON lines (kept_until);
 CREATE TABLE IF NOT EXISTS tickets (
   name BLOB, number INTEGER, owner TEXT, expires REAL, lifetime REAL, claimed INTEGER,
-  renewed INTEGER, served_at REAL, interrupted INTEGER, message_id BLOB,
+  renewed INTEGER, served_at REAL, interrupted INTEGER, remember_for REAL, message_id BLOB,
   PRIMARY KEY (name, number)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS tickets_by_owner ON tickets (name, owner, number);
@@ -46,7 +46,10 @@ CREATE INDEX IF NOT EXISTS tombstones_by_end ON tombstones (name, until);
 """
 
 _NEW_LINE = (0, 0, 0, "none", 0, False, 0.0)
-_COLUMNS = "number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id"
+_COLUMNS = (
+    "number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, remember_for, "
+    "message_id"
+)
 _A_FEW = 16
 
 
@@ -62,6 +65,7 @@ class RowTicket:
     renewed: bool = False
     served_at: float | None = None
     interrupted: bool = False
+    remember_for: float | None = None
     message_id: str | None = None
 
 
@@ -151,6 +155,12 @@ class Rows:
                 now,
             )
         self.execute("DELETE FROM lines WHERE kept_until <= ?", now)
+
+    def forget_lines(self) -> None:
+        """Drop every record, but not what is remembered of messages."""
+        self.execute("DELETE FROM lines")
+        self.execute("DELETE FROM tickets")
+        self.execute("DELETE FROM tombstones")
 
     def close(self) -> None:
         self._connection.close()
@@ -247,7 +257,7 @@ class RowLine:
 
     def put(self, ticket: RowTicket) -> None:
         self._rows.execute(
-            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(self._name, *astuple(ticket)[:-1], _encoded(ticket.message_id)),
         )
         self.keep(ticket.expires + ticket.lifetime)
@@ -310,9 +320,10 @@ class RowLine:
 
 
 def _read(row: Any) -> RowTicket:
-    number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id = row
+    number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, *message = row
     ticket = RowTicket(number, owner, expires, lifetime, bool(claimed), bool(renewed))
     ticket.served_at, ticket.interrupted = served_at, bool(interrupted)
+    ticket.remember_for, message_id = message
     ticket.message_id = None if message_id is None else names.decode(message_id)
     return ticket
 

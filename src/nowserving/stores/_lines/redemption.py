@@ -49,6 +49,9 @@ def redeem(
     ticket.number, ticket.served_at = number, known.served_at
     ticket.interrupted = known.interrupted
     ticket.message_id = known.message_id if message_id is None else message_id
+    if ticket.message_id is not None:
+        said = admission.remember_for
+        ticket.remember_for = known.remember_for if said is None else said
     ticket.expires = now + admission.lifetime
     agree(ticket, admission)
     line.put(ticket)
