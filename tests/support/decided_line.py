@@ -71,6 +71,14 @@ class DecidedLine:
             answer = _lines.attempt_redeem(line, issued, ticket, admission, self.now)
             return self._sent(line, answer)
 
+    def park(self, handle: Handle, issued: IssuedTicket, lifetime: float) -> TicketStatus:
+        ticket = RowTicket(owner=issued.secret)
+        with self._rows.step(_NAME) as line:
+            if line is None:
+                return TicketStatus(State.GONE, int(issued))
+            answer = _lines.attempt_park(line, handle, issued, ticket, lifetime, self.now)
+            return self._sent(line, answer)
+
     def leave(self, handle: Handle, outcome: Outcome) -> Departure:
         with self._rows.step(_NAME, create=handle.number == NOT_ISSUED) as line:
             if line is None:

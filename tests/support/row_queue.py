@@ -64,6 +64,15 @@ class RowQueue:
                 return Departure(left=False, someone_waiting=False)
             return _lines.leave(line, handle, outcome, monotonic())
 
+    async def park(
+        self, handle: TicketHandle, issued: IssuedTicket, lifetime: float
+    ) -> TicketStatus:
+        ticket = RowTicket(owner=issued.secret)
+        with self._rows.step(handle.conversation_id) as line:
+            if line is None:
+                return _gone(handle)
+            return _lines.park(line, handle, issued, ticket, lifetime, monotonic())
+
     async def line(self, conversation_id: str) -> Line | None:
         with self._rows.step(conversation_id) as line:
             return None if line is None else _lines.picture(line, monotonic())
