@@ -57,7 +57,11 @@ class LockError(RasaException):
 
 
 class LockTimeout(LockError):  # noqa: N818 - the project's vocabulary (docs/design.md)
-    """The wait took longer than ``timeout``; the ticket was given back."""
+    """The wait took longer than ``timeout``; the ticket was given back.
+
+    With ``keep_place=True`` it was not: it stands in line with ``position`` tickets ahead, to be
+    redeemed again. A ``position`` of 0 says that its turn has come by now.
+    """
 
 
 class LockBusy(LockError):  # noqa: N818

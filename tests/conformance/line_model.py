@@ -94,6 +94,16 @@ class LineModel:
         ticket.claimed, ticket.owner = True, owner
         return self._answer(ticket)
 
+    def park(self, number: int, secret: str, owner: str) -> Answer:
+        ticket = self._find(number)
+        if ticket is None:
+            return self._gone(number, self.why_gone(number, owner))
+        if ticket.owner == owner:
+            ticket.claimed, ticket.owner = False, secret
+        elif ticket.claimed or secret not in {"", ticket.owner}:
+            return Answer("GONE", number)
+        return self._answer(ticket)
+
     def status(self, number: int, owner: str) -> Answer:
         ticket = self._find(number)
         if ticket is None or ticket.owner != owner:

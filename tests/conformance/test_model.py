@@ -62,6 +62,13 @@ redeems = st.fixed_dictionaries(
         "renewed": st.booleans(),
     }
 )
+parks = st.fixed_dictionaries(
+    {
+        "verb": st.just("park"),
+        "which": which,
+        "shows": st.sampled_from(["a new one", "a new one", "its own", "none"]),
+    }
+)
 finishes = st.fixed_dictionaries(
     {
         "verb": st.just("finish"),
@@ -71,7 +78,7 @@ finishes = st.fixed_dictionaries(
     }
 )
 deletes = st.just({"verb": "delete"})
-_VERBS = [*[takes] * 9, *[leaves] * 4, *[questions] * 3, *[redeems] * 2, finishes, deletes]
+_VERBS = [*[takes] * 9, *[leaves] * 4, *[questions] * 3, *[redeems] * 3, parks, finishes, deletes]
 steps = st.lists(  # mostly arrivals: what is to be found, is found in a line
     st.integers(0, len(_VERBS) - 1).flatmap(_VERBS.__getitem__), min_size=6, max_size=40
 )
@@ -144,6 +151,20 @@ class _Play:
             # Whoever redeems a ticket takes it from a handle that no turn has and nobody polls
             # for; so a line's version need not say so, and this handle may not rely on it.
             old.clear_line_version()
+
+    async def _park(self, *, which: int, shows: str) -> None:
+        old = self._handles[which]
+        parked = self._queue.handle(self._name, secrets.token_hex(6))
+        its_own = self._issued.get(which, old.owner)
+        known = {"a new one": parked.owner, "its own": its_own, "none": ""}
+        issued = IssuedTicket(old.number, known[shows])
+        status = await self._queue.park(old, issued, _LIFETIME)
+        assert _read(status) == self._model.park(old.number, issued.secret, old.owner)
+        old.clear_line_version()  # nobody polls for it any more
+        if shows == "a new one":
+            parked.number = old.number
+            self._issued[len(self._handles)] = parked.owner
+            self._handles.append(parked)
 
     async def _status(self, *, which: int) -> None:
         handle = self._handles[which]

@@ -120,6 +120,11 @@ class Play:
         admission = Admission(message_id=message, **how)
         self._learn(f"{owner}r", self._both("redeem", issued, f"{owner}r", admission))
 
+    def _park(self, *, which: int, shows: str, lifetime: float) -> None:
+        old = self._tickets[which]
+        issued = IssuedTicket(old.number, {"its own": old.owner, "none": ""}.get(shows, shows))
+        self._both("park", old, issued, lifetime)
+
     def _learn(self, owner: str, status: TicketStatus) -> None:
         if status.state in {State.SERVED, State.WAITING, State.INTERRUPTED}:
             self._tickets.append(Shown(status.number, owner))

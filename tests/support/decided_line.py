@@ -62,6 +62,10 @@ class DecidedLine:
         asked = replace(admission, redeem=issued)
         return cast("TicketStatus", self._carry_out("take", owner, asked))
 
+    def park(self, handle: Handle, issued: IssuedTicket, lifetime: float) -> TicketStatus:
+        place = Shown(int(issued), issued.secret)
+        return cast("TicketStatus", self._carry_out("park", handle, place, lifetime))
+
     def leave(self, handle: Handle, outcome: Outcome) -> Departure:
         return cast("Departure", self._carry_out("leave", handle, outcome))
 

@@ -59,6 +59,7 @@ redeems = verb(
     message=messages,
     remember_for=remembered,
 )
+parks = verb("park", which=picks, shows=shown, lifetime=lifetimes)
 finishes = verb("finish", which=picks, shows=shown, keep=st.booleans())
 saves = verb(
     "save",
@@ -73,6 +74,7 @@ _VERBS = [
     *[leaves] * 5,
     *[passings] * 5,
     *[redeems] * 3,
+    *[parks] * 2,
     *[renews, leaves_unanswered] * 2,
     *[polls, renews_unanswered, finishes, saves],
     *[verb("line"), verb("delete")],
@@ -132,6 +134,18 @@ HISTORIES: dict[str, list[Step]] = {
     "a redeeming comes late": [
         *[take(A, claimed=False), said("leave_unanswered", owner=f"{C}r")],
         said("redeem", which=0, shows="none", owner=C, lifetime=9.0, message=None),
+    ],
+    "a redeeming comes late, after its ticket was parked": [
+        *[take(A), take(B, claimed=False)],
+        said("redeem", which=1, shows="its own", owner=C, lifetime=9.0, message=None),
+        said("park", which=2, shows=B, lifetime=1.0),
+        said("redeem", which=1, shows="its own", owner=C, lifetime=9.0, message=None),
+        said("park", which=2, shows=B, lifetime=2.0),
+    ],
+    "a ticket is parked that is served": [
+        *[take(A, claimed=False, message="m"), take(B)],
+        said("redeem", which=0, shows="none", owner=C, lifetime=9.0, message=None),
+        *[said("park", which=2, shows="none", lifetime=1.0), A_SECOND, take("us~1.5", message="m")],
     ],
     "a picture has a number that was skipped": [
         said("save", seen_below=0, lefts={0: 9.0, 2: 9.0}),

@@ -105,6 +105,10 @@ class LuaLine:
         how = _us(admission.lifetime), _flags(admission), _message(admission)
         return parse_status(self._say("redeem", int(issued), issued.secret or "-", owner, *how))
 
+    def park(self, handle: Handle, issued: IssuedTicket, lifetime: float) -> TicketStatus:
+        args = int(issued), handle.owner, issued.secret or "-", _us(lifetime)
+        return parse_status(self._say("park", *args))
+
     def leave(self, handle: Handle, outcome: Outcome) -> Departure:
         return parse_departure(self._say("leave", handle.number, handle.owner, outcome))
 

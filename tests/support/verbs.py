@@ -116,7 +116,9 @@ class Chance:
 
     def verb(self) -> tuple[Any, ...]:
         choose = self._random.choice
-        weighted = ["take"] * 9 + ["leave"] * 6 + ["renew", "poll", "redeem", "finish", "line"]
+        weighted = (
+            ["take"] * 9 + ["leave"] * 6 + ["renew", "poll", "redeem", "park", "finish", "line"]
+        )
         name = choose([*weighted, "save", "delete"] if choose(range(4)) == 0 else weighted)
         args: tuple[Any, ...] = getattr(self, f"_{name}")()
         return (name, *args)
@@ -153,6 +155,10 @@ class Chance:
     def _redeem(self) -> tuple[Any, ...]:
         (owner, number), choose = self._someone(), self._random.choice
         return number, choose(["-", owner]), f"{owner}r", self._lifetime(), "c", choose("--m")
+
+    def _park(self) -> tuple[Any, ...]:
+        (owner, number), choose = self._someone(), self._random.choice
+        return number, f"{owner}{choose(['r', ''])}", choose(["-", owner]), self._lifetime()
 
     def _finish(self) -> tuple[Any, ...]:
         (owner, number), choose = self._someone(), self._random.choice

@@ -66,6 +66,8 @@ def read_verb(verb: str, *args: Any) -> tuple[Any, ...]:
         read[2] = Admission(**{**args[2], "redeem": redeem and IssuedTicket(*redeem)})
     elif verb in {"leave", "renew", "finish"}:
         read[1] = Shown(*args[1])
+    elif verb == "park":
+        read[1:3] = Shown(*args[1]), Shown(*args[2])
     elif verb == "poll":
         read[1] = [Shown(*ticket) for ticket in args[1]]
     return (verb, *read)
@@ -96,6 +98,7 @@ def _read_update(answer: Any) -> LineUpdate:
 _READERS: dict[str, Callable[[Any], Any]] = {
     "take": read_status,
     "renew": read_status,
+    "park": read_status,
     "leave": lambda answer: Departure(*answer),
     "poll": _read_update,
     "line": _read_line,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nowserving.protocol.status import (
         Admission,
         Departure,
+        IssuedTicket,
         Line,
         LineUpdate,
         Outcome,
@@ -87,6 +88,18 @@ class AskingQueue:
         asked = (handle.conversation_id, shown(handle), outcome)
         departure: Departure = await self.ask("leave", *asked, within=within)
         return departure
+
+    async def park(
+        self,
+        handle: TicketHandle,
+        issued: IssuedTicket,
+        lifetime: float,
+        within: float | None = None,
+    ) -> TicketStatus:
+        place = Shown(int(issued), issued.secret)
+        asked = (handle.conversation_id, shown(handle), place, lifetime)
+        status: TicketStatus = await self.ask("park", *asked, within=within)
+        return status
 
     async def renew(
         self, renewals: Sequence[tuple[TicketHandle, float]], within: float | None = None

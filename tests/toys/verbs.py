@@ -74,6 +74,13 @@ class Verbs:
                 return Departure(left=False, someone_waiting=False)
             return _lines.attempt_leave(line, ticket, outcome, self._now)
 
+    def park(self, name: str, ticket: Shown, place: Shown, lifetime: float) -> TicketStatus:
+        with self._line(name) as line:
+            if line is None:
+                return TicketStatus(State.GONE, ticket.number)
+            issued, parked = IssuedTicket(*place), RowTicket(owner=place.owner)
+            return _lines.attempt_park(line, ticket, issued, parked, lifetime, self._now)
+
     def renew(self, name: str, ticket: Shown, lifetime: float) -> TicketStatus:
         with self._line(name) as line:
             if line is None:

@@ -74,13 +74,15 @@ class Overrides(TypedDict, total=False):
     ticket: IssuedTicket | int | str | None
     message_id: str | None
     remember_for: float | None
+    keep_place: bool
     reentrant: bool
 
 
 class Defaults(Overrides, total=False):
     """What may be set once on a store, for every turn that does not say otherwise.
 
-    All of ``lock()`` but ``ticket`` and ``message_id``, which are a single message's.
+    All of ``lock()`` but ``ticket``, ``message_id`` and ``keep_place``, which are a single
+    message's.
     """
 
     lock_lifetime: float
@@ -129,6 +131,9 @@ class Options:
         message_id: Raise ``DuplicateMessage`` when this message is known already.
         remember_for: Seconds for which a message that is done stays known, at most 604,800 (seven
             days); None for one lifetime of its ticket.
+        keep_place: When the wait for ``ticket`` ends without a turn (``timeout`` is over, it is
+            cancelled, the store is closed), leave the ticket in line, to be redeemed again by
+            anybody within another ``lock_lifetime``. Needs ``ticket`` and ``timeout``.
         reentrant: Allow the task that holds the lock to take it again.
     """
 
@@ -153,6 +158,7 @@ class Options:
     ticket: IssuedTicket | None = _option(checks.ticket_or_none, of_one_message=True, default=None)
     message_id: str | None = _option(checks.text_or_none, of_one_message=True, default=None)
     remember_for: float | None = _option(checks.up_to_a_week_or_none, readers.seconds, default=None)
+    keep_place: bool = _option(checks.flag, of_one_message=True, default=False)
     reentrant: bool = _option(checks.flag, readers.flag, default=False)
 
     has_moments: bool = field(init=False, repr=False, compare=False)
@@ -165,7 +171,19 @@ class Options:
     )
 
     def __post_init__(self) -> None:
-        """Note what every turn would work out anew."""
+        """Check what only goes together, and note what every turn would work out anew.
+
+        Raises:
+            ValueError: If ``keep_place`` is asked for without ``ticket`` or ``timeout``.
+        """
+        if self.keep_place and (self.ticket is None or self.timeout is None):
+            missing = "ticket" if self.ticket is None else "timeout"
+            msg = (
+                f"keep_place=True needs {missing}=: it keeps the place of a ticket that is not "
+                "served in time. Give ticket= what take_ticket() returned, and timeout= the "
+                "seconds to wait (0 tries once)"
+            )
+            raise ValueError(msg)
         moments = self.auto_renew or self.max_hold is not None
         object.__setattr__(self, "has_moments", moments)
         usual = self.request(self.lock_lifetime, self.wait_time_in_seconds)

@@ -31,7 +31,7 @@ from nowserving._life.lease import Lease
 from nowserving._life.poll import Poll
 from nowserving._life.stay import Stay
 from nowserving.errors import LockInterrupted, LockLost
-from nowserving.protocol.status import ALIVE, INTERRUPTED, why_gone
+from nowserving.protocol.status import ALIVE, INTERRUPTED, KeptPlace, why_gone
 
 if TYPE_CHECKING:
     from nowserving._config.options import Options, Request
@@ -138,6 +138,17 @@ class Life(Stay, Lease, Body, Poll):
     def renewed(self) -> bool:  # type: ignore[override]
         """Whether the heartbeat renews it."""
         return self.request.options.auto_renew
+
+    @property
+    def kept_place(self) -> KeptPlace | None:
+        """What of it stays in line when it is given back now; None if nothing does.
+
+        Its turn has not begun: after that the message is handled, and its ticket goes.
+        """
+        issued = self.request.options.ticket
+        if issued is None or self.served is not None or not self.request.options.keep_place:
+            return None
+        return KeptPlace(issued, self.request.lifetime)
 
     # From take to body
 

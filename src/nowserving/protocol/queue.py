@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from nowserving.lock import TicketLock
-    from nowserving.protocol.status import Admission, Departure, Line, Outcome, TicketStatus
+    from nowserving.protocol.status import (
+        Admission,
+        Departure,
+        IssuedTicket,
+        Line,
+        Outcome,
+        TicketStatus,
+    )
 
 
 HandleT = TypeVar("HandleT", bound=TicketHandle)
@@ -165,6 +172,28 @@ class TicketQueue(Protocol[HandleT]):
 
         A handle without a number (its take was never answered) is looked up by its owner, who is
         remembered whether or not it is there, so that an attempt that arrives later is refused.
+        """
+        ...
+
+    async def park(
+        self,
+        handle: HandleT,
+        issued: IssuedTicket,
+        lifetime: float,
+        within: float | None = None,
+    ) -> TicketStatus:
+        """Leave a redeemed ticket in line, to be redeemed once more with the same secret.
+
+        Args:
+            handle: Who has redeemed it, or tried to: no redeeming of this owner is carried out any
+                more when it comes late.
+            issued: What was redeemed.
+            lifetime: Seconds that it lives from now on.
+            within: As everywhere.
+
+        Returns:
+            ``WAITING``; or ``SERVED``, if its turn has begun meanwhile: it then stays at the head
+            of the line. ``GONE`` or ``SUPERSEDED`` when it is not in line any more.
         """
         ...
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from nowserving.errors import DuplicateMessage, LockBusy, LockError, LockSuperseded, LockTimeout
+from nowserving.errors import (
+    DuplicateMessage,
+    LockBusy,
+    LockError,
+    LockSuperseded,
+    LockTimeout,
+    StoreUnavailable,
+)
 from nowserving.protocol.status import NOT_ISSUED, State
 
 if TYPE_CHECKING:
@@ -54,6 +61,35 @@ def refusal(  # noqa: PLR0913 - what is known of a ticket
     elif isinstance(error, DuplicateMessage):
         error.state = status.detail
     return error
+
+
+def told_of_place(error: LockTimeout, parked: TicketStatus | None, lifetime: float) -> LockError:
+    """Return what is told after a wait that ended, and whose ticket's place was to be kept.
+
+    Args:
+        error: How the wait ended.
+        parked: What the store has said of the ticket since; None if it has not answered.
+        lifetime: Seconds for which the place is kept.
+    """
+    name, waited = error.conversation_id or "", error.waited or 0.0
+    if parked is None:
+        return StoreUnavailable(
+            f"{error} The store has not confirmed that its place is kept; it is told again until "
+            "the ticket expires. Redeem it again later.",
+            conversation_id=name,
+            number=error.number,
+            waited=waited,
+        )
+    if parked.state in REFUSALS:
+        return refusal(REFUSALS[parked.state], name, parked, waited=waited)
+    position = 0 if parked.state is not State.WAITING else parked.ahead or error.position
+    return LockTimeout(
+        f"{error} Its place is kept: redeem the ticket again within {lifetime:g} s.",
+        conversation_id=name,
+        number=parked.number,
+        position=position,
+        waited=waited,
+    )
 
 
 def _because(

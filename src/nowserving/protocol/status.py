@@ -111,6 +111,18 @@ class TicketStatus(NamedTuple):
     since: float = 0.0
 
 
+class KeptPlace(NamedTuple):
+    """What is left in line where a wait for an issued ticket ends without a turn.
+
+    Attributes:
+        issued: The ticket as it was redeemed, and may be redeemed again.
+        lifetime: Seconds within which it has to be.
+    """
+
+    issued: IssuedTicket
+    lifetime: float
+
+
 EXPIRED, RELEASED = "its ticket expired", "its ticket was released by someone else"
 
 LEASE_ENDED = "its lease ended before it could be renewed"

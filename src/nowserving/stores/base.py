@@ -15,7 +15,8 @@ from nowserving._turns.serialized import serialize
 from nowserving._turns.turn import Turn
 from nowserving.errors import ConfigurationError, ConnectionException
 from nowserving.stores.custom import SnapshotQueue
-from nowserving.stores.reference import DEFAULT_LIFETIME, ReferenceMethods
+from nowserving.stores.issued import IssuedTickets
+from nowserving.stores.reference import DEFAULT_LIFETIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,7 @@ _LIFETIME, _WAIT_TIME = DEFAULT_LIFETIME, as_default(WAIT_TIME)
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 
-class LockStore(ReferenceMethods):
+class LockStore(IssuedTickets):
     """Takes, serves and gives back tickets; the base of every store.
 
     A subclass that defines only ``get_lock``, ``save_lock`` and ``delete_lock`` works by the
@@ -168,6 +169,10 @@ class LockStore(ReferenceMethods):
 
                 ``remember_for`` (None, one lifetime): seconds for which a message that is done
                 stays known, at most 604,800 (seven days).
+
+                ``keep_place`` (False): with ``ticket`` and ``timeout``; a wait that ends without a
+                turn leaves the ticket in line, to be redeemed again, by anybody who has it, within
+                another ``lock_lifetime``. ``LockTimeout`` then tells its ``position``.
 
                 ``reentrant`` (False): allow the task that holds the lock to take it again.
 

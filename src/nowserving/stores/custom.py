@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from nowserving.lock import Ticket, TicketLock
-    from nowserving.protocol.status import Admission, LineUpdate, Outcome
+    from nowserving.protocol.status import Admission, IssuedTicket, LineUpdate, Outcome
+
+
+_TOO_MUCH = (
+    "when_busy, max_waiting, when_full, message_id, remember_for and ticket need a store that "
+    "decides atomically; this one defines only get_lock, save_lock and delete_lock."
+)
 
 
 class Snapshots(Protocol):
@@ -121,11 +127,7 @@ class SnapshotQueue:
             or admission.redeem is not None
         )
         if asks_for_more:
-            raise LockError(
-                "when_busy, max_waiting, when_full, message_id, remember_for and ticket need a "
-                "store that decides atomically; this one defines only get_lock, save_lock and "
-                "delete_lock."
-            )
+            raise LockError(_TOO_MUCH)
         with self._mutex, _asked(handle):
             lock = self._read(handle.conversation_id)
             lock = lock or self._storage.create_lock(handle.conversation_id)
@@ -181,6 +183,20 @@ class SnapshotQueue:
             self._held.pop((handle.conversation_id, handle.number), None)
             left = status.state is not State.GONE
             return Departure(left=left, someone_waiting=waiting, why=status.detail)
+
+    async def park(
+        self,
+        handle: TicketHandle,  # noqa: ARG002
+        issued: IssuedTicket,  # noqa: ARG002
+        lifetime: float,  # noqa: ARG002
+        within: float | None = None,  # noqa: ARG002
+    ) -> TicketStatus:
+        """Refuse: no ticket is redeemed here that could be.
+
+        Raises:
+            LockError: Always.
+        """
+        raise LockError(_TOO_MUCH)
 
     async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
         """Sleep: nobody pushes here, except a release in this very process."""

@@ -67,6 +67,15 @@ class Cancellation(StoreHarness):
         else:
             self.refused(ticket=0)
 
+    def test_a_redeemer_that_keeps_its_place_is_cancelled_at_every_await(self) -> None:
+        """Either its body has begun, or its ticket is there to be redeemed again."""
+        with self.opened() as store:
+            decides = self.guarantees(store).policies
+        if decides:
+            self._sweep(self._keeping_its_place, {"timeout": self.long, "keep_place": True})
+        else:
+            self.refused(ticket=0)
+
     def test_the_first_taker_of_a_store_is_cancelled_at_every_await(self) -> None:
         """Nothing is connected yet: each try has a store of its own."""
         self._names = []
@@ -183,6 +192,34 @@ class Cancellation(StoreHarness):
                 store.finish_serving(name, ticket)
         await behind.serves(self._promptly)
         await behind.goes()
+        await self._check_nobody(store, name)
+        return steps.taken
+
+    async def _keeping_its_place(
+        self, store: LockStore, name: str, options: dict[str, Any], at: int, how: How
+    ) -> int:
+        holder = await self.enter(store, name)
+        ticket = await store.take_ticket(name)
+        begun: list[int] = []
+
+        async def stay() -> None:
+            async with store.lock(
+                name, self.long, self.seconds(0.02), ticket=ticket, **options
+            ) as lock:
+                begun.append(lock.ticket)
+                await asyncio.sleep(0)
+
+        steps = Steps(stay(), at, how)
+        victim = asyncio.ensure_future(_run(steps))
+        await asyncio.wait({victim}, timeout=self.seconds(0.01))
+        assert victim.done() or self.numbers(store, name) == [0, ticket]
+        await holder.goes()
+        await self._ended(victim)
+        if not begun:
+            async with store.lock(
+                name, self.long, self.look, ticket=ticket, timeout=self._promptly
+            ) as lock:
+                assert lock.ticket == ticket
         await self._check_nobody(store, name)
         return steps.taken
 

@@ -6,6 +6,7 @@ from nowserving.testing.defaults import StoreDefaults
 from nowserving.testing.expiry import Expiry
 from nowserving.testing.interrupting import Interrupting
 from nowserving.testing.issued import Issued
+from nowserving.testing.keeping import KeptPlaces, TicketsGivenBack
 from nowserving.testing.latest import Latest
 from nowserving.testing.leaving import Leaving
 from nowserving.testing.losing import Losing
@@ -39,6 +40,8 @@ class StoreConformance(
     FromOutside,
     Messages,
     Issued,
+    KeptPlaces,
+    TicketsGivenBack,
     Fencing,
     Predecessor,
     Reentrancy,

@@ -24,10 +24,15 @@ how a line is pictured, and a picture merged    ``pictures.py``
 """
 
 from nowserving.stores._lines.admission import take
-from nowserving.stores._lines.attempts import attempt_leave, attempt_redeem, attempt_take
+from nowserving.stores._lines.attempts import (
+    attempt_leave,
+    attempt_park,
+    attempt_redeem,
+    attempt_take,
+)
 from nowserving.stores._lines.pictures import picture, save
 from nowserving.stores._lines.promotion import promote
-from nowserving.stores._lines.redemption import redeem
+from nowserving.stores._lines.redemption import park, redeem
 from nowserving.stores._lines.removal import delete, finish, leave
 from nowserving.stores._lines.renewal import poll, renew
 from nowserving.stores._lines.status import SUPERSEDED, removed
@@ -42,11 +47,13 @@ __all__ = [
     "Tokens",
     "Tombstone",
     "attempt_leave",
+    "attempt_park",
     "attempt_redeem",
     "attempt_take",
     "delete",
     "finish",
     "leave",
+    "park",
     "picture",
     "poll",
     "promote",

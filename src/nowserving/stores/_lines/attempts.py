@@ -7,6 +7,7 @@ its lifetime. So whoever knows that an attempt may be on its way leaves a tombst
 
 * a repeated take, whatever it is answered;
 * a leave by owner alone, whose take was never answered;
+* a parking: a redeeming that comes late would claim the place again, for nobody;
 * whoever takes out the ticket of somebody else. Here it is not the first attempt that does harm but
   a repetition: it would find no ticket, and join anew. A superseded one would supersede the very
   message that it had to leave for. This tombstone also tells the owner why its ticket is gone.
@@ -28,11 +29,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nowserving.protocol.status import NOT_ISSUED, State, TicketStatus
+from nowserving.protocol.status import ALIVE, NOT_ISSUED, State, TicketStatus
 from nowserving.stores._lines.admission import join, make_room, refuse
 from nowserving.stores._lines.departure import note_departure
 from nowserving.stores._lines.promotion import promote
-from nowserving.stores._lines.redemption import redeem
+from nowserving.stores._lines.redemption import park, redeem
 from nowserving.stores._lines.removal import leave
 from nowserving.stores._lines.status import removed, status
 from nowserving.stores._lines.storage import Tombstone
@@ -115,6 +116,21 @@ def attempt_redeem(
         return redeem(line, issued, ticket, admission, now)
     promote(line, now)
     return _epitaph(tombstone)
+
+
+def attempt_park(  # noqa: PLR0913 - as park()
+    line: AttemptStorage[T],
+    handle: Handle,
+    issued: IssuedTicket,
+    ticket: T,
+    lifetime: float,
+    now: float,
+) -> TicketStatus:
+    """Decide a parking of a ticket whose redeeming may still be on its way."""
+    answer = park(line, handle, issued, ticket, lifetime, now)
+    if answer.state in ALIVE:
+        line.bury(handle.owner, Tombstone(int(issued)), now)
+    return answer
 
 
 def attempt_leave(

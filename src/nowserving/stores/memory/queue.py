@@ -160,6 +160,25 @@ class MemoryQueue:
         """
         return self.leave_now(handle, outcome)
 
+    async def park(
+        self,
+        handle: MemoryTicket,
+        issued: IssuedTicket,
+        lifetime: float,
+        within: float | None = None,  # noqa: ARG002
+    ) -> TicketStatus:
+        """Leave a redeemed ticket in line."""
+        name = handle.conversation_id
+        parked = MemoryTicket(name, self._owners, issued.secret)
+        with self._step(name):
+            record = self._records.get(name)
+            if record is None:
+                return _gone(handle)
+            now = monotonic()
+            status = _lines.park(record, handle, issued, parked, lifetime, now)
+            self._close_step(name, record, now, may_be_left=True)
+        return status
+
     def leave_now(self, handle: TicketHandle, outcome: Outcome) -> Departure:
         """Do the same without a coroutine."""
         mutex = self._mutex
@@ -340,6 +359,7 @@ steps.register(
         MemoryQueue.leave_now,
         MemoryQueue.poll,
         MemoryQueue._renew,  # noqa: SLF001 - its own class
+        MemoryQueue.park,
         MemoryQueue.line,
         MemoryQueue.save,
         MemoryQueue.delete,

@@ -9,7 +9,14 @@ from nowserving._host.forks import on_fork
 from nowserving.errors import LockError
 from nowserving.protocol import names
 from nowserving.protocol.queue import Guarantees
-from nowserving.protocol.status import NOT_ISSUED, SERVED, Departure, Line, State
+from nowserving.protocol.status import (
+    NOT_ISSUED,
+    SERVED,
+    Departure,
+    Line,
+    State,
+    TicketStatus,
+)
 from nowserving.stores._remote.handle import RemoteHandle
 from nowserving.stores.redis.call_settings import CallSettings
 from nowserving.stores.redis.header import Header
@@ -35,7 +42,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from nowserving.lock import TicketLock
-    from nowserving.protocol.status import Admission, LineTicket, LineUpdate, Outcome, TicketStatus
+    from nowserving.protocol.status import (
+        Admission,
+        IssuedTicket,
+        LineTicket,
+        LineUpdate,
+        Outcome,
+    )
     from nowserving.stores.redis.renewing import Renewal
     from nowserving.stores.redis.topologies.topology import Topology
 
@@ -204,6 +217,31 @@ class RedisQueue:
         if call.repeated and departure.why in _MAYBE_LEFT:
             return departure._replace(left=True, why="")  # maybe by the first attempt
         return departure
+
+    async def park(
+        self,
+        handle: RemoteHandle,
+        issued: IssuedTicket,
+        lifetime: float,
+        within: float | None = None,
+    ) -> TicketStatus:
+        """Leave a redeemed ticket in line (``park.lua``)."""
+        number = int(issued)
+        handle.clear_line_version()
+        kept = TicketStatus(State.WAITING, number)
+        if handle.number == NOT_ISSUED and not handle.may_be_in_line():
+            return kept  # nothing was ever sent: it stands there as it was issued
+        secret = issued.secret or _NONE
+        args = ("park", number, handle.owner, secret, _lifetime(lifetime))
+        here = self.connections.here()
+        call = here.session.call(self.key(handle.conversation_id), args, within=within)
+        if not call.sent:
+            here.session.hurry()  # as with a leave
+        call = await finished(here.session, call, args)
+        status = parse_status(here.sweeper.read(call.key, call.future.result()))
+        if call.repeated and status.state is State.GONE and not status.detail:
+            return kept  # by the first attempt; and somebody has redeemed it since
+        return status
 
     async def wait(self, handle: RemoteHandle, timeout: float) -> TicketStatus | None:
         """Wait for a push to this loop's inbox."""

@@ -18,6 +18,7 @@ _WHEN_NEEDED = (
     "admission",
     "take",
     "redeem",
+    "park",
     "renew",
     "poll",
     "leave",

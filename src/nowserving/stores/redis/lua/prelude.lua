@@ -24,8 +24,8 @@
 --   m:<message>        number of the ticket whose message it is; those that are done have keys of their
 --                      own (messages.lua)
 --   x:<owner>          tombstone: a take of this owner that comes late is refused. Made by a
---                      repeated take, by a leave whose take was never answered, and for those
---                      whom somebody else took out; removed, by takes and where others are made, when its time
+--                      repeated take, by a leave whose take was never answered, by a
+--                      parking, and for those whom somebody else took out; removed, by takes and where others are made, when its time
 --                      is over, and so are the next two (tombstones.lua)
 --   g:<i>              the owner who was buried as the i-th
 --   graves             "first next due": those i, and when the oldest tombstone's time is over
