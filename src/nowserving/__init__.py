@@ -8,6 +8,7 @@ from nowserving.errors import (
     ConnectionException,
     CorruptLock,
     DuplicateMessage,
+    LockAbsorbed,
     LockBusy,
     LockError,
     LockInterrupted,
@@ -19,7 +20,7 @@ from nowserving.errors import (
     StoreClosed,
     StoreUnavailable,
 )
-from nowserving.held import HeldLock
+from nowserving.held import Absorbed, HeldLock
 from nowserving.lock import NO_TICKET_ISSUED, Ticket, TicketLock
 from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
 from nowserving.stores.base import LOCK_LIFETIME, LockStore
@@ -37,6 +38,7 @@ __all__ = [
     "DEFAULT_SOCKET_TIMEOUT_IN_SECONDS",
     "LOCK_LIFETIME",
     "NO_TICKET_ISSUED",
+    "Absorbed",
     "ConfigurationError",
     "ConnectionException",
     "CorruptLock",
@@ -46,6 +48,7 @@ __all__ = [
     "HeldLock",
     "InMemoryLockStore",
     "IssuedTicket",
+    "LockAbsorbed",
     "LockBusy",
     "LockError",
     "LockInterrupted",

@@ -80,6 +80,10 @@ class LockSuperseded(LockError):  # noqa: N818
     """A newer message of the conversation took this waiter's place (``latest``, ``interrupt``)."""
 
 
+class LockAbsorbed(LockError):  # noqa: N818
+    """The holder took this waiter's message into its own turn (``absorb``), and that ended well."""
+
+
 class LockInterrupted(LockError):  # noqa: N818
     """A newer message asked this holder to stop, and its body was cancelled (``interrupt``)."""
 

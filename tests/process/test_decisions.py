@@ -125,6 +125,13 @@ class Play:
         issued = IssuedTicket(old.number, {"its own": old.owner, "none": ""}.get(shows, shows))
         self._both("park", old, issued, lifetime)
 
+    def _absorb(self, *, which: int, most: int) -> None:
+        holder = (self._decided.state() or LineState()).serving
+        serves = [ticket for ticket in self._tickets if ticket.number == holder]
+        # Mostly the holder asks; whoever else does is told where it stands.
+        shown = serves[-1] if serves and which % 8 else self._tickets[which]
+        self._both("absorb", shown, most)
+
     def _learn(self, owner: str, status: TicketStatus) -> None:
         if status.state in {State.SERVED, State.WAITING, State.INTERRUPTED}:
             self._tickets.append(Shown(status.number, owner))

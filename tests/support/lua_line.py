@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nowserving.protocol.status import Departure, Line, LineUpdate, TicketStatus
+from nowserving.protocol.status import (
+    NOT_ISSUED,
+    Absorption,
+    Departure,
+    Line,
+    LineUpdate,
+    TicketStatus,
+)
 from nowserving.stores._lines import Tombstone
 from nowserving.stores.redis.queue import policy_of
 from nowserving.stores.redis.replies import (
     MICROSECONDS,
+    NOTHING_MORE,
+    parse_absorption,
     parse_departure,
     parse_line,
     parse_poll,
@@ -31,7 +42,7 @@ if TYPE_CHECKING:
 Mail = list[tuple[str, TicketStatus]]
 
 _INBOX = "in:"
-_WHY = {"-": "", "X": "superseded", "G released": "released"}
+_WHY = {"-": "", "X": "superseded", "A": "absorbed", "G released": "released"}
 _BEYOND = 2**53 - 1
 
 
@@ -43,6 +54,7 @@ class LineState:
         messages: For each message that is known the number of its live ticket, or until when it is
             remembered.
         tombstones: Those whose time is not over.
+        absorbing: How many the holder has absorbed, and up to which number; None if it never asked.
     """
 
     next: int = 0
@@ -54,6 +66,7 @@ class LineState:
     tickets: dict[int, RowTicket] = field(default_factory=dict)
     messages: dict[str, int | float] = field(default_factory=dict)
     tombstones: dict[str, Tombstone] = field(default_factory=dict)
+    absorbing: tuple[int, int] | None = None
 
 
 class LuaLine:
@@ -108,6 +121,11 @@ class LuaLine:
     def park(self, handle: Handle, issued: IssuedTicket, lifetime: float) -> TicketStatus:
         args = int(issued), handle.owner, issued.secret or "-", _us(lifetime)
         return parse_status(self._say("park", *args))
+
+    def absorb(self, handle: Handle, most: int) -> Absorption:
+        page = parse_absorption(self._say("absorb", handle.number, handle.owner, most, -1))
+        assert page.on == NOTHING_MORE
+        return Absorption(page.holder, page.taken, page.more, tuple(page.tickets))
 
     def leave(self, handle: Handle, outcome: Outcome) -> Departure:
         return parse_departure(self._say("leave", handle.number, handle.owner, outcome))
@@ -190,6 +208,9 @@ class LuaLine:
             kind, _, what = name.partition(":")
             if name.isdecimal():
                 state.tickets[int(name)] = _read_ticket(int(name), text)
+                asks = re.search(r"n(\d+)\.(\d+)", text.split(" ")[3])
+                if asks and int(name) == state.serving:
+                    state.absorbing = int(asks[2]), int(asks[1])
             elif kind == "m":
                 state.messages[what] = int(text)
             elif kind == "x":
@@ -204,6 +225,7 @@ class LuaLine:
 
 def _read_ticket(number: int, text: str) -> RowTicket:
     expires, lifetime, served_at, flags, owner, *rest = text.split(" ")
+    mark = re.search(r"a(\d+)", flags)
     message, _, remember_for = rest[0].partition("~") if rest else ("", "", "")
     return RowTicket(
         number=number,
@@ -215,6 +237,7 @@ def _read_ticket(number: int, text: str) -> RowTicket:
         served_at=int(served_at) / 1000 if served_at != "0" else None,
         interrupted="i" in flags,
         message_id=message or None,
+        absorbed_by=int(mark[1]) if mark else NOT_ISSUED,
         remember_for=int(remember_for) / 1000 if remember_for else None,
     )
 
@@ -225,9 +248,9 @@ def _flags(admission: Admission) -> str:
 
 def _message(admission: Admission) -> str:
     message = admission.message_id or "-"
-    if admission.remember_for is None:
-        return message
-    return f"{message}~{round(admission.remember_for * 1000)}"
+    if admission.remember_for is not None:
+        message += f"~{round(admission.remember_for * 1000)}"
+    return message if admission.message_id is None else message + json.dumps({"m": message[0]})
 
 
 def _us(seconds: float) -> int:

@@ -10,7 +10,9 @@ import json
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from nowserving.held import Absorbed
 from nowserving.protocol.status import (
+    Absorption,
     Admission,
     Departure,
     IssuedTicket,
@@ -64,7 +66,7 @@ def read_verb(verb: str, *args: Any) -> tuple[Any, ...]:
     if verb == "take":
         redeem = args[2]["redeem"]
         read[2] = Admission(**{**args[2], "redeem": redeem and IssuedTicket(*redeem)})
-    elif verb in {"leave", "renew", "finish"}:
+    elif verb in {"leave", "renew", "finish", "absorb"}:
         read[1] = Shown(*args[1])
     elif verb == "park":
         read[1:3] = Shown(*args[1]), Shown(*args[2])
@@ -90,6 +92,12 @@ def _read_line(answer: Any) -> Line | None:
     return answer and Line(answer[0], tuple(LineTicket(*ticket) for ticket in answer[1]))
 
 
+def _read_absorption(answer: Any) -> Absorption:
+    holder, count, more, tickets = answer
+    absorbed = tuple(Absorbed(*ticket) for ticket in tickets)
+    return Absorption(read_status(holder), count, more, absorbed)
+
+
 def _read_update(answer: Any) -> LineUpdate:
     serving, blocked_for, news = answer
     return LineUpdate(serving, blocked_for, {o: read_status(status) for o, status in news.items()})
@@ -99,6 +107,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "take": read_status,
     "renew": read_status,
     "park": read_status,
+    "absorb": _read_absorption,
     "leave": lambda answer: Departure(*answer),
     "poll": _read_update,
     "line": _read_line,

@@ -8,13 +8,14 @@ SQLite takes any of them, but not every ``str``.
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
 from contextlib import contextmanager, nullcontext
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 from nowserving.protocol import names
-from nowserving.stores._lines import Tokens, Tombstone
+from nowserving.stores._lines import Absorbing, Tokens, Tombstone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lines (
   name BLOB PRIMARY KEY, next INTEGER, serving INTEGER, token INTEGER, predecessor TEXT,
-  superseded_below INTEGER, opened INTEGER, kept_until REAL
+  superseded_below INTEGER, opened INTEGER, kept_until REAL, absorbing TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lines_by_end ON lines (kept_until);
 CREATE TABLE IF NOT EXISTS tickets (
   name BLOB, number INTEGER, owner TEXT, expires REAL, lifetime REAL, claimed INTEGER,
-  renewed INTEGER, served_at REAL, interrupted INTEGER, remember_for REAL, message_id BLOB,
+  renewed INTEGER, served_at REAL, interrupted INTEGER, remember_for REAL,
+  absorbed_by INTEGER, message_id BLOB,
   PRIMARY KEY (name, number)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS tickets_by_owner ON tickets (name, owner, number);
@@ -45,10 +47,10 @@ CREATE TABLE IF NOT EXISTS tombstones (
 CREATE INDEX IF NOT EXISTS tombstones_by_end ON tombstones (name, until);
 """
 
-_NEW_LINE = (0, 0, 0, "none", 0, False, 0.0)
+_NEW_LINE = (0, 0, 0, "none", 0, False, 0.0, None)
 _COLUMNS = (
     "number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, remember_for, "
-    "message_id"
+    "absorbed_by, message_id"
 )
 _A_FEW = 16
 
@@ -66,6 +68,7 @@ class RowTicket:
     served_at: float | None = None
     interrupted: bool = False
     remember_for: float | None = None
+    absorbed_by: int = -1
     message_id: str | None = None
 
 
@@ -180,6 +183,7 @@ class RowLine:
         superseded_below: int,
         opened: bool,  # noqa: FBT001 - a column like the others
         kept_until: float,
+        absorbing: str | None,
     ) -> None:
         self._rows = rows
         self._name = name
@@ -191,14 +195,16 @@ class RowLine:
         self.superseded_below = superseded_below
         self.opened = bool(opened)
         self.kept_until = kept_until
+        self.absorbing = None if absorbing is None else Absorbing(*json.loads(absorbing))
         self.mail: list[tuple[RowTicket, TicketStatus]] = []
 
     def write(self) -> None:
         """Write the fields. Tickets and all else are written when they change."""
         fields = self.next, self.serving, self.token, self.predecessor, self.superseded_below
         self._rows.execute(
-            "REPLACE INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "REPLACE INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(self._name, *fields, self.opened, self.kept_until),
+            None if self.absorbing is None else json.dumps(self.absorbing),
         )
 
     # Tickets
@@ -257,7 +263,7 @@ class RowLine:
 
     def put(self, ticket: RowTicket) -> None:
         self._rows.execute(
-            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(self._name, *astuple(ticket)[:-1], _encoded(ticket.message_id)),
         )
         self.keep(ticket.expires + ticket.lifetime)
@@ -323,7 +329,7 @@ def _read(row: Any) -> RowTicket:
     number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, *message = row
     ticket = RowTicket(number, owner, expires, lifetime, bool(claimed), bool(renewed))
     ticket.served_at, ticket.interrupted = served_at, bool(interrupted)
-    ticket.remember_for, message_id = message
+    ticket.remember_for, ticket.absorbed_by, message_id = message
     ticket.message_id = None if message_id is None else names.decode(message_id)
     return ticket
 

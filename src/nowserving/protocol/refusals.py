@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nowserving.errors import (
     DuplicateMessage,
+    LockAbsorbed,
     LockBusy,
     LockError,
     LockSuperseded,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 REFUSALS: dict[State, type[LockError]] = {
     State.GONE: LockError,
     State.SUPERSEDED: LockSuperseded,
+    State.ABSORBED: LockAbsorbed,
     State.BUSY: LockBusy,
     State.DUPLICATE: DuplicateMessage,
 }
@@ -104,6 +106,8 @@ def _because(
         return f": message {message_id!r} is {status.detail} already"
     if kind is LockSuperseded:
         return ": a newer message took its place"
+    if kind is LockAbsorbed:
+        return ": the turn before took its message in, and has ended well"
     return ""  # the reference's own sentence for a ticket that expired or is gone
 
 

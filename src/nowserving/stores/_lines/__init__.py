@@ -11,6 +11,7 @@ Where is it decided ...                         file
 who is refused, who has to make room            ``admission.py``
 who is served next, and with which token        ``promotion.py``, ``tokens.py``
 what a ticket issued earlier is good for        ``redemption.py``
+what becomes of those whom a holder absorbs     ``absorption.py``
 what is noted of a ticket that goes, and who    ``departure.py``
 is told; how long a record is kept
 how tickets are given back and taken out        ``removal.py``
@@ -23,6 +24,7 @@ how a line is pictured, and a picture merged    ``pictures.py``
 ==============================================  =================
 """
 
+from nowserving.stores._lines.absorption import absorb
 from nowserving.stores._lines.admission import take
 from nowserving.stores._lines.attempts import (
     attempt_leave,
@@ -36,16 +38,24 @@ from nowserving.stores._lines.redemption import park, redeem
 from nowserving.stores._lines.removal import delete, finish, leave
 from nowserving.stores._lines.renewal import poll, renew
 from nowserving.stores._lines.status import SUPERSEDED, removed
-from nowserving.stores._lines.storage import AttemptStorage, LineStorage, Ticket, Tombstone
+from nowserving.stores._lines.storage import (
+    Absorbing,
+    AttemptStorage,
+    LineStorage,
+    Ticket,
+    Tombstone,
+)
 from nowserving.stores._lines.tokens import Tokens
 
 __all__ = [
     "SUPERSEDED",
+    "Absorbing",
     "AttemptStorage",
     "LineStorage",
     "Ticket",
     "Tokens",
     "Tombstone",
+    "absorb",
     "attempt_leave",
     "attempt_park",
     "attempt_redeem",

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import State, TicketStatus
+from nowserving.stores._lines.absorption import absorbing, is_absorbed, tell_listener
 from nowserving.stores._lines.messages import progress
 from nowserving.stores._lines.promotion import promote, serve
 from nowserving.stores._lines.status import SUPERSEDED, removed, status
@@ -84,15 +85,38 @@ def make_room(line: LineStorage[T], admission: Admission, now: float) -> None:
     if line.serving >= line.next:
         return
     if admission.when_busy in _SUPERSEDING:
-        _note_superseded(line, line.remove_from(line.serving + 1), line.next, now)
+        _supersede_all(line, now)
         if admission.when_busy == "interrupt":
             _interrupt(line, now)
     elif admission.when_full == "drop_oldest" and _is_full(line, admission, now):
         _drop_oldest(line, now)
 
 
+def _supersede_all(line: LineStorage[T], now: float) -> None:
+    """Have all leave who wait, but for those whom the holder has absorbed."""
+    if not absorbing(line):
+        _note_superseded(line, line.remove_from(line.serving + 1), line.next, now)
+        return
+    behind = line.between(line.serving + 1, line.next - 1)
+    waiters = [waiter for waiter in behind if not is_absorbed(line, waiter)]
+    for waiter in waiters:
+        line.remove(waiter)
+    _note_superseded(line, waiters, line.superseded_below, now)
+
+
 def _drop_oldest(line: LineStorage[T], now: float) -> None:
-    """Have the one leave that has waited longest, and with it whoever has expired before it."""
+    """Have the one leave that has waited longest, and with it whoever has expired before it.
+
+    One that the holder has absorbed stays. Where all of them are, nobody leaves, and the new one
+    waits in addition.
+    """
+    if absorbing(line):
+        for waiter in line.between(line.serving + 1, line.next - 1):
+            if waiter.expires > now and not is_absorbed(line, waiter):
+                line.remove(waiter)
+                _note_superseded(line, [waiter], line.superseded_below, now)
+                return
+        return
     first = max(line.serving + 1, line.superseded_below)
     while first < line.next:
         last = min(first + _PIECE, line.next) - 1
@@ -138,6 +162,8 @@ def join(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> T
         serve(line, ticket, now)
     else:
         line.put(ticket)
+        if line.absorbing is not None:
+            tell_listener(line, ticket, now)
     return status(line, ticket, now)
 
 

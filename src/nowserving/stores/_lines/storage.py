@@ -32,6 +32,20 @@ class Handle(Protocol):
         ...
 
 
+class Absorbing(NamedTuple):
+    """What a line keeps of a holder that absorbs, or wants to know who waits (``absorption.py``).
+
+    Attributes:
+        by: The holder's number; with any other number served it says nothing.
+        taken: How many it has absorbed, those that have left since included.
+        upto: The highest number of them.
+    """
+
+    by: int
+    taken: int
+    upto: int
+
+
 class Ticket(Protocol):
     """What a line keeps of a ticket. Moments are on the store's clock, in seconds.
 
@@ -44,6 +58,8 @@ class Ticket(Protocol):
         served_at: When its turn began, None while it waits.
         interrupted: A newer message asks its holder to stop.
         message_id: The message that it is for, None if that was not said.
+        absorbed_by: The number of the holder that has taken its message in; ``NOT_ISSUED`` if none
+            has. It counts while that number is served.
         remember_for: Seconds for which that is remembered once it is done, None for ``lifetime``.
     """
 
@@ -55,6 +71,7 @@ class Ticket(Protocol):
     served_at: float | None
     interrupted: bool
     message_id: str | None
+    absorbed_by: int
     remember_for: float | None
 
     @property
@@ -77,6 +94,7 @@ class LineStorage(Protocol[T]):
         predecessor: How the last turn that was held ended; ``"none"`` when nobody knows.
         superseded_below: Waiters with smaller numbers had to leave for a newer message.
         opened: Whether an empty line is still "a lock" to the reference API.
+        absorbing: What the last holder that asked has absorbed; None where none has.
         mail: Notices for the owners of tickets, to be delivered once the verb's step is done.
     """
 
@@ -87,6 +105,7 @@ class LineStorage(Protocol[T]):
     predecessor: str
     superseded_below: int
     opened: bool
+    absorbing: Absorbing | None
     mail: list[tuple[T, TicketStatus]]
 
     def ticket(self, number: int) -> T | None:

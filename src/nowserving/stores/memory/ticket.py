@@ -26,6 +26,7 @@ class MemoryTicket(TicketHandle):
     interrupted = False
     message_id: str | None = None
     remember_for: float | None = None
+    absorbed_by = NOT_ISSUED
     removed = ""
     """Why somebody else has taken it out of its line; empty if nobody has."""
 

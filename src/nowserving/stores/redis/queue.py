@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from nowserving._host.forks import on_fork
@@ -12,6 +13,7 @@ from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import (
     NOT_ISSUED,
     SERVED,
+    Absorption,
     Departure,
     Line,
     State,
@@ -27,6 +29,7 @@ from nowserving.stores.redis.renewing import renew_all
 from nowserving.stores.redis.replicas import Replicas
 from nowserving.stores.redis.replies import (
     NOTHING_MORE,
+    parse_absorption,
     parse_answer,
     parse_departure,
     parse_key,
@@ -243,6 +246,27 @@ class RedisQueue:
             return kept  # by the first attempt; and somebody has redeemed it since
         return status
 
+    async def absorb(
+        self,
+        handle: RemoteHandle,
+        most: int,
+        within: float | None = None,
+    ) -> Absorption:
+        """Take those who wait into the holder's turn (``absorb.lua``), in pieces if need be."""
+        here = self.connections.here()
+        here.inbox.open()
+        on, more, found = -1, False, []
+        while True:
+            args = ("absorb", handle.number, handle.owner, most, on)
+            call = here.session.call(self.key(handle.conversation_id), args, within=within)
+            call = await finished(here.session, call, args)
+            page = parse_absorption(here.sweeper.read(call.key, call.future.result()))
+            found += page.tickets
+            more = more or page.more
+            on = page.on
+            if on == NOTHING_MORE:
+                return Absorption(page.holder, page.taken, more, tuple(found))
+
     async def wait(self, handle: RemoteHandle, timeout: float) -> TicketStatus | None:
         """Wait for a push to this loop's inbox."""
         self.connections.here().inbox.open()
@@ -355,7 +379,7 @@ def message_of(admission: Admission) -> str:
         return _NONE if admission.redeem is None else _remembered(_NONE, admission)
     # Hashed: any string becomes a short field that needs no escaping.
     digest = hashlib.blake2b(names.encode(admission.message_id), digest_size=12).hexdigest()
-    return _remembered(digest, admission)
+    return _remembered(digest, admission) + json.dumps({"m": admission.message_id})
 
 
 def _remembered(message: str, admission: Admission) -> str:

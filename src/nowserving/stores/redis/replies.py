@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from functools import wraps
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from nowserving.errors import CorruptLock, LockError, StoreUnavailable
+from nowserving.held import Absorbed
 from nowserving.protocol import names
 from nowserving.protocol.status import (
     INTERRUPTED,
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MICROSECONDS = 1_000_000
+_WHY = {State.SUPERSEDED: "superseded", State.ABSORBED: "absorbed"}
 _STATES = {state.value: state for state in State}
 
 
@@ -60,8 +63,8 @@ def parse_status(text: str) -> TicketStatus:
         return TicketStatus(state, ahead=int(fields[1]), detail=fields[3], since=since)
     if state is State.DUPLICATE:
         return TicketStatus(state, detail=fields[1])
-    if state is State.SUPERSEDED:
-        return TicketStatus(state, int(fields[1]), detail="superseded")
+    if state in _WHY:
+        return TicketStatus(state, int(fields[1]), detail=_WHY[state])
     _, number, *reason = text.split(" ", 2)
     return TicketStatus(state, int(number), detail=reason[0] if reason else "")
 
@@ -128,7 +131,7 @@ def parse_departure(text: str) -> Departure:
     if known is not None:
         return known
     answer, state, reason = text[:3], text[4:5], text[6:]
-    why = {"G": reason, "X": "superseded"}[state]
+    why = {"G": reason, "X": "superseded", "A": "absorbed"}[state]
     return _DEPARTURES[answer]._replace(why=why)
 
 
@@ -142,6 +145,41 @@ def parse_answer(text: str) -> bool:
 def parse_progress(text: str) -> int | None:
     """Read what ``save.lua`` says: the number to go on from, None when all is done."""
     return None if text == "ok" else int(text)
+
+
+class AbsorptionPage(NamedTuple):
+    """What ``absorb.lua`` says; see ``Absorption``.
+
+    Attributes:
+        holder: The holder's status.
+        taken: How many it has absorbed.
+        more: Whether somebody waits whom it might absorb.
+        on: The number from which to go on; ``NOTHING_MORE`` when that was all.
+        tickets: Those absorbed up to there.
+    """
+
+    holder: TicketStatus
+    taken: int
+    more: bool
+    on: int
+    tickets: list[Absorbed]
+
+
+@_making_sense
+def parse_absorption(reply: Sequence[str]) -> AbsorptionPage:
+    """Read what ``absorb.lua`` says."""
+    _check_list(reply)
+    holder = parse_status(reply[0])
+    if len(reply) == 1:
+        return AbsorptionPage(holder, 0, more=False, on=NOTHING_MORE, tickets=[])
+    _, taken, more, on, *texts = reply
+    tickets = []
+    for text in texts:
+        number, waited, extras = text.split(" ", 2)
+        said = {} if extras == "-" else json.loads(extras)
+        waited_for = int(waited) / MICROSECONDS
+        tickets.append(Absorbed(int(number), said.get("m"), said.get("l"), waited_for))
+    return AbsorptionPage(holder, int(taken), _ANSWERS[more], int(on), tickets)
 
 
 class LinePage(NamedTuple):

@@ -27,6 +27,11 @@ end
 -- The one that has waited longest leaves, and with it whoever has expired before it. If the walk to it
 -- gets too long, return where it goes on.
 local function drop_oldest(rec)
+  local head = head_of(rec)
+  if head and absorbing(head) then
+    supersede_others(rec, true)
+    return nil
+  end
   if rec.from then sweep(rec) end  -- whoever has expired before is not superseded now
   local first = first_waiting(rec)
   local oldest, _, found = first_live(rec, first)
@@ -34,15 +39,20 @@ local function drop_oldest(rec)
   if not found then return oldest end
 end
 
--- Every waiter leaves for the ticket that is about to be issued; with `interrupt` the holder is
--- asked to.
+-- Every waiter leaves for the ticket that is about to be issued, but for those whom the holder has
+-- absorbed; with `interrupt` the holder is asked to. Return whether that is done.
 local function clear_line(rec, interrupt)
   if rec.from then sweep(rec) end
-  supersede(rec, first_waiting(rec), rec.next)
-  local head = interrupt and ticket_of(rec, rec.serving)
-  if head and not has(head, 'i') then
+  local head, over = head_of(rec), true
+  if head and absorbing(head) then
+    over = supersede_others(rec, false)
+  else
+    supersede(rec, first_waiting(rec), rec.next)
+  end
+  if interrupt and head and not has(head, 'i') then
     head.flags = (head.flags == '-' and '' or head.flags) .. 'i'
     write(rec, head)
     mail(rec, head, status(rec, head))
   end
+  return over
 end

@@ -21,6 +21,8 @@
 --                      packed, at a third of the memory, while no value is longer than 64 bytes.
 --                      No ticket lives longer than `lifetime` from now on: one whose `expires` is
 --                      later was written before the clock was set back (see clamp())
+--   e:<number>         what else its take said of it, in JSON that nobody reads here: "m", its message as
+--                      it was named. Only a ticket with a message has it
 --   m:<message>        number of the ticket whose message it is; those that are done have keys of their
 --                      own (messages.lua)
 --   x:<owner>          tombstone: a take of this owner that comes late is refused. Made by a

@@ -25,7 +25,7 @@ end
 
 -- The field with the ticket of a message as an argument says it; see split_message().
 local function field_of(message)
-  return 'm:' .. string.match(message, '^[^~]*')
+  return 'm:' .. string.match(message, '^[^~{]*')
 end
 
 -- Nobody is in line, and any policy and any limit admits; or somebody who lives is served, and
@@ -69,7 +69,7 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
       if its_end > now + its_life then return nil, f end
       if i == 1 then
         ends = its_end
-        if ends <= now then return nil, f end
+        if ends <= now or string.find(its_flags, 'n', 1, true) then return nil, f end
       elseif its_end > now then
         if restarts(its_flags) then its_end = now + its_life end
         soonest = known and math.min(soonest, its_end) or its_end
@@ -90,8 +90,11 @@ function quick.leave(key, number, owner, outcome)
   local following = int(tonumber(number) + 1)
   local f = read(key, number, following)
   if not f[7] or f[10] or f[2] ~= number or outcome == 'abandoned' then return nil, f end
-  local expires, _, _, _, mine, message = string.match(f[7], TICKET)
-  if mine ~= owner or message ~= '' or tonumber(expires) <= now then return nil, f end
+  local expires, _, _, its_flags, mine, message = string.match(f[7], TICKET)
+  if mine ~= owner or message ~= '' or tonumber(expires) <= now or
+     string.find(its_flags, 'n', 1, true) then
+    return nil, f
+  end
 
   if f[1] == following then
     redis.call('HDEL', key, number)

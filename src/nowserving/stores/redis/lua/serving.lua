@@ -49,7 +49,7 @@ local function why_gone(rec, number, owner, text)
   local tombstone = value_of(rec, 'x:' .. owner)
   if tombstone then
     local _, why, until_ = inscription(tombstone)
-    if until_ > now and string.find(why or '', '^[XG]') then return why end
+    if until_ > now and string.find(why or '', '^[XGA]') then return why end
   end
   if text and is_gone(rec, number) then
     local t = decode(text, number)
@@ -76,6 +76,7 @@ end
 local function drop(rec, t, outcome)
   rec.tickets[t.number] = false
   del(rec, int(t.number))
+  if t.message ~= '-' then del(rec, 'e:' .. int(t.number)) end
   if t.served_at > 0 and outcome ~= 'abandoned' and rec.predecessor ~= outcome then
     rec.predecessor = outcome
     set(rec, 'predecessor', outcome)

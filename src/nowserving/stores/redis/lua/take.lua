@@ -46,8 +46,8 @@ end
 function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message, again, on)
   local rec = record(key, fields)
   lifetime, limit = tonumber(lifetime), tonumber(limit)
-  local remember_for
-  message, remember_for = split_message(message)
+  local remember_for, extras
+  message, remember_for, extras = split_message(message)
   local repeated = again == '1'
 
   -- Its owner has left, or a later attempt has arrived before this one.
@@ -102,7 +102,9 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     commit(rec)
     return 'G ' .. int(number)
   end
-  if supersedes and rec.serving < rec.next then clear_line(rec, policy == 'i') end
+  if supersedes and rec.serving < rec.next and not clear_line(rec, policy == 'i') then
+    return go_on(rec, owner, repeated, 'count clear')
+  end
   if full then
     local further = drop_oldest(rec)
     if further then return go_on(rec, owner, repeated, 'count ' .. int(further) .. ' 0') end
@@ -113,7 +115,10 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
   rec.tickets[mine.number] = mine
   rec.next = rec.next + 1
   set(rec, 'next', int(rec.next))
-  if message ~= '-' then set(rec, 'm:' .. message, int(mine.number)) end
+  if message ~= '-' then
+    set(rec, 'm:' .. message, int(mine.number))
+    if extras then set(rec, 'e:' .. int(mine.number), extras) end
+  end
   if repeated then bury(rec, owner, mine.number) end
   if rec.missing then
     set(rec, 'serving', '0')
@@ -123,6 +128,7 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
   if mine.served_at == 0 then
     write(rec, mine)
     keep(rec, mine.expires + lifetime, lifetime)
+    tell_listener(rec, mine)
   end
   local answer = status(rec, mine)
   commit(rec)

@@ -1,10 +1,11 @@
 -- A record's tickets: read, found, written.
 
 -- The message in an argument or a ticket, and for how long it is to be remembered, nil for the ticket's
--- lifetime: "<message>" or "<message>~<milliseconds>".
+-- lifetime: "<message>" or "<message>~<milliseconds>". An argument may have extras behind it, an object
+-- in JSON, which nobody reads here.
 local function split_message(text)
-  local message, lasts = string.match(text, '^([^~]*)~?(%d*)$')
-  return message, lasts ~= '' and lasts * 1000 or nil
+  local message, lasts, extras = string.match(text, '^([^~{]*)~?(%d*)(.*)$')
+  return message, lasts ~= '' and lasts * 1000 or nil, extras ~= '' and extras or nil
 end
 
 -- A ticket is gone when the line is past it, or when a newer message has superseded it. What is
