@@ -1,5 +1,6 @@
 """``StoreConformance``: every theme, for one store."""
 
+from nowserving.testing.absorbing import Absorbing
 from nowserving.testing.cancellation import Cancellation
 from nowserving.testing.closing import Closing
 from nowserving.testing.defaults import StoreDefaults
@@ -39,6 +40,7 @@ class StoreConformance(
     Interrupting,
     FromOutside,
     Messages,
+    Absorbing,
     Issued,
     KeptPlaces,
     TicketsGivenBack,

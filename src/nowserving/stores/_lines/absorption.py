@@ -116,7 +116,8 @@ def end_absorbed(line: LineStorage[T], number: int, now: float) -> None:
             note_done(line, ticket, now)
         if ticket.expires > now:
             line.mail.append((ticket, removed(ticket.number, ABSORBED)))
-            told.append(ticket)
+            if ticket.claimed:  # nobody asks about one that nobody has
+                told.append(ticket)
     if told:  # the mail can be lost
         line.note_removed(told, ABSORBED, now)
 

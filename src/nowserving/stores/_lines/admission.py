@@ -99,9 +99,7 @@ def _supersede_all(line: LineStorage[T], now: float) -> None:
         return
     behind = line.between(line.serving + 1, line.next - 1)
     waiters = [waiter for waiter in behind if not is_absorbed(line, waiter)]
-    for waiter in waiters:
-        line.remove(waiter)
-    _note_superseded(line, waiters, line.superseded_below, now)
+    _take_out(line, waiters, now)
 
 
 def _drop_oldest(line: LineStorage[T], now: float) -> None:
@@ -113,8 +111,7 @@ def _drop_oldest(line: LineStorage[T], now: float) -> None:
     if absorbing(line):
         for waiter in line.between(line.serving + 1, line.next - 1):
             if waiter.expires > now and not is_absorbed(line, waiter):
-                line.remove(waiter)
-                _note_superseded(line, [waiter], line.superseded_below, now)
+                _take_out(line, [waiter], now)
                 return
         return
     first = max(line.serving + 1, line.superseded_below)
@@ -131,6 +128,17 @@ def _drop_oldest(line: LineStorage[T], now: float) -> None:
         if superseded and superseded[-1].expires > now:
             return
         first = last + 1
+
+
+def _take_out(line: LineStorage[T], waiters: Sequence[T], now: float) -> None:
+    """Have these leave for a newer message, and not whoever else has a smaller number."""
+    for waiter in waiters:
+        line.remove(waiter)
+        line.keep(now + waiter.lifetime)
+        line.mail.append((waiter, removed(waiter.number, SUPERSEDED)))
+    claimed = [waiter for waiter in waiters if waiter.claimed]
+    if claimed:  # nobody asks about one that nobody has
+        line.note_removed(claimed, SUPERSEDED, now)
 
 
 def _note_superseded(line: LineStorage[T], waiters: Sequence[T], below: int, now: float) -> None:

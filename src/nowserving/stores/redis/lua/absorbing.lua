@@ -59,7 +59,7 @@ local function end_absorbed(rec, holder)
           end
         end
         if t.expires > now then
-          if t.owner ~= '-' then bury(rec, t.owner, number, 'A') end
+          if has(t, 'c') then bury(rec, t.owner, number, 'A') end
           mail(rec, t, 'A ' .. int(number))
         end
       end
@@ -78,7 +78,7 @@ local function supersede_others(rec, only_oldest)
       local t = ticket_of(rec, number, texts[i])
       if t and marked_by(t) ~= rec.serving and (t.expires > now or not only_oldest) then
         drop(rec, t, 'abandoned')
-        if t.owner ~= '-' then bury(rec, t.owner, number, 'X') end
+        if has(t, 'c') then bury(rec, t.owner, number, 'X') end
         mail(rec, t, 'X ' .. int(number))
         new_version(rec)
         effort, changed = effort - COST, true
