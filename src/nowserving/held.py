@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import asyncio
 
 
-_MOST_ABSORBED = 250
-"""How many messages one turn may absorb; also in ``protocol/limits.py``."""
+MOST_ABSORBED = 250
+"""How many messages one turn may absorb: they leave with it in one step."""
 
 
 class Absorbed(NamedTuple):
@@ -163,6 +163,9 @@ class HeldLock(TicketLock):
         Only tickets are absorbed that somebody waits with, and none twice: call it again for what
         has come since. A newer message does not supersede what is absorbed.
 
+        It is awaited on any event loop; whoever holds the lock by a plain ``with`` has none, and
+        can't use it.
+
         Args:
             limit: How many to take at most, 1 to 250; None for as many as there are. One turn
                 absorbs no more than 250 altogether.
@@ -178,8 +181,8 @@ class HeldLock(TicketLock):
             LockError: If the store can't do this.
             ValueError: If ``limit`` is out of range.
         """
-        if limit is not None and (type(limit) is not int or not 1 <= limit <= _MOST_ABSORBED):
-            msg = f"limit={limit!r} must be a whole number from 1 to {_MOST_ABSORBED}, or None."
+        if limit is not None and (type(limit) is not int or not 1 <= limit <= MOST_ABSORBED):
+            msg = f"limit={limit!r} must be a whole number from 1 to {MOST_ABSORBED}, or None."
             raise ValueError(msg)
         return await self._used.absorb(limit)
 

@@ -20,8 +20,8 @@ from nowserving._life.life import CancelBody, GiveBack, Life, TellExpiring, Tell
 from nowserving._life.rules import SHORTEST_SLEEP
 from nowserving._runtime.cancellation import BodyCancellation
 from nowserving.errors import LockError, LockInterrupted, LockLost
+from nowserving.held import MOST_ABSORBED
 from nowserving.instrumentation import logs
-from nowserving.protocol.limits import MOST_ABSORBED
 from nowserving.protocol.status import ALIVE, LEASE_ENDED, why_gone
 
 if TYPE_CHECKING:

@@ -10,6 +10,3 @@ MOST_AT_ONCE = 500
 
 LONGEST_REMEMBERED = 604_800
 """Seconds (seven days) for which a message that is done is remembered at the most."""
-
-MOST_ABSORBED = 250
-"""How many messages one turn may absorb: they leave with it in one step."""

@@ -22,8 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nowserving.held import Absorbed
-from nowserving.protocol.limits import MOST_ABSORBED
+from nowserving.held import MOST_ABSORBED, Absorbed
 from nowserving.protocol.status import ABSORBED, Absorption
 from nowserving.stores._lines.messages import note_done
 from nowserving.stores._lines.promotion import promote
