@@ -21,7 +21,7 @@ from nowserving.errors import (
 )
 from nowserving.held import HeldLock
 from nowserving.lock import NO_TICKET_ISSUED, Ticket, TicketLock
-from nowserving.protocol.status import IssuedTicket, WhenBusy
+from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
 from nowserving.stores.base import LOCK_LIFETIME, LockStore
 from nowserving.stores.memory.store import InMemoryLockStore
 from nowserving.stores.redis.settings import (
@@ -65,4 +65,5 @@ __all__ = [
     "TicketLock",
     "Turn",
     "WhenBusy",
+    "WhenFull",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from nowserving.protocol.status import Outcome, WhenBusy
+    from nowserving.protocol.status import Outcome, WhenBusy, WhenFull
 
 
 @dataclass
@@ -49,6 +49,7 @@ class LineModel:
         owner: str,
         when_busy: WhenBusy,
         limit: int | None,
+        when_full: WhenFull,
         message: str | None,
         *,
         claimed: bool,
@@ -59,14 +60,15 @@ class LineModel:
         supersedes = when_busy in {"latest", "interrupt"}
         if self.tickets:
             waiting = len(self.tickets) - 1
-            full = limit is not None and (limit == 0 if supersedes else waiting >= limit)
-            if when_busy == "reject" or full:
+            full = limit is not None and waiting >= limit
+            drops = full and when_busy == "queue" and when_full == "drop_oldest"
+            if when_busy == "reject" or (full and not supersedes and not drops) or limit == 0:
                 head = self.tickets[0]
                 return Answer("BUSY", ahead=self.next - head.number, detail=head.owner)
+            if drops:
+                self._supersede(self.tickets[1:2])
         if supersedes and self.tickets:
-            for waiter in self.tickets[1:]:
-                self._drop(waiter, "abandoned")
-                self.removed[waiter.owner] = "superseded"
+            self._supersede(self.tickets[1:])
             self.superseded_below = self.next
             if when_busy == "interrupt":
                 self.tickets[0].interrupted = True
@@ -76,6 +78,12 @@ class LineModel:
         self.next += 1
         self._serve()
         return self._answer(ticket)
+
+    def _supersede(self, waiters: list[ModelTicket]) -> None:
+        for waiter in waiters:
+            self._drop(waiter, "abandoned")
+            self.removed[waiter.owner] = "superseded"
+            self.superseded_below = waiter.number + 1
 
     def redeem(self, number: int, secret: str, owner: str) -> Answer:
         ticket = self._find(number)

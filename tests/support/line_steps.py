@@ -18,6 +18,7 @@ OURS, THEIRS = "us", "them"
 ticks = st.sampled_from([1, 1, 2, 8, 8, 17, 40]).map(lambda count: count * TICK)
 lifetimes = st.sampled_from([8, 16, 24, 72]).map(lambda count: count * TICK)
 messages = st.sampled_from([None, None, "a", "b"])
+remembered = st.sampled_from([None, None, 4, 80]).map(lambda count: count and count * TICK)
 owners = st.integers(0, 9).map(lambda index: f"{(OURS, THEIRS)[index % 2]}~{index % 3}.{index}")
 numbers = st.integers(0, 5)  # counted from the last one issued
 picks = st.integers(0, 30)  # one of the tickets so far, counted round and round
@@ -36,7 +37,9 @@ takes = verb(
     renewed=st.booleans(),
     when_busy=st.sampled_from(["queue", "queue", "queue", "reject", "latest", "interrupt"]),
     limit=st.sampled_from([None, None, None, 0, 1, 2]),
+    full=st.sampled_from(["reject", "reject", "drop_oldest"]),
     message=messages,
+    remember_for=remembered,
 )
 leaves = verb(
     "leave",
@@ -48,7 +51,13 @@ renews = verb("renew", which=picks, lifetime=st.one_of(st.just(0.0), lifetimes))
 renews_unanswered = verb("renew_unanswered", owner=owners, lifetime=lifetimes)
 polls = verb("poll", which=picks)
 redeems = verb(
-    "redeem", which=picks, shows=shown, owner=owners, lifetime=lifetimes, message=messages
+    "redeem",
+    which=picks,
+    shows=shown,
+    owner=owners,
+    lifetime=lifetimes,
+    message=messages,
+    remember_for=remembered,
 )
 parks = verb("park", which=picks, shows=shown, lifetime=lifetimes)
 finishes = verb("finish", which=picks, shows=shown, keep=st.booleans())
@@ -77,6 +86,7 @@ steps = st.lists(
 
 def take(owner: str, lifetime: float = 9.0, **how: Any) -> Step:
     usual = {"claimed": True, "renewed": False, "when_busy": "queue", "limit": None}
+    usual |= {"full": "reject", "remember_for": None}
     return {"verb": "take", "owner": owner, "lifetime": lifetime, "message": None, **usual, **how}
 
 

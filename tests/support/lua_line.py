@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nowserving.protocol.status import Departure, Line, LineUpdate, TicketStatus
 from nowserving.stores._lines import Tombstone
+from nowserving.stores.redis.queue import policy_of
 from nowserving.stores.redis.replies import (
     MICROSECONDS,
     parse_departure,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 Mail = list[tuple[str, TicketStatus]]
 
-_POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
 _INBOX = "in:"
 _WHY = {"-": "", "X": "superseded", "G released": "released"}
 _BEYOND = 2**53 - 1
@@ -81,8 +81,12 @@ class LuaLine:
         self._inbox.close()
 
     def forget(self) -> None:
-        """Let the record expire."""
+        """Let the record expire; what is remembered of messages has its own time."""
         self._client.delete(self.key)
+
+    def forget_all(self) -> None:
+        """Know nothing any more."""
+        self._client.delete(self.key, *self._client.scan_iter(f"{self.key}:*"))
 
     def at(self, now: float, highest_token: int) -> None:
         """Set the clock, and the highest fencing token that the caller has seen."""
@@ -93,12 +97,12 @@ class LuaLine:
 
     def take(self, owner: str, admission: Admission, *, repeated: bool) -> TicketStatus:
         limit = -1 if admission.max_waiting is None else admission.max_waiting
-        how = _flags(admission), _POLICIES[admission.when_busy], limit, admission.message_id or "-"
+        how = _flags(admission), policy_of(admission), limit, _message(admission)
         reply = self._say("take", owner, _us(admission.lifetime), *how, int(repeated))
         return parse_status(reply)
 
     def redeem(self, issued: IssuedTicket, owner: str, admission: Admission) -> TicketStatus:
-        how = _us(admission.lifetime), _flags(admission), admission.message_id or "-"
+        how = _us(admission.lifetime), _flags(admission), _message(admission)
         return parse_status(self._say("redeem", int(issued), issued.secret or "-", owner, *how))
 
     def park(self, handle: Handle, issued: IssuedTicket, lifetime: float) -> TicketStatus:
@@ -187,17 +191,20 @@ class LuaLine:
             if name.isdecimal():
                 state.tickets[int(name)] = _read_ticket(int(name), text)
             elif kind == "m":
-                done, _, rest = text.partition(" ")
-                state.messages[what] = int(rest.split()[0]) / MICROSECONDS if rest else int(done)
+                state.messages[what] = int(text)
             elif kind == "x":
                 until, number, _, why = text.split(" ", 3)
                 if int(until) > _us(now):
                     state.tombstones[what] = Tombstone(int(number), _WHY.get(why, why))
+        for key in self._client.scan_iter(f"{self.key}:done:*"):
+            end: Any = self._client.hget(key, "until")
+            state.messages.setdefault(key.rpartition(":")[2], int(end) / MICROSECONDS)
         return state
 
 
 def _read_ticket(number: int, text: str) -> RowTicket:
-    expires, lifetime, served_at, flags, owner, *message = text.split(" ")
+    expires, lifetime, served_at, flags, owner, *rest = text.split(" ")
+    message, _, remember_for = rest[0].partition("~") if rest else ("", "", "")
     return RowTicket(
         number=number,
         owner="" if owner == "-" else owner,
@@ -207,12 +214,20 @@ def _read_ticket(number: int, text: str) -> RowTicket:
         renewed="r" in flags,
         served_at=int(served_at) / 1000 if served_at != "0" else None,
         interrupted="i" in flags,
-        message_id=message[0] if message else None,
+        message_id=message or None,
+        remember_for=int(remember_for) / 1000 if remember_for else None,
     )
 
 
 def _flags(admission: Admission) -> str:
     return ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or "-"
+
+
+def _message(admission: Admission) -> str:
+    message = admission.message_id or "-"
+    if admission.remember_for is None:
+        return message
+    return f"{message}~{round(admission.remember_for * 1000)}"
 
 
 def _us(seconds: float) -> int:

@@ -40,6 +40,8 @@ class Line:
         self._key = key
         self._script = client.register_script(script.source)
         self.seen_token = 0
+        for known in client.scan_iter(f"{key}:*"):
+            client.delete(known)
 
     def say(self, verb: str, *args: object) -> Any:
         """Say a verb until it has an answer."""
@@ -134,7 +136,7 @@ class Chance:
         again = int(owner in self._first_attempts or choose(range(6)) == 0)
         if not again:  # there is only one, which may come late
             self._first_attempts.add(owner)
-        how = choose(["c", "c", "cr", "-"]), choose("qqqqqqqqrli")
+        how = choose(["c", "c", "cr", "-"]), choose("qqqqqqqqrlid")
         limit, message = choose([-1, -1, -1, -1, 0, 1, 3]), choose("-----mn")
         return (owner, self._lifetime(), *how, limit, message, again)
 

@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS lines (
 CREATE INDEX IF NOT EXISTS lines_by_end ON lines (kept_until);
 CREATE TABLE IF NOT EXISTS tickets (
   name BLOB, number INTEGER, owner TEXT, expires REAL, lifetime REAL, claimed INTEGER,
-  renewed INTEGER, served_at REAL, interrupted INTEGER, message_id BLOB,
+  renewed INTEGER, served_at REAL, interrupted INTEGER, message_id BLOB, remember_for REAL,
   PRIMARY KEY (name, number)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS tickets_by_owner ON tickets (name, owner, number);
@@ -46,7 +46,10 @@ CREATE INDEX IF NOT EXISTS tombstones_by_end ON tombstones (name, until);
 """
 
 _NEW_LINE = (0, 0, 0, "none", 0, False, 0.0)
-_COLUMNS = "number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id"
+_COLUMNS = (
+    "number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id, "
+    "remember_for"
+)
 _A_FEW = 16
 
 
@@ -63,6 +66,7 @@ class RowTicket:
     served_at: float | None = None
     interrupted: bool = False
     message_id: str | None = None
+    remember_for: float | None = None
 
 
 class Rows:
@@ -151,6 +155,12 @@ class Rows:
                 now,
             )
         self.execute("DELETE FROM lines WHERE kept_until <= ?", now)
+
+    def forget_lines(self) -> None:
+        """Drop every record, but not what is remembered of messages."""
+        self.execute("DELETE FROM lines")
+        self.execute("DELETE FROM tickets")
+        self.execute("DELETE FROM tombstones")
 
     def close(self) -> None:
         self._connection.close()
@@ -247,8 +257,9 @@ class RowLine:
 
     def put(self, ticket: RowTicket) -> None:
         self._rows.execute(
-            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            *(self._name, *astuple(ticket)[:-1], _encoded(ticket.message_id)),
+            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(self._name, *astuple(ticket)[:-2]),
+            *(_encoded(ticket.message_id), ticket.remember_for),
         )
         self.keep(ticket.expires + ticket.lifetime)
 
@@ -310,9 +321,10 @@ class RowLine:
 
 
 def _read(row: Any) -> RowTicket:
-    number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id = row
+    number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, *message = row
     ticket = RowTicket(number, owner, expires, lifetime, bool(claimed), bool(renewed))
     ticket.served_at, ticket.interrupted = served_at, bool(interrupted)
+    message_id, ticket.remember_for = message
     ticket.message_id = None if message_id is None else names.decode(message_id)
     return ticket
 

@@ -14,7 +14,7 @@ from nowserving._config import checks, readers
 from nowserving._config.settings import readers_of
 from nowserving.errors import ConfigurationError
 from nowserving.protocol.limits import LONGEST
-from nowserving.protocol.status import Admission, IssuedTicket, WhenBusy
+from nowserving.protocol.status import Admission, IssuedTicket, WhenBusy, WhenFull
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,8 +70,10 @@ class Overrides(TypedDict, total=False):
     on_expiring: Callable[[HeldLock], Awaitable[None] | None] | None
     when_busy: WhenBusy
     max_waiting: int | None
+    when_full: WhenFull
     ticket: IssuedTicket | int | str | None
     message_id: str | None
+    remember_for: float | None
     keep_place: bool
     reentrant: bool
 
@@ -121,9 +123,14 @@ class Options:
         on_expiring: Called once with the held lock when renewal fails and the lease is about to
             end; may be a coroutine function. It runs on the holder's event loop.
         when_busy: ``"queue"``, ``"reject"``, ``"latest"`` or ``"interrupt"``.
-        max_waiting: Raise ``LockBusy`` when this many wait already; None for no limit.
+        max_waiting: How many may wait; None for no limit.
+        when_full: When so many wait already: ``"reject"`` raises ``LockBusy``; with
+            ``"drop_oldest"`` the one that has waited longest leaves with ``LockSuperseded``. Where
+            nobody may wait (``max_waiting=0``), the new one is refused in any case.
         ticket: Redeem this ticket, issued earlier, instead of taking one.
         message_id: Raise ``DuplicateMessage`` when this message is known already.
+        remember_for: Seconds for which a message that is done stays known, at most 604,800 (seven
+            days); None for one lifetime of its ticket.
         keep_place: When the wait for ``ticket`` ends without a turn (``timeout`` is over, it is
             cancelled, the store is closed), leave the ticket in line, to be redeemed again by
             anybody within another ``lock_lifetime``. Needs ``ticket`` and ``timeout``.
@@ -145,8 +152,12 @@ class Options:
         checks.choice(WhenBusy), readers.choice(WhenBusy), default="queue"
     )
     max_waiting: int | None = _option(checks.count_or_none, readers.whole, default=None)
+    when_full: WhenFull = _option(
+        checks.choice(WhenFull), readers.choice(WhenFull), default="reject"
+    )
     ticket: IssuedTicket | None = _option(checks.ticket_or_none, of_one_message=True, default=None)
     message_id: str | None = _option(checks.text_or_none, of_one_message=True, default=None)
+    remember_for: float | None = _option(checks.up_to_a_week_or_none, readers.seconds, default=None)
     keep_place: bool = _option(checks.flag, of_one_message=True, default=False)
     reentrant: bool = _option(checks.flag, readers.flag, default=False)
 
@@ -198,12 +209,18 @@ class Options:
                 renewed=self.auto_renew,
                 when_busy=self.when_busy,
                 max_waiting=self.max_waiting,
+                when_full=self.when_full,
                 message_id=self.message_id,
+                remember_for=self.remember_for,
                 redeem=self.ticket,
             )
             found = Request(lifetime, wait_time, self, admission)
             self._requests[lifetime, wait_time] = found
         return found
+
+    def policies(self) -> list[str]:
+        """Return the options that were changed which only a store that decides atomically has."""
+        return [name for name in _POLICIES if getattr(self, name) != _POLICIES[name]]
 
     def but(self, **overrides: Any) -> Options:  # noqa: ANN401 - checked right here
         """Return these options with some changed, checked.
@@ -231,6 +248,12 @@ NAMES = tuple(_CHECKS)
 
 OF_ONE_MESSAGE = tuple(option.name for option in _FIELDS if option.metadata["of_one_message"])
 """The options that only ``lock()`` takes; all others may be set on a store as well."""
+
+_POLICIES = {
+    option.name: option.default
+    for option in _FIELDS
+    if option.name in {"when_busy", "max_waiting", "when_full", "remember_for"}
+}
 
 READERS = readers_of(Options)
 """The options that a configuration may hold, and how each is read."""

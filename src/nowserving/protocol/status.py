@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 WhenBusy = Literal["queue", "reject", "latest", "interrupt"]
 """What a new message does when the conversation is busy."""
 
+WhenFull = Literal["reject", "drop_oldest"]
+"""What a new message does when ``max_waiting`` wait already."""
+
 Outcome = Literal["done", "failed", "interrupted", "expired", "released", "abandoned"]
 """How a stay in line ended; ``abandoned`` is a waiter that left before it was served."""
 
@@ -60,8 +63,10 @@ class Admission:
         lifetime: Seconds the ticket lives unless it is renewed.
         renewed: Its owner's heartbeat keeps it alive, so being served does not restart its life.
         when_busy: What to do when the conversation is busy.
-        max_waiting: Refuse when this many tickets wait already; None for no limit.
+        max_waiting: How many tickets may wait; None for no limit.
+        when_full: What to do when so many wait already.
         message_id: Refuse when the message with this id is known; None for no check.
+        remember_for: Seconds for which it stays known once it is done; None for one lifetime.
         redeem: The ticket issued earlier that this take redeems, None for a new one.
         claimed: False for a ticket to be redeemed later: it has no inbox, and being served does
             not restart its life.
@@ -71,7 +76,9 @@ class Admission:
     renewed: bool = False
     when_busy: WhenBusy = "queue"
     max_waiting: int | None = None
+    when_full: WhenFull = "reject"
     message_id: str | None = None
+    remember_for: float | None = None
     redeem: IssuedTicket | None = None
     claimed: bool = True
 

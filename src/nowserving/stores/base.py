@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nowserving._config.endpoints import Endpoint
     from nowserving._config.options import Defaults, Overrides, Request
     from nowserving.protocol.queue import TicketQueue
-    from nowserving.protocol.status import IssuedTicket, WhenBusy
+    from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
 
 LOCK_LIFETIME = options.LOCK_LIFETIME
 """Seconds a ticket lives by default: ``TICKET_LOCK_LIFETIME`` from the environment, else 60."""
@@ -72,12 +72,11 @@ class LockStore(IssuedTickets):
                 raise TypeError(f"{name} belongs to one message: give it to lock(), not to a store")
         self._defaults = Options().but(**defaults)
         self._made = Runtime(self._make_queue())
-        asks_for_more = (
-            self._defaults.when_busy != "queue" or self._defaults.max_waiting is not None
-        )
-        if asks_for_more and not self._made.queue.guarantees.policies:
+        asked = self._defaults.policies()
+        if asked and not self._made.queue.guarantees.policies:
+            needs = "needs" if len(asked) == 1 else "need"
             raise ConfigurationError(
-                "when_busy and max_waiting need a store that decides atomically; "
+                f"{' and '.join(asked)} {needs} a store that decides atomically; "
                 f"{type(self).__name__} defines only get_lock, save_lock and delete_lock."
             )
 
@@ -156,13 +155,20 @@ class LockStore(IssuedTickets):
                 all waiters, who get ``LockSuperseded``; ``"interrupt"`` also cancels the holder,
                 who leaves with ``LockInterrupted``.
 
-                ``max_waiting`` (None, no limit): raise ``LockBusy`` when this many wait already.
+                ``max_waiting`` (None, no limit): how many may wait; then ``when_full`` holds.
+
+                ``when_full`` (``"reject"``): when ``max_waiting`` wait already, ``"reject"`` raises
+                ``LockBusy``; with ``"drop_oldest"`` the one that has waited longest leaves with
+                ``LockSuperseded``. Where nobody may wait (0), the new one is refused in any case.
 
                 ``ticket`` (None, a new one): redeem this ticket of ``take_ticket`` or
                 ``issue_ticket``, with the place it took.
 
                 ``message_id`` (None, no check): raise ``DuplicateMessage`` when the message with
-                this id waits, works, or was done less than a lifetime ago.
+                this id waits, works, or was done less than ``remember_for`` ago.
+
+                ``remember_for`` (None, one lifetime): seconds for which a message that is done
+                stays known, at most 604,800 (seven days).
 
                 ``keep_place`` (False): with ``ticket`` and ``timeout``; a wait that ends without a
                 turn leaves the ticket in line, to be redeemed again, by anybody who has it, within
@@ -190,7 +196,7 @@ class LockStore(IssuedTickets):
             request = _request(chosen, lock_lifetime, wait_time_in_seconds)
         return Turn(runtime, conversation_id, request)
 
-    async def take_ticket(
+    async def take_ticket(  # noqa: PLR0913 - each of them public, and by name only
         self,
         conversation_id: str,
         lock_lifetime: float = _LIFETIME,
@@ -198,6 +204,8 @@ class LockStore(IssuedTickets):
         message_id: str | None = None,
         max_waiting: int | None = None,
         when_busy: WhenBusy | None = None,
+        when_full: WhenFull | None = None,
+        remember_for: float | None = None,
     ) -> IssuedTicket:
         """Take a place in line now, to be redeemed later with ``lock(ticket=...)``.
 
@@ -209,16 +217,19 @@ class LockStore(IssuedTickets):
             lock_lifetime: Seconds within which it must be redeemed, at most ten years; as it is
                 set on the store, else 60.
             message_id: Refuse when the message with this id is known.
-            max_waiting: Refuse when this many wait already; the store's default if None.
+            max_waiting: How many may wait; the store's default if None.
             when_busy: What the message does when the conversation is busy, as in :meth:`lock`,
                 and at once: redeeming asks nothing more. The store's default if None.
+            when_full: What it does when ``max_waiting`` wait already; the store's default if None.
+            remember_for: Seconds for which the message stays known once it is done, unless whoever
+                redeems the ticket says otherwise; the store's default if None.
 
         Returns:
             The ticket: an ``int`` that pickles and whose ``str()`` may travel.
 
         Raises:
-            LockBusy: If ``max_waiting`` wait already, or somebody holds it and ``when_busy`` is
-                ``"reject"``.
+            LockBusy: If ``max_waiting`` wait already and ``when_full`` is ``"reject"``, or if
+                somebody holds it and ``when_busy`` is ``"reject"``.
             DuplicateMessage: If the message is known.
             StoreClosed: If the store is closed.
             StoreUnavailable: If the store does not answer in time.
@@ -226,7 +237,11 @@ class LockStore(IssuedTickets):
         refuse_other_libraries()
         issuing = self._issuing(conversation_id, lock_lifetime)
         return await issuing.take(
-            message_id=message_id, max_waiting=max_waiting, when_busy=when_busy
+            message_id=message_id,
+            max_waiting=max_waiting,
+            when_busy=when_busy,
+            when_full=when_full,
+            remember_for=remember_for,
         )
 
     def serialized(

@@ -52,6 +52,8 @@ def redeem(
     _replace(line, known, ticket)
     if message_id is not None:
         ticket.message_id = message_id
+    if ticket.message_id is not None and admission.remember_for is not None:
+        ticket.remember_for = admission.remember_for
     ticket.expires = now + admission.lifetime
     agree(ticket, admission)
     line.put(ticket)
@@ -106,4 +108,4 @@ def _replace(line: LineStorage[T], known: T, ticket: T) -> None:
     line.remove(known)
     ticket.number, ticket.served_at = known.number, known.served_at
     ticket.interrupted = known.interrupted
-    ticket.message_id = known.message_id
+    ticket.message_id, ticket.remember_for = known.message_id, known.remember_for

@@ -44,6 +44,7 @@ class Ticket(Protocol):
         served_at: When its turn began, None while it waits.
         interrupted: A newer message asks its holder to stop.
         message_id: The message that it is for, None if that was not said.
+        remember_for: Seconds for which that is remembered once it is done, None for ``lifetime``.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Ticket(Protocol):
     served_at: float | None
     interrupted: bool
     message_id: str | None
+    remember_for: float | None
 
     @property
     def owner(self) -> str:

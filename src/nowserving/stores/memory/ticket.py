@@ -25,6 +25,7 @@ class MemoryTicket(TicketHandle):
     renewed = False
     interrupted = False
     message_id: str | None = None
+    remember_for: float | None = None
     removed = ""
     """Why somebody else has taken it out of its line; empty if nobody has."""
 

@@ -57,6 +57,7 @@ _MAYBE_LEFT = ("expired", "")
 """What is said of a ticket of which no trace is left: so it is also when its owner has left."""
 
 _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
+_DROP_OLDEST = "d"
 
 
 class RedisQueue:
@@ -118,7 +119,7 @@ class RedisQueue:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
         flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
         lifetime = max(1, round(admission.lifetime * 1000)) * 1000  # as _lifetime(), at each turn
-        message = _message(admission.message_id)
+        message = message_of(admission)
         if admission.redeem is not None:
             args: tuple[Any, ...] = (
                 "redeem",
@@ -132,7 +133,7 @@ class RedisQueue:
             again = args
         else:
             limit = -1 if admission.max_waiting is None else admission.max_waiting
-            policy = _POLICIES[admission.when_busy]
+            policy = policy_of(admission)
             args = ("take", handle.owner, lifetime, flags, policy, limit, message, "0")
             again = (*args[:-1], "1")
         here = self.connections.here()
@@ -336,13 +337,28 @@ class RedisQueue:
         return self._read(answer)
 
 
+def policy_of(admission: Admission) -> str:
+    """Return what ``take.lua`` is told of what the message does where somebody is in line."""
+    if admission.when_full == "drop_oldest" and admission.when_busy == "queue":
+        return _DROP_OLDEST
+    return _POLICIES[admission.when_busy]
+
+
 def _lifetime(seconds: float) -> int:
     # Whole milliseconds: so a ticket has it, and no ticket lives longer than its lifetime.
     return max(1, round(seconds * 1000)) * 1000
 
 
-def _message(message_id: str | None) -> str:
+def message_of(admission: Admission) -> str:
+    """Return what ``take.lua`` is told of the message, and of how long it is remembered."""
+    if admission.message_id is None:
+        return _NONE if admission.redeem is None else _remembered(_NONE, admission)
     # Hashed: any string becomes a short field that needs no escaping.
-    if message_id is None:
-        return _NONE
-    return hashlib.blake2b(names.encode(message_id), digest_size=12).hexdigest()
+    digest = hashlib.blake2b(names.encode(admission.message_id), digest_size=12).hexdigest()
+    return _remembered(digest, admission)
+
+
+def _remembered(message: str, admission: Admission) -> str:
+    if admission.remember_for is None:
+        return message
+    return f"{message}~{max(1, round(admission.remember_for * 1000))}"

@@ -15,15 +15,30 @@ local function is_full(rec, limit, on)
   return left <= 0
 end
 
--- Every waiter leaves for the ticket that is about to be issued; with `interrupt` the holder is
--- asked to. They are gone from here on, and are told when they are swept.
-local function supersede(rec, interrupt)
+-- The numbers from `first` to before `below` leave the line for a newer message. They are gone from
+-- here on, and are told when they are swept.
+local function supersede(rec, first, below)
+  if first < below then rec.from = math.min(rec.from or first, first) end
+  rec.below = below
+  new_version(rec)
+  set(rec, 'superseded_below', int(below))
+end
+
+-- The one that has waited longest leaves, and with it whoever has expired before it. If the walk to it
+-- gets too long, return where it goes on.
+local function drop_oldest(rec)
   if rec.from then sweep(rec) end  -- whoever has expired before is not superseded now
   local first = first_waiting(rec)
-  if first < rec.next then rec.from = math.min(rec.from or first, first) end
-  rec.below = rec.next
-  new_version(rec)
-  set(rec, 'superseded_below', int(rec.below))
+  local oldest, _, found = first_live(rec, first)
+  supersede(rec, first, math.min(found and oldest + 1 or oldest, rec.next))
+  if not found then return oldest end
+end
+
+-- Every waiter leaves for the ticket that is about to be issued; with `interrupt` the holder is
+-- asked to.
+local function clear_line(rec, interrupt)
+  if rec.from then sweep(rec) end
+  supersede(rec, first_waiting(rec), rec.next)
   local head = interrupt and ticket_of(rec, rec.serving)
   if head and not has(head, 'i') then
     head.flags = (head.flags == '-' and '' or head.flags) .. 'i'

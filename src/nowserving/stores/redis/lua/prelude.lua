@@ -21,9 +21,8 @@
 --                      packed, at a third of the memory, while no value is longer than 64 bytes.
 --                      No ticket lives longer than `lifetime` from now on: one whose `expires` is
 --                      later was written before the clock was set back (see clamp())
---   m:<message>        number of the ticket whose message it is, or "done <until> <lifetime>"
---   d:<i>              the message that was the i-th to be finished, for sweeping m:<message>
---   remembered         "first next": those i
+--   m:<message>        number of the ticket whose message it is; those that are done have keys of their
+--                      own (messages.lua)
 --   x:<owner>          tombstone: a take of this owner that comes late is refused. Made by a
 --                      repeated take, by a leave whose take was never answered, by a
 --                      parking, and for those whom somebody else took out; removed, by takes and where others are made, when its time

@@ -23,10 +23,15 @@ local function next_token(last)
   return least > now and int(least) or NOW
 end
 
+-- The field with the ticket of a message as an argument says it; see split_message().
+local function field_of(message)
+  return 'm:' .. string.match(message, '^[^~]*')
+end
+
 -- Nobody is in line, and any policy and any limit admits; or somebody who lives is served, and
 -- this one goes to the end of the line.
 function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
-  local f = read(key, 'x:' .. owner, message == '-' and 'graves' or 'm:' .. message)
+  local f = read(key, 'x:' .. owner, message == '-' and 'graves' or field_of(message))
   local number = f[1]
   if not number or f[7] or f[10] or again ~= '0' or message ~= '-' then return nil, f end
   if f[8] then  -- somebody is buried: is there something to sweep?

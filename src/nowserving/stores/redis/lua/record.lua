@@ -3,7 +3,8 @@
 -- The record from its fields as read() gave them; the extra fields are in rec.extra1/2.
 local function record(key, f)
   effort = math.max(effort, LEAST_EFFORT)
-  local rec = {key = key, tickets = {}, changes = {}, mail = {}, extra1 = f[7], extra2 = f[8]}
+  local rec = {key = key, tickets = {}, changes = {}, mail = {}, done = {}, extra1 = f[7],
+               extra2 = f[8]}
   if not f[1] then
     if redis.call('EXISTS', key) == 1 then corrupt('it is a hash without a field next') end
     rec.missing = true

@@ -10,8 +10,6 @@ local COST = 9  -- microseconds, roughly, for one ticket
 
 -- Let an empty line's numbers begin anew: order never rests on a number alone.
 local function restart_at(rec, number)
-  local remembered = remembered_of(rec)  -- it may still count by the old numbers
-  if value_of(rec, 'remembered') then note_remembered(rec, remembered) end
   rec.next, rec.serving, rec.below = number, number, 0
   set(rec, 'next', int(number))
   set(rec, 'serving', int(number))
@@ -89,6 +87,7 @@ local function commit(rec)
   end
   call_in_chunks('HDEL', rec.key, dels)
   call_in_chunks('HSET', rec.key, sets)
+  write_messages(rec)
   if rec.kept then
     redis.call('PEXPIRE', rec.key, int(math.ceil((rec.kept_until - now) / 1000)))
   end

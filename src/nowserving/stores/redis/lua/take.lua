@@ -1,8 +1,9 @@
 -- take: join the line of a conversation.
 -- KEYS: the record.
 -- ARGV: owner, lifetime (us, whole ms), flags ("c" claimed, "r" renewed, "-" neither), policy
---       (q queue, r reject, l latest, i interrupt), most waiters (-1: any number), message ("-":
---       none), again ("1" when an earlier attempt may have arrived, or may still be on its way), on.
+--       (q queue, r reject, l latest, i interrupt, d queue, and where it is full the oldest leaves),
+--       most waiters (-1: any number), message ("-": none; see split_message()), again ("1" when an
+--       earlier attempt may have arrived, or may still be on its way), on.
 -- fields: what quick.take has read: the record's, the owner's tombstone, the message's.
 -- Returns: a status: "S|I number 0 expires_in blocked_for token predecessor",
 --       "W number ahead expires_in blocked_for version", "B ahead held_for owner", "D progress";
@@ -45,6 +46,8 @@ end
 function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message, again, on)
   local rec = record(key, fields)
   lifetime, limit = tonumber(lifetime), tonumber(limit)
+  local remember_for
+  message, remember_for = split_message(message)
   local repeated = again == '1'
 
   -- Its owner has left, or a later attempt has arrived before this one.
@@ -75,19 +78,19 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     end
   end
   if message ~= '-' then
-    sweep_messages(rec)
     local progress = progress_of(rec, message, rec.extra2)
     if progress then return refuse(rec, owner, repeated, number, 'D ' .. progress) end
   end
 
-  local supersedes = policy == 'l' or policy == 'i'
+  local supersedes, full = policy == 'l' or policy == 'i', false
   if rec.serving < rec.next then
-    local full, further = limit >= 0 and supersedes and limit == 0, nil
-    if limit >= 0 and not supersedes then
+    local further
+    full = limit == 0 and (supersedes or policy == 'd')
+    if limit >= 0 and not supersedes and not full then
       full, further = is_full(rec, limit, string.match(on or '', '^count (.*)$'))
       if further then return go_on(rec, owner, repeated, 'count ' .. further) end
     end
-    if policy == 'r' or full then
+    if policy == 'r' or (full and (policy ~= 'd' or limit == 0)) then
       local head = ticket_of(rec, rec.serving)
       return refuse(rec, owner, repeated, number, 'B ' .. int(rec.next - rec.serving) .. ' ' ..
                     int(now - head.served_at) .. ' ' .. (head.owner ~= '-' and head.owner or ''))
@@ -99,10 +102,14 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     commit(rec)
     return 'G ' .. int(number)
   end
-  if supersedes and rec.serving < rec.next then supersede(rec, policy == 'i') end
+  if supersedes and rec.serving < rec.next then clear_line(rec, policy == 'i') end
+  if full then
+    local further = drop_oldest(rec)
+    if further then return go_on(rec, owner, repeated, 'count ' .. int(further) .. ' 0') end
+  end
 
   local mine = {number = rec.next, expires = now + lifetime, lifetime = lifetime, served_at = 0,
-                flags = flags, owner = owner, message = message}
+                flags = flags, owner = owner, message = message, remember_for = remember_for}
   rec.tickets[mine.number] = mine
   rec.next = rec.next + 1
   set(rec, 'next', int(rec.next))

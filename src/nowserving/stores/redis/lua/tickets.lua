@@ -1,5 +1,12 @@
 -- A record's tickets: read, found, written.
 
+-- The message in an argument or a ticket, and for how long it is to be remembered, nil for the ticket's
+-- lifetime: "<message>" or "<message>~<milliseconds>".
+local function split_message(text)
+  local message, lasts = string.match(text, '^([^~]*)~?(%d*)$')
+  return message, lasts ~= '' and lasts * 1000 or nil
+end
+
 -- A ticket is gone when the line is past it, or when a newer message has superseded it. What is
 -- gone may still stand in the hash: it is swept a few at a time (sweeping.lua). Nothing but the
 -- sweep may look at it.
@@ -15,18 +22,24 @@ local function decode(text, number)
   local expires, lifetime, served_at, flags, owner, message =
     string.match(text, '^(%d+) (%d+) (%d+) (%S+) (%S+) ?(%S*)$')
   if not expires then corrupt('its ticket ' .. int(number) .. ' is not readable') end
+  local remember_for
+  message, remember_for = split_message(message)
   return {
     number = number, expires = tonumber(expires), lifetime = lifetime * 1000,
     served_at = served_at * 1000, flags = flags, owner = owner,
-    message = message ~= '' and message or '-',
+    message = message ~= '' and message or '-', remember_for = remember_for,
   }
 end
 
 local function write(rec, t)
   rec.tickets[t.number] = t
+  local message = ''
+  if t.message ~= '-' then
+    message = ' ' .. t.message
+    if t.remember_for then message = message .. '~' .. int(t.remember_for / 1000) end
+  end
   set(rec, int(t.number), int(t.expires) .. ' ' .. int(math.ceil(t.lifetime / 1000)) .. ' ' ..
-      int(math.floor(t.served_at / 1000)) .. ' ' .. t.flags .. ' ' .. t.owner ..
-      (t.message ~= '-' and ' ' .. t.message or ''))
+      int(math.floor(t.served_at / 1000)) .. ' ' .. t.flags .. ' ' .. t.owner .. message)
 end
 
 local THIS_MS = now - now % 1000  -- a turn's beginning, as it is written
