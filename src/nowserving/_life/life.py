@@ -140,15 +140,17 @@ class Life(Stay, Lease, Body, Poll):
         return self.request.options.auto_renew
 
     @property
-    def kept_place(self) -> KeptPlace | None:
-        """What of it stays in line when it is given back now; None if nothing does.
-
-        Its turn has not begun: after that the message is handled, and its ticket goes.
-        """
-        issued = self.request.options.ticket
-        if issued is None or self.served is not None or not self.request.options.keep_place:
+    def place(self) -> KeptPlace | None:
+        """What of it stays in line if its body never begins; None if nothing does."""
+        options = self.request.options
+        if options.ticket is None or not options.keep_place:
             return None
-        return KeptPlace(issued, self.request.lifetime)
+        return KeptPlace(options.ticket, self.request.lifetime)
+
+    @property
+    def kept_place(self) -> KeptPlace | None:
+        """What of it stays in line when it is given back now; nothing once its body may run."""
+        return self.place if self.served is None else None
 
     # From take to body
 

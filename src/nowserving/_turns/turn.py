@@ -330,8 +330,9 @@ class Turn:
         if self._request.options.auto_renew:
             runtime.stop_renewing(ticket)
         try:
-            outcome, place = ticket.outcome or outcome, ticket.kept_place
-            runtime.leaving.at_once(ticket.handle, outcome, ticket.ends_at, place)
+            # Whoever was interrupted on its way in may have been served, but has no body.
+            place = ticket.place if outcome == "abandoned" else None
+            runtime.leaving.at_once(ticket.handle, ticket.outcome or outcome, ticket.ends_at, place)
         finally:
             ticket.end()
 

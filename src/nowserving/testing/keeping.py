@@ -336,6 +336,21 @@ class TicketsGivenBack(StoreHarness):
         assert not holder.held.lost
         await holder.goes()
 
+    def test_a_thread_gives_a_ticket_back(self) -> None:
+        with self.opened() as store:
+            name = self.conversation()
+            ticket, other = store.issue_ticket(name), store.issue_ticket(name)
+            if not self.guarantees(store).policies:
+                with pytest.raises(LockError, match="give_back"):
+                    store.blocking.give_back(name, f"{int(ticket)}.secret")
+                store.delete_lock(name)
+                return
+            assert store.blocking.renew_ticket(name, str(ticket), self.long)
+            assert store.blocking.give_back(name, str(ticket))
+            assert self.numbers(store, name) == [other]
+            assert not store.blocking.renew_ticket(name, str(ticket), self.long)
+            store.delete_lock(name)
+
     @scenario
     async def test_a_bare_number_proves_nothing(self, store: LockStore) -> None:
         name = self.conversation()
