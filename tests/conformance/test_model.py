@@ -18,11 +18,12 @@ from nowserving.stores.redis.script import load_script
 from tests.conformance.line_model import Answer, LineModel
 from tests.conformance.stores import STORES
 from tests.support import scripts
-from tests.support.row_queue import RowQueue
+from tests.toys.sqlite_store import SqliteLockStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from nowserving import LockStore
     from nowserving.protocol.handle import TicketHandle
@@ -230,19 +231,15 @@ def _of_a_store(make: Callable[..., LockStore]) -> OpenQueue:
     return open_queue
 
 
-@contextlib.asynccontextmanager
-async def _over_rows() -> AsyncIterator[TicketQueue[Any]]:
-    rows: Any = RowQueue()
-    yield rows
-    await rows.close()
-
-
-@pytest.fixture(params=["memory", "rows", *_SCRIPTS])
+@pytest.fixture(params=["memory", "sqlite", *_SCRIPTS])
 def open_queue(
-    request: pytest.FixtureRequest, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    redis_server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> OpenQueue:
-    if request.param == "rows":
-        return _over_rows
+    if request.param == "sqlite":
+        return _of_a_store(lambda: SqliteLockStore(str(tmp_path / "locks.db")))
     if request.param == "memory":
         return _of_a_store(STORES["memory"](redis_server))
     monkeypatch.setattr(queue, "load_script", lambda: _SCRIPTS[request.param])

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
-from nowserving.protocol.status import (
-    NOT_ISSUED,
-    Departure,
-    Line,
-    LineUpdate,
-    State,
-    TicketStatus,
-)
+from nowserving.protocol import names
 from nowserving.stores import _lines
-from tests.support.line_rows import Rows, RowTicket
 from tests.support.lua_line import LineState, Mail
+from tests.toys.rows import Rows
+from tests.toys.verbs import Shown, Verbs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nowserving.protocol.status import Admission, IssuedTicket, Outcome
+    from nowserving.protocol.status import (
+        Admission,
+        Departure,
+        IssuedTicket,
+        Line,
+        LineUpdate,
+        Outcome,
+        TicketStatus,
+    )
     from nowserving.stores._lines.storage import Handle
-    from tests.support.line_rows import RowLine
-
-T = TypeVar("T")
 
 _NAME = "decided"
 
@@ -56,66 +56,39 @@ class DecidedLine:
     # The verbs
 
     def take(self, owner: str, admission: Admission, *, repeated: bool) -> TicketStatus:
-        ticket = RowTicket(owner=owner)
-        with self._rows.step(_NAME, create=True) as line:
-            assert line is not None
-            answer = _lines.attempt_take(line, ticket, admission, self.now, repeated=repeated)
-            return self._sent(line, answer)
+        return cast("TicketStatus", self._carry_out("take", owner, admission, repeated))
 
     def redeem(self, issued: IssuedTicket, owner: str, admission: Admission) -> TicketStatus:
-        ticket = RowTicket(owner=owner)
-        with self._rows.step(_NAME) as line:
-            if line is None:
-                return TicketStatus(State.GONE, int(issued))
-            answer = _lines.attempt_redeem(line, issued, ticket, admission, self.now)
-            return self._sent(line, answer)
+        asked = replace(admission, redeem=issued)
+        return cast("TicketStatus", self._carry_out("take", owner, asked))
 
     def leave(self, handle: Handle, outcome: Outcome) -> Departure:
-        with self._rows.step(_NAME, create=handle.number == NOT_ISSUED) as line:
-            if line is None:
-                return Departure(left=False, someone_waiting=False)
-            return self._sent(line, _lines.attempt_leave(line, handle, outcome, self.now))
+        return cast("Departure", self._carry_out("leave", handle, outcome))
 
     def renew(self, handle: Handle, lifetime: float) -> TicketStatus:
-        with self._rows.step(_NAME) as line:
-            if line is None:
-                return TicketStatus(State.GONE, handle.number)
-            return self._sent(line, _lines.renew(line, handle, lifetime, self.now))
+        return cast("TicketStatus", self._carry_out("renew", handle, lifetime))
 
     def poll(self, handles: Sequence[Handle]) -> LineUpdate:
-        with self._rows.step(_NAME) as line:
-            if line is None:
-                news = {h.owner: TicketStatus(State.GONE, h.number) for h in handles}
-                return LineUpdate(0, 0.0, news)
-            return self._sent(line, _lines.poll(line, handles, self.now))
+        return cast("LineUpdate", self._carry_out("poll", handles))
 
     def line(self) -> Line | None:
-        with self._rows.step(_NAME) as line:
-            return None if line is None else self._sent(line, _lines.picture(line, self.now))
+        return cast("Line | None", self._carry_out("line"))
 
     def save(self, lefts: Mapping[int, float], seen_below: int) -> None:
-        with self._rows.step(_NAME, create=True) as line:
-            assert line is not None
-            _lines.save(line, lefts, seen_below, RowTicket, self.now)
-            self._sent(line, None)
+        self._carry_out("save", lefts.items(), seen_below)
 
     def delete(self) -> None:
-        with self._rows.step(_NAME) as line:
-            if line is not None:
-                _lines.delete(line, self.now)
-                self._sent(line, None)
+        self._carry_out("delete")
 
     def finish(self, issued: IssuedTicket, nonce: str, *, keep: bool) -> bool:
-        with self._rows.step(_NAME) as line:
-            if line is None:
-                return False
-            answer = _lines.finish(line, issued, f"{nonce}~", self.now, keep=keep)
-            return self._sent(line, answer)
+        shown = Shown(int(issued), issued.secret)
+        return bool(self._carry_out("finish", shown, f"{nonce}~", keep))
 
-    def _sent(self, line: RowLine, answer: T) -> T:
+    def _carry_out(self, verb: str, *args: object) -> object:
+        verbs = Verbs(self._rows, self.now)
+        answer: object = verbs.carry_out(verb, _NAME, *args)
         # Tickets that are to be redeemed have no inbox; the owner of any other has.
-        mail = [(t.owner, status) for t, status in line.mail if "." in t.owner]
-        self._mail += mail
+        self._mail += [(owner, status) for owner, status in verbs.mail if "." in owner]
         return answer
 
     # What can be seen afterwards
@@ -143,7 +116,7 @@ class DecidedLine:
                 tickets,
             )
             for message_id, until in self._rows.execute("SELECT message_id, until FROM done"):
-                state.messages[message_id] = until
+                state.messages[names.decode(message_id)] = until
             for ticket in tickets.values():
                 if ticket.message_id is not None and ticket.expires > self.now:
                     state.messages[ticket.message_id] = ticket.number

@@ -13,11 +13,11 @@ from nowserving.stores.redis.replies import (
     MICROSECONDS,
     parse_departure,
     parse_line,
-    parse_look,
+    parse_poll,
     parse_status,
 )
 from tests.support import scripts
-from tests.support.line_rows import RowTicket
+from tests.toys.rows import RowTicket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,7 +115,7 @@ class LuaLine:
 
     def poll(self, handles: Sequence[Handle]) -> LineUpdate:
         asked = [word for handle in handles for word in (handle.number, handle.owner)]
-        seen = parse_look(self._say("poll", *asked))
+        seen = parse_poll(self._say("poll", *asked))
         news = {handles[which].owner: status for which, status in seen.news.items()}
         return LineUpdate(seen.serving, seen.blocked_for, news)
 

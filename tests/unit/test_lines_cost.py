@@ -8,12 +8,12 @@ import pytest
 
 from nowserving.protocol.status import Admission, IssuedTicket
 from nowserving.stores import _lines
-from tests.support.line_rows import Rows, RowTicket
+from tests.toys.rows import Rows, RowTicket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.support.line_rows import RowLine
+    from tests.toys.rows import RowLine
 
 FEW, MANY = 20, 3_000
 NOW = 1000.0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from nowserving._runtime.ticket import LiveTicket, TicketKey
     from nowserving._runtime.watch import WatchHost
-    from nowserving.protocol.queue import TicketQueue
+    from nowserving.protocol.queue import Droppable, TicketQueue
 
 _T = TypeVar("_T")
 
@@ -50,7 +50,7 @@ class _Parts(NamedTuple):
 
     portals: list[Portal]
     watches: PerLoop[Watch]
-    connections: PerLoop[Any] | None
+    connections: Droppable | None
 
     def end(self) -> None:
         """End threads, timers and connections; waits for nothing: a finaliser calls it."""

@@ -19,7 +19,6 @@ from nowserving.protocol.status import LineUpdate, State
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from nowserving._host.loops import PerLoop
     from nowserving.lock import TicketLock
     from nowserving.protocol.status import Admission, Departure, Line, Outcome, TicketStatus
 
@@ -56,6 +55,14 @@ class Guarantees:
     policies: bool
 
 
+class Droppable(Protocol):
+    """What a queue works with, and what ends with its store: connections, a thread."""
+
+    def close(self) -> None:
+        """End it; takes no lock and waits for nobody, since a finaliser calls it."""
+        ...
+
+
 class AtOnce(Protocol[HandleT_contra]):
     """What nearly every turn is made of as plain functions, of a queue that never waits.
 
@@ -81,14 +88,24 @@ class TicketQueue(Protocol[HandleT]):
     over, ``asyncio.TimeoutError`` is raised; the verb may be carried out all the same, and costs
     nobody else anything. A queue whose verbs never suspend has always answered by then.
 
+    A queue opens itself, with whatever it needs before its first verb can be answered: a
+    connection, a thread, the tables of a database. It does so where it connects, each time that it
+    does, so that it finds its way after a fork, and with a server that has lost everything. If that
+    fails, so do the verbs that wait for it, and the next one tries again. There is no verb for it:
+    none would know when to be called again.
+
     A queue has handles of a kind of its own, and is only ever given those that it has made.
     """
 
     guarantees: Guarantees
 
     @property
-    def connections(self) -> PerLoop[Any] | None:
-        """What it has in event loops, which have to be rid of it when its store is dropped."""
+    def connections(self) -> Droppable | None:
+        """What has to be ended when its store is dropped; the same object at all times.
+
+        Mostly what each event loop has of it (``PerLoop``). Whether there is one connection a loop
+        or one a process is up to the queue.
+        """
         ...
 
     @property

@@ -28,7 +28,7 @@ _A_FEW = 8
 """How many numbers next in line a waiter minds, since their tickets may end."""
 
 _UNKNOWN = 1.0
-"""Seconds after which it looks again when none of those lives, and others are behind them."""
+"""Seconds after which it asks again when none of those lives, and others are behind them."""
 
 
 def status(line: LineStorage[T], ticket: T, now: float) -> TicketStatus:

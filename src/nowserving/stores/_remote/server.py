@@ -53,7 +53,8 @@ class Server(Generic[ConnectionT]):
     """One server to talk to, however it is found.
 
     Attributes:
-        connect: Returns a connection that stands: nothing is left to do before the first call.
+        connect: Returns a connection that stands: nothing is left to do before the first call, a
+            schema to be made included.
         outage: Whether it serves.
         timeout: Seconds for a connection with its handshake.
         diagnose: Says why an attempt failed, whatever was raised.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class MemoryTicket(TicketHandle):
     """A handle; once it is admitted, a ticket in a record (see ``stores/_lines/storage.py``)."""
 
+    line_version = ""  # nobody polls here
     # Written when it is admitted.
     expires: float
     lifetime: float

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from nowserving.protocol.limits import MOST_AT_ONCE
 from nowserving.protocol.status import LineUpdate
-from nowserving.stores.redis.replies import LineSeen, parse_look
+from nowserving.stores.redis.replies import PollReply, parse_poll
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ async def poll_line(
 
 async def _ask(
     connections: LoopConnections, key: bytes, asked: Sequence[RemoteHandle]
-) -> tuple[LineSeen, dict[str, TicketStatus]]:
+) -> tuple[PollReply, dict[str, TicketStatus]]:
     """Ask about tickets, so many at a time that Redis is never blocked for long.
 
     Returns:
@@ -76,7 +76,7 @@ async def _ask(
         part = asked[first : first + MOST_AT_ONCE]
         names = itertools.chain.from_iterable((handle.number, handle.owner) for handle in part)
         call = connections.session.call(key, ("poll", *names), lazy=True)
-        seen = parse_look(connections.sweeper.read(key, await call.future))
+        seen = parse_poll(connections.sweeper.read(key, await call.future))
         answers.append(seen)
         for which, handle in enumerate(part):
             status = seen.news.get(which)

@@ -66,7 +66,7 @@ def parse_status(text: str) -> TicketStatus:
     return TicketStatus(state, int(number), detail=reason[0] if reason else "")
 
 
-class LineSeen(NamedTuple):
+class PollReply(NamedTuple):
     """What ``poll.lua`` says.
 
     Attributes:
@@ -89,12 +89,12 @@ class LineSeen(NamedTuple):
 
 
 @_making_sense
-def parse_look(reply: Sequence[str]) -> LineSeen:
+def parse_poll(reply: Sequence[str]) -> PollReply:
     """Read what ``poll.lua`` says."""
     _check_list(reply)
     serving, blocked_for, version, owner, served, *news = reply
     told = (text.partition(" ") for text in news)
-    return LineSeen(
+    return PollReply(
         serving=int(serving),
         blocked_for=int(blocked_for) / MICROSECONDS,
         version=_version(version),

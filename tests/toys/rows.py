@@ -1,17 +1,19 @@
 """Lines kept in rows: what a SQL store puts below ``nowserving.stores._lines``.
 
 A verb is one transaction: ``BEGIN IMMEDIATE``, read what it needs, decide, write, ``COMMIT``. Each
-way to a ticket is one statement over an index, however long the line is.
+way to a ticket is one statement over an index, however long the line is. Names are kept as bytes:
+SQLite takes any of them, but not every ``str``.
 """
 
 from __future__ import annotations
 
 import itertools
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
+from nowserving.protocol import names
 from nowserving.stores._lines import Tokens, Tombstone
 
 if TYPE_CHECKING:
@@ -21,23 +23,26 @@ if TYPE_CHECKING:
     from nowserving.stores._lines.storage import Handle
 
 _SCHEMA = """
-CREATE TABLE lines (
-  name TEXT PRIMARY KEY, next INTEGER, serving INTEGER, token INTEGER, predecessor TEXT,
+CREATE TABLE IF NOT EXISTS lines (
+  name BLOB PRIMARY KEY, next INTEGER, serving INTEGER, token INTEGER, predecessor TEXT,
   superseded_below INTEGER, settles_until REAL, burst_since REAL, opened INTEGER, kept_until REAL
 ) WITHOUT ROWID;
-CREATE TABLE tickets (
-  name TEXT, number INTEGER, owner TEXT, expires REAL, lifetime REAL, claimed INTEGER,
-  renewed INTEGER, served_at REAL, interrupted INTEGER, message_id TEXT, remember_for REAL,
+CREATE INDEX IF NOT EXISTS lines_by_end ON lines (kept_until);
+CREATE TABLE IF NOT EXISTS tickets (
+  name BLOB, number INTEGER, owner TEXT, expires REAL, lifetime REAL, claimed INTEGER,
+  renewed INTEGER, served_at REAL, interrupted INTEGER, message_id BLOB, remember_for REAL,
   PRIMARY KEY (name, number)
 ) WITHOUT ROWID;
-CREATE INDEX tickets_by_owner ON tickets (name, owner, number);
-CREATE INDEX tickets_by_message ON tickets (name, message_id, number);
-CREATE TABLE done (name TEXT, message_id TEXT, until REAL, PRIMARY KEY (name, message_id));
-CREATE INDEX done_by_end ON done (name, until);
-CREATE TABLE tombstones (
-  name TEXT, owner TEXT, number INTEGER, why TEXT, until REAL, PRIMARY KEY (name, owner)
+CREATE INDEX IF NOT EXISTS tickets_by_owner ON tickets (name, owner, number);
+CREATE INDEX IF NOT EXISTS tickets_by_message ON tickets (name, message_id, number);
+CREATE TABLE IF NOT EXISTS done (
+  name BLOB, message_id BLOB, until REAL, PRIMARY KEY (name, message_id)
 );
-CREATE INDEX tombstones_by_end ON tombstones (name, until);
+CREATE INDEX IF NOT EXISTS done_by_end ON done (name, until);
+CREATE TABLE IF NOT EXISTS tombstones (
+  name BLOB, owner TEXT, number INTEGER, why TEXT, until REAL, PRIMARY KEY (name, owner)
+);
+CREATE INDEX IF NOT EXISTS tombstones_by_end ON tombstones (name, until);
 """
 
 _NEW_LINE = (0, 0, 0, "none", 0, 0.0, 0.0, False, 0.0)
@@ -65,21 +70,27 @@ class RowTicket:
 
 
 class Rows:
-    """A database in memory.
+    """A database, to be used on the thread that opens it; makes its schema.
 
     Args:
         tokens: Where fencing tokens come from.
         late: For how many seconds an attempt of a take can be late.
+        path: Its file; in memory by default.
+        timeout: Seconds to wait while another process writes.
 
     Attributes:
         statements: How many were executed since :meth:`step` was entered last.
     """
 
-    def __init__(self, tokens: Tokens, late: float = 10.0) -> None:
+    def __init__(
+        self, tokens: Tokens, late: float = 10.0, path: str = ":memory:", timeout: float = 5.0
+    ) -> None:
         self.tokens = tokens
         self.late = late
         self.statements = 0
-        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        self._connection = sqlite3.connect(path, timeout=timeout, isolation_level=None)
+        # Readers do not wait for whoever writes, and a commit does not wait for the disk.
+        self._connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
         self._connection.executescript(_SCHEMA)
 
     def execute(self, statement: str, *values: Any) -> list[Any]:
@@ -93,27 +104,35 @@ class Rows:
         self._connection.executemany(statement, rows)
 
     @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make one transaction of all steps in it: they are done together, or not at all."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # some errors have ended it already
+                self.execute("ROLLBACK")
+            raise
+
+    @contextmanager
     def step(self, name: str, *, create: bool = False) -> Iterator[RowLine | None]:
-        """Give a verb the line of a conversation, for one transaction.
+        """Give a verb the line of a conversation, in a transaction of its own if there is none.
 
         Args:
             name: The conversation.
             create: Make the record that is not there; else None is given.
         """
         self.statements = 0
-        self.execute("BEGIN IMMEDIATE")
-        try:
-            found = self.execute("SELECT * FROM lines WHERE name = ?", name)
-            line = RowLine(self, name, *found[0][1:]) if found else None
+        with nullcontext() if self._connection.in_transaction else self.transaction():
+            key = names.encode(name)
+            found = self.execute("SELECT * FROM lines WHERE name = ?", key)
+            line = RowLine(self, key, *found[0][1:]) if found else None
             if create and line is None:
-                line = RowLine(self, name, *_NEW_LINE)
+                line = RowLine(self, key, *_NEW_LINE)
             yield line
             if line is not None:
                 line.write()
-        except BaseException:
-            self.execute("ROLLBACK")
-            raise
-        self.execute("COMMIT")
 
     @contextmanager
     def counting(self) -> Iterator[Callable[[], int]]:
@@ -123,8 +142,12 @@ class Rows:
         yield lambda: next(counter)
         self._connection.set_progress_handler(None, 1)
 
+    def names(self) -> list[str]:
+        """Return the names of all lines."""
+        return [names.decode(name) for (name,) in self.execute("SELECT name FROM lines")]
+
     def sweep(self, now: float) -> None:
-        """Drop the records whose time is over."""
+        """Drop the records whose time is over; to be called now and then."""
         for table in ("tickets", "done", "tombstones"):
             self.execute(
                 f"DELETE FROM {table} WHERE name IN "  # noqa: S608 - one of these three
@@ -149,7 +172,7 @@ class RowLine:
     def __init__(
         self,
         rows: Rows,
-        name: str,
+        name: bytes,
         next_: int,
         serving: int,
         token: int,
@@ -240,7 +263,7 @@ class RowLine:
     def put(self, ticket: RowTicket) -> None:
         self._rows.execute(
             "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            *(self._name, *astuple(ticket)),
+            *(self._name, *astuple(ticket)[:-2], _encoded(ticket.message_id), ticket.remember_for),
         )
         self.keep(ticket.expires + ticket.lifetime)
 
@@ -257,16 +280,18 @@ class RowLine:
     # Messages
 
     def of_message(self, message_id: str, now: float) -> RowTicket | None:
-        return self._first("message_id = ? AND expires > ?", message_id, now, by="message")
+        where = "message_id = ? AND expires > ?"
+        return self._first(where, names.encode(message_id), now, by="message")
 
     def remember(self, message_id: str, until: float) -> None:
-        self._rows.execute("REPLACE INTO done VALUES (?, ?, ?)", self._name, message_id, until)
+        message = names.encode(message_id)
+        self._rows.execute("REPLACE INTO done VALUES (?, ?, ?)", self._name, message, until)
 
     def remembers(self, message_id: str, now: float) -> bool:
         self._forget("done", now)
         where = "name = ? AND message_id = ? AND until > ?"
         select = f"SELECT 1 FROM done WHERE {where}"  # noqa: S608 - ours
-        return bool(self._rows.execute(select, self._name, message_id, now))
+        return bool(self._rows.execute(select, self._name, names.encode(message_id), now))
 
     # Attempts that come late
 
@@ -303,5 +328,10 @@ def _read(row: Any) -> RowTicket:
     number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, *message = row
     ticket = RowTicket(number, owner, expires, lifetime, bool(claimed), bool(renewed))
     ticket.served_at, ticket.interrupted = served_at, bool(interrupted)
-    ticket.message_id, ticket.remember_for = message
+    message_id, ticket.remember_for = message
+    ticket.message_id = None if message_id is None else names.decode(message_id)
     return ticket
+
+
+def _encoded(message_id: str | None) -> bytes | None:
+    return None if message_id is None else names.encode(message_id)

@@ -1,0 +1,47 @@
+"""The shipped conformance suite over the toys: what they are made of is enough for a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nowserving.testing import StoreConformance
+from tests.toys.socket_server import SocketServer
+from tests.toys.socket_store import SocketLockStore
+from tests.toys.sqlite_store import SqliteLockStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from typing_extensions import Unpack
+
+    from nowserving import LockStore
+    from nowserving._config.options import Defaults
+
+
+class TestSqlite(StoreConformance):
+    tempo = 0.6
+
+    @pytest.fixture(autouse=True)
+    def _over(self, tmp_path: Path) -> None:
+        self._path = str(tmp_path / "locks.db")
+
+    def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
+        return SqliteLockStore(self._path, **defaults)
+
+
+class TestSocket(StoreConformance):
+    """Over a server that loses every fifth reply."""
+
+    tempo = 0.6
+
+    @pytest.fixture(autouse=True)
+    def _over(self) -> Iterator[None]:
+        with SocketServer(loses=5) as server:
+            self._port = server.port
+            yield
+
+    def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
+        return SocketLockStore(self._port, **defaults)
