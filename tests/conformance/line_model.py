@@ -40,6 +40,7 @@ class LineModel:
         self.predecessor = "none"
         self.done: set[str] = set()
         self.superseded_below = 0
+        self.settles = False  # and for ever: no time passes here
         self.opened = False
         self.is_known = False  # whether a ticket was ever issued
         self.removed: dict[str, str] = {}  # by owner why somebody else has taken the ticket out
@@ -53,25 +54,28 @@ class LineModel:
         message: str | None,
         *,
         claimed: bool,
+        settle: bool,
     ) -> Answer:
         progress = self._progress(message)
         if progress:
             return Answer("DUPLICATE", detail=progress)
         supersedes = when_busy in {"latest", "interrupt"}
         if self.tickets:
-            waiting = len(self.tickets) - 1
-            full = limit is not None and waiting >= limit
+            waiting = [ticket for ticket in self.tickets if not ticket.served]
+            full = limit is not None and len(waiting) >= limit
             drops = full and when_busy == "queue" and when_full == "drop_oldest"
             if when_busy == "reject" or (full and not supersedes and not drops) or limit == 0:
                 head = self.tickets[0]
                 return Answer("BUSY", ahead=self.next - head.number, detail=head.owner)
-            if drops:
-                self._supersede(self.tickets[1:2])
-        if supersedes and self.tickets:
-            self._supersede(self.tickets[1:])
-            self.superseded_below = self.next
-            if when_busy == "interrupt":
+            if supersedes:
+                self._supersede(waiting)
+                self.superseded_below = self.next
+            elif drops:
+                self._supersede(waiting[:1])
+            if when_busy == "interrupt" and self.tickets:
                 self.tickets[0].interrupted = True
+        if settle or supersedes or not self.tickets:
+            self.settles = settle
         self.is_known = True
         ticket = ModelTicket(self.next, owner, claimed, message)
         self.tickets.append(ticket)
@@ -136,7 +140,7 @@ class LineModel:
             self._drop(ticket, "released")
             if ticket.claimed:
                 self.removed[ticket.owner] = "released"
-        self.opened = False
+        self.opened = self.settles = False
         self._begin_anew()
 
     def line(self) -> list[tuple[int, str, bool]] | None:
@@ -157,7 +161,9 @@ class LineModel:
         return "done" if message in self.done else ""
 
     def _serve(self) -> None:
-        if self.tickets:
+        if not self.tickets:
+            self.settles = False
+        elif not self.settles:
             self.tickets[0].served = True
 
     def _begin_anew(self) -> None:

@@ -42,6 +42,7 @@ takes = st.fixed_dictionaries(
         "verb": st.just("take"),
         "when_busy": st.sampled_from(["queue", "queue", "reject", "latest", "interrupt"]),
         "limit": st.sampled_from([None, None, 0, 1, 2]),
+        "settle": st.sampled_from([False, False, False, True]),
         "when_full": st.sampled_from(["reject", "drop_oldest"]),
         "message": st.sampled_from([None, None, "a", "b"]),
         "claimed": st.booleans(),
@@ -112,6 +113,7 @@ class _Play:
         message: str | None,
         claimed: bool,
         renewed: bool,
+        settle: bool,
     ) -> None:
         handle = self._queue.handle(self._name)
         if not claimed:
@@ -123,12 +125,13 @@ class _Play:
             when_busy=when_busy,
             max_waiting=limit,
             when_full=when_full,
+            settle=_LIFETIME / 2 if settle else None,
             message_id=message,
             claimed=claimed,
         )
         status = await self._queue.take(handle, admission)
         expected = self._model.take(
-            handle.owner, when_busy, limit, when_full, message, claimed=claimed
+            handle.owner, when_busy, limit, when_full, message, claimed=claimed, settle=settle
         )
         assert _read(status) == expected
         if handle.number != NOT_ISSUED:

@@ -114,6 +114,8 @@ class DecidedLine:
                 line.token,
                 line.predecessor,
                 line.superseded_below,
+                line.settles_until,
+                line.burst_since if line.settles_until else 0.0,
                 line.opened,
                 tickets,
             )

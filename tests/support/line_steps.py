@@ -38,6 +38,8 @@ takes = verb(
     when_busy=st.sampled_from(["queue", "queue", "queue", "reject", "latest", "interrupt"]),
     limit=st.sampled_from([None, None, None, 0, 1, 2]),
     full=st.sampled_from(["reject", "reject", "drop_oldest"]),
+    settle=st.sampled_from([None, None, 1, 8]).map(lambda count: count and count * TICK),
+    settle_max=st.sampled_from([None, 8, 10]).map(lambda count: count and count * TICK),
     message=messages,
     remember_for=remembered,
 )
@@ -86,7 +88,7 @@ steps = st.lists(
 
 def take(owner: str, lifetime: float = 9.0, **how: Any) -> Step:
     usual = {"claimed": True, "renewed": False, "when_busy": "queue", "limit": None}
-    usual |= {"full": "reject", "remember_for": None}
+    usual |= {"full": "reject", "remember_for": None, "settle": None, "settle_max": None}
     return {"verb": "take", "owner": owner, "lifetime": lifetime, "message": None, **usual, **how}
 
 

@@ -50,6 +50,8 @@ class LineState:
     token: int = 0
     predecessor: str = "none"
     superseded_below: int = 0
+    settles_until: float = 0.0
+    burst_since: float = 0.0
     opened: bool = False
     tickets: dict[int, RowTicket] = field(default_factory=dict)
     messages: dict[str, int | float] = field(default_factory=dict)
@@ -178,12 +180,15 @@ class LuaLine:
         fields: Any = self._client.hgetall(self.key)
         if not fields:
             return None
+        settles_until, burst_since, _ = fields.get("held_back", "0 0 0").split(" ")
         state = LineState(
             next=int(fields["next"]),
             serving=int(fields["serving"]),
             token=int(fields["token"]),
             predecessor=fields.get("predecessor", "none"),
             superseded_below=int(fields.get("superseded_below", 0)),
+            settles_until=int(settles_until) / MICROSECONDS,
+            burst_since=int(burst_since) / MICROSECONDS,
             opened="opened" in fields,
         )
         for name, text in fields.items():

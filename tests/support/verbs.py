@@ -20,6 +20,8 @@ SECOND = 1_000_000
 LATE = 5 * SECOND
 BEYOND = 2**53 - 1
 
+_SETTLING = ["", "", "", "", f"~{SECOND // 2}~", f"~{2 * SECOND}~{3 * SECOND}"]
+
 Fields = dict[str, str]
 
 
@@ -136,7 +138,7 @@ class Chance:
         again = int(owner in self._first_attempts or choose(range(6)) == 0)
         if not again:  # there is only one, which may come late
             self._first_attempts.add(owner)
-        how = choose(["c", "c", "cr", "-"]), choose("qqqqqqqqrlid")
+        how = choose(["c", "c", "cr", "-"]), choose("qqqqqqqqrlid") + choose(_SETTLING)
         limit, message = choose([-1, -1, -1, -1, 0, 1, 3]), choose("-----mn")
         return (owner, self._lifetime(), *how, limit, message, again)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lines (
   name BLOB PRIMARY KEY, next INTEGER, serving INTEGER, token INTEGER, predecessor TEXT,
-  superseded_below INTEGER, opened INTEGER, kept_until REAL
+  superseded_below INTEGER, settles_until REAL, burst_since REAL, opened INTEGER, kept_until REAL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lines_by_end ON lines (kept_until);
 CREATE TABLE IF NOT EXISTS tickets (
@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS tombstones (
 CREATE INDEX IF NOT EXISTS tombstones_by_end ON tombstones (name, until);
 """
 
-_NEW_LINE = (0, 0, 0, "none", 0, False, 0.0)
+_NEW_LINE = (0, 0, 0, "none", 0, 0.0, 0.0, False, 0.0)
 _COLUMNS = (
     "number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id, "
     "remember_for"
@@ -178,6 +178,8 @@ class RowLine:
         token: int,
         predecessor: str,
         superseded_below: int,
+        settles_until: float,
+        burst_since: float,
         opened: bool,  # noqa: FBT001 - a column like the others
         kept_until: float,
     ) -> None:
@@ -189,6 +191,8 @@ class RowLine:
         self.tokens = rows.tokens
         self.predecessor = predecessor
         self.superseded_below = superseded_below
+        self.settles_until = settles_until
+        self.burst_since = burst_since
         self.opened = bool(opened)
         self.kept_until = kept_until
         self.mail: list[tuple[RowTicket, TicketStatus]] = []
@@ -197,8 +201,9 @@ class RowLine:
         """Write the fields. Tickets and all else are written when they change."""
         fields = self.next, self.serving, self.token, self.predecessor, self.superseded_below
         self._rows.execute(
-            "REPLACE INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            *(self._name, *fields, self.opened, self.kept_until),
+            "REPLACE INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(self._name, *fields, self.settles_until, self.burst_since),
+            *(self.opened, self.kept_until),
         )
 
     # Tickets
@@ -250,7 +255,7 @@ class RowLine:
     def has_waiting(self, count: int, now: float) -> bool:
         (found,) = self._rows.execute(
             "SELECT count(*) FROM (SELECT 1 FROM tickets"
-            " WHERE name = ? AND number > ? AND expires > ? LIMIT ?)",
+            " WHERE name = ? AND number >= ? AND served_at IS NULL AND expires > ? LIMIT ?)",
             *(self._name, self.serving, now, count),
         )
         return bool(found[0] >= count)
@@ -258,8 +263,7 @@ class RowLine:
     def put(self, ticket: RowTicket) -> None:
         self._rows.execute(
             "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            *(self._name, *astuple(ticket)[:-2]),
-            *(_encoded(ticket.message_id), ticket.remember_for),
+            *(self._name, *astuple(ticket)[:-2], _encoded(ticket.message_id), ticket.remember_for),
         )
         self.keep(ticket.expires + ticket.lifetime)
 

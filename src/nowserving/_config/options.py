@@ -71,6 +71,8 @@ class Overrides(TypedDict, total=False):
     when_busy: WhenBusy
     max_waiting: int | None
     when_full: WhenFull
+    settle: float | None
+    settle_max: float | None
     ticket: IssuedTicket | int | str | None
     message_id: str | None
     remember_for: float | None
@@ -127,6 +129,9 @@ class Options:
         when_full: When so many wait already: ``"reject"`` raises ``LockBusy``; with
             ``"drop_oldest"`` the one that has waited longest leaves with ``LockSuperseded``. Where
             nobody may wait (``max_waiting=0``), the new one is refused in any case.
+        settle: Seconds for which nothing newer has to come before the turn begins; None for none.
+        settle_max: Seconds since the first message of a burst after which it begins all the same;
+            None for no limit.
         ticket: Redeem this ticket, issued earlier, instead of taking one.
         message_id: Raise ``DuplicateMessage`` when this message is known already.
         remember_for: Seconds for which a message that is done stays known, at most 604,800 (seven
@@ -155,6 +160,8 @@ class Options:
     when_full: WhenFull = _option(
         checks.choice(WhenFull), readers.choice(WhenFull), default="reject"
     )
+    settle: float | None = _option(checks.seconds_or_none, readers.seconds, default=None)
+    settle_max: float | None = _option(checks.seconds_or_none, readers.seconds, default=None)
     ticket: IssuedTicket | None = _option(checks.ticket_or_none, of_one_message=True, default=None)
     message_id: str | None = _option(checks.text_or_none, of_one_message=True, default=None)
     remember_for: float | None = _option(checks.up_to_a_week_or_none, readers.seconds, default=None)
@@ -210,6 +217,8 @@ class Options:
                 when_busy=self.when_busy,
                 max_waiting=self.max_waiting,
                 when_full=self.when_full,
+                settle=self.settle,
+                settle_max=self.settle_max,
                 message_id=self.message_id,
                 remember_for=self.remember_for,
                 redeem=self.ticket,
@@ -235,7 +244,24 @@ class Options:
                 msg = f"{name!r} is not an option of lock(); known are {', '.join(NAMES)}"
                 raise TypeError(msg)
             overrides[name] = check(name, value)
-        return replace(self, **overrides)
+        changed = replace(self, **overrides)
+        if changed.settle_max is not None:
+            changed.check_settling()
+        return changed
+
+    def check_settling(self) -> None:
+        """Refuse a longest time to settle without, or below, the usual one.
+
+        Raises:
+            ValueError: If that is so.
+        """
+        limit = self.settle_max
+        if limit is not None and (self.settle is None or limit < self.settle):
+            msg = (
+                f"settle_max={limit!r} limits how long a burst of messages may settle: "
+                f"give a settle of at most so many seconds, not settle={self.settle!r}"
+            )
+            raise ValueError(msg)
 
 
 # Derived from the fields
@@ -252,7 +278,8 @@ OF_ONE_MESSAGE = tuple(option.name for option in _FIELDS if option.metadata["of_
 _POLICIES = {
     option.name: option.default
     for option in _FIELDS
-    if option.name in {"when_busy", "max_waiting", "when_full", "remember_for"}
+    if option.name
+    in {"when_busy", "max_waiting", "when_full", "remember_for", "settle", "settle_max"}
 }
 
 READERS = readers_of(Options)

@@ -51,7 +51,11 @@ async def wait_in_line(
         if isinstance(decision, rules.Sleep):
             news = await queue.wait(ticket.handle, decision.seconds)
             runtime.check_open()
-            if news is not None and shared and ticket.trust_push(news, monotonic()):
+            heard = monotonic()
+            if news is not None and shared and ticket.trust_push(news, heard):
+                if news.state is State.WAITING:
+                    ticket.hear_waiting(news, heard)
+                    runtime.watch(ticket, heard)
                 status = news
                 continue
             if news is None and now + decision.seconds <= monotonic() < deadline:

@@ -8,7 +8,7 @@ never moments: a queue's clock is not its caller's clock.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -65,6 +65,9 @@ class Admission:
         when_busy: What to do when the conversation is busy.
         max_waiting: How many tickets may wait; None for no limit.
         when_full: What to do when so many wait already.
+        settle: Seconds for which nothing newer has to come before it is served; None for none.
+        settle_max: Seconds from the first message of a burst after which it is served all the same;
+            None for no limit.
         message_id: Refuse when the message with this id is known; None for no check.
         remember_for: Seconds for which it stays known once it is done; None for one lifetime.
         redeem: The ticket issued earlier that this take redeems, None for a new one.
@@ -77,10 +80,18 @@ class Admission:
     when_busy: WhenBusy = "queue"
     max_waiting: int | None = None
     when_full: WhenFull = "reject"
+    settle: float | None = None
+    settle_max: float | None = None
     message_id: str | None = None
     remember_for: float | None = None
     redeem: IssuedTicket | None = None
     claimed: bool = True
+    plain: bool = field(init=False, repr=False, compare=False)
+    """Whether it joins an empty line as most do: of no message, and served at once."""
+
+    def __post_init__(self) -> None:
+        """Note what every take would work out anew."""
+        object.__setattr__(self, "plain", self.message_id is None and self.settle is None)
 
 
 class TicketStatus(NamedTuple):

@@ -161,6 +161,13 @@ class LockStore(IssuedTickets):
                 ``LockBusy``; with ``"drop_oldest"`` the one that has waited longest leaves with
                 ``LockSuperseded``. Where nobody may wait (0), the new one is refused in any case.
 
+                ``settle`` (None, begin at once): seconds for which nothing newer has to come before
+                a turn begins, counted from arrival: people write three short messages. With
+                ``when_busy="latest"`` the newest then answers for all.
+
+                ``settle_max`` (None, no limit): seconds since the first message of a burst after
+                which a turn begins all the same.
+
                 ``ticket`` (None, a new one): redeem this ticket of ``take_ticket`` or
                 ``issue_ticket``, with the place it took.
 
@@ -206,6 +213,8 @@ class LockStore(IssuedTickets):
         when_busy: WhenBusy | None = None,
         when_full: WhenFull | None = None,
         remember_for: float | None = None,
+        settle: float | None = None,
+        settle_max: float | None = None,
     ) -> IssuedTicket:
         """Take a place in line now, to be redeemed later with ``lock(ticket=...)``.
 
@@ -221,6 +230,9 @@ class LockStore(IssuedTickets):
             when_busy: What the message does when the conversation is busy, as in :meth:`lock`,
                 and at once: redeeming asks nothing more. The store's default if None.
             when_full: What it does when ``max_waiting`` wait already; the store's default if None.
+            settle: As in :meth:`lock`, counted from now: redeeming waits for nothing more. The
+                store's default if None.
+            settle_max: As in :meth:`lock`; the store's default if None.
             remember_for: Seconds for which the message stays known once it is done, unless whoever
                 redeems the ticket says otherwise; the store's default if None.
 
@@ -242,6 +254,8 @@ class LockStore(IssuedTickets):
             when_busy=when_busy,
             when_full=when_full,
             remember_for=remember_for,
+            settle=settle,
+            settle_max=settle_max,
         )
 
     def serialized(

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 
 _TOO_MUCH = (
-    "when_busy, max_waiting, when_full, message_id, remember_for and ticket need a store that "
-    "decides atomically; this one defines only get_lock, save_lock and delete_lock."
+    "when_busy, max_waiting, when_full, settle, settle_max, message_id, remember_for and ticket "
+    "need a store that decides atomically; this one defines only get_lock, save_lock and "
+    "delete_lock."
 )
 
 
@@ -115,13 +116,14 @@ class SnapshotQueue:
 
         Raises:
             LockError: For what needs a store that decides atomically: ``when_busy`` other than
-                ``"queue"``, ``max_waiting``, ``when_full``, ``message_id``, ``remember_for``,
-                ``ticket``.
+                ``"queue"``, ``max_waiting``, ``when_full``, ``settle``, ``message_id``,
+                ``remember_for``, ``ticket``.
         """
         asks_for_more = (
             admission.when_busy != "queue"
             or admission.max_waiting is not None
             or admission.when_full != "reject"
+            or admission.settle is not None
             or admission.message_id is not None
             or admission.remember_for is not None
             or admission.redeem is not None

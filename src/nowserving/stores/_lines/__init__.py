@@ -10,6 +10,7 @@ Where is it decided ...                         file
 ==============================================  =================
 who is refused, who has to make room            ``admission.py``
 who is served next, and with which token        ``promotion.py``, ``tokens.py``
+when a burst of messages is over                ``settling.py``
 what a ticket issued earlier is good for        ``redemption.py``
 what is noted of a ticket that goes, and who    ``departure.py``
 is told; how long a record is kept

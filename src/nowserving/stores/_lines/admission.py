@@ -10,7 +10,10 @@ In this order:
    that has waited longest; so these are refused only by a limit of 0.
 5. With ``latest`` and ``interrupt`` all who wait are superseded; with ``interrupt`` the holder is
    asked to stop, too, once. Whoever makes room for one more is superseded as well.
-6. The ticket joins the end of the line. On an empty line it is served at once.
+6. The ticket joins the end of the line. On an empty line it is served at once, unless it asks that
+   the line settles first (``settling.py``).
+
+If the line settles, its first ticket waits like any other, and is counted and superseded like any.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import TYPE_CHECKING
 from nowserving.protocol.status import State, TicketStatus
 from nowserving.stores._lines.messages import progress
 from nowserving.stores._lines.promotion import promote, serve
+from nowserving.stores._lines.settling import extend_burst, waits_at_head
 from nowserving.stores._lines.status import SUPERSEDED, removed, status
 
 if TYPE_CHECKING:
@@ -84,15 +88,36 @@ def make_room(line: LineStorage[T], admission: Admission, now: float) -> None:
     if line.serving >= line.next:
         return
     if admission.when_busy in _SUPERSEDING:
-        _note_superseded(line, line.remove_from(line.serving + 1), line.next, now)
+        _clear(line, now)
         if admission.when_busy == "interrupt":
             _interrupt(line, now)
+        if admission.settle is None:
+            line.settles_until = 0.0
     elif admission.when_full == "drop_oldest" and _is_full(line, admission, now):
         _drop_oldest(line, now)
+        if admission.settle is None and line.serving >= line.next:
+            line.settles_until = 0.0
+
+
+def _clear(line: LineStorage[T], now: float) -> None:
+    """Have everybody leave who waits."""
+    alone = waits_at_head(line)
+    waiters = line.remove_from(line.serving if alone else line.serving + 1)
+    if alone:
+        line.serving = line.next
+    _note_superseded(line, waiters, line.next, now)
 
 
 def _drop_oldest(line: LineStorage[T], now: float) -> None:
     """Have the one leave that has waited longest, and with it whoever has expired before it."""
+    head = line.ticket(line.serving) if waits_at_head(line) else None
+    if head is not None:
+        line.remove(head)
+        _note_superseded(line, [head], head.number + 1, now)
+        burst = line.settles_until  # goes on, though for a moment nobody may be in line
+        promote(line, now)
+        line.settles_until = burst
+        return
     first = max(line.serving + 1, line.superseded_below)
     while first < line.next:
         last = min(first + _PIECE, line.next) - 1
@@ -134,7 +159,8 @@ def join(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> T
     if admission.message_id is not None:
         ticket.message_id, ticket.remember_for = admission.message_id, admission.remember_for
     line.next = number + 1
-    if line.serving == number:
+    extend_burst(line, admission, now)
+    if line.serving == number and now >= line.settles_until:
         serve(line, ticket, now)
     else:
         line.put(ticket)

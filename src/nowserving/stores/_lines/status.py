@@ -99,12 +99,15 @@ def restarts(ticket: Ticket) -> bool:
 def blocked_for(line: LineStorage[T], number: int, now: float) -> float:
     """Return for how many seconds the line can't move on without a notice to this number.
 
-    It moves on when the ticket that is served ends. If its holder leaves before, another one that
+    If it settles, it moves on for its first ticket when that is over. Else it does when the ticket
+    that is served ends. If its holder leaves before, another one that
     waits before this number is served, and may end: not earlier than if it were served right now.
     """
     head = line.ticket(line.serving)
     if head is None:
         return 0.0
+    if number == line.serving and head.served_at is None:
+        return line.settles_until - now
     ends = head.expires - now
     first = max(line.serving + 1, line.superseded_below)
     if first < number:

@@ -76,6 +76,9 @@ class LineStorage(Protocol[T]):
         tokens: Where the next one comes from.
         predecessor: How the last turn that was held ended; ``"none"`` when nobody knows.
         superseded_below: Waiters with smaller numbers had to leave for a newer message.
+        settles_until: Before that moment nobody's turn begins: more messages may come. 0 when
+            nothing holds the line back, above all when nobody is in it.
+        burst_since: When the first of these messages came.
         opened: Whether an empty line is still "a lock" to the reference API.
         mail: Notices for the owners of tickets, to be delivered once the verb's step is done.
     """
@@ -86,6 +89,8 @@ class LineStorage(Protocol[T]):
     tokens: Tokens
     predecessor: str
     superseded_below: int
+    settles_until: float
+    burst_since: float
     opened: bool
     mail: list[tuple[T, TicketStatus]]
 
@@ -113,14 +118,14 @@ class LineStorage(Protocol[T]):
         ...
 
     def next_live(self, now: float) -> T | None:
-        """Return the first live ticket behind the one that is served.
+        """Return the first live ticket behind the number that is served.
 
         The expired ones before it are taken out. In total that costs as much as they did to join.
         """
         ...
 
     def has_waiting(self, count: int, now: float) -> bool:
-        """Return whether so many live tickets wait behind the one that is served."""
+        """Return whether so many live tickets wait: the first one too, if the line settles."""
         ...
 
     def put(self, ticket: T) -> None:

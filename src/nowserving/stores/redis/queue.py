@@ -339,9 +339,13 @@ class RedisQueue:
 
 def policy_of(admission: Admission) -> str:
     """Return what ``take.lua`` is told of what the message does where somebody is in line."""
-    if admission.when_full == "drop_oldest" and admission.when_busy == "queue":
-        return _DROP_OLDEST
-    return _POLICIES[admission.when_busy]
+    policy = _POLICIES[admission.when_busy]
+    if admission.when_full == "drop_oldest" and policy == "q":
+        policy = _DROP_OLDEST
+    if admission.settle is None:
+        return policy
+    limit = "" if admission.settle_max is None else _lifetime(admission.settle_max)
+    return f"{policy}~{_lifetime(admission.settle)}~{limit}"
 
 
 def _lifetime(seconds: float) -> int:

@@ -10,6 +10,8 @@
 --   token              the fencing token of the last turn that began
 --   kept_until         when the record expires (its TTL, so that reading the TTL costs nothing)
 --   superseded_below   waiters with smaller numbers had to leave for a newer message
+--   held_back          "settles_until burst_since 0", present while the line settles: before the one
+--                      moment nobody's turn begins, and since the other messages have come
 --   version            changes whenever somebody's ticket is taken out by another than its owner
 --   sweeping           "from anew", present while tickets that are gone are still to be taken out
 --                      (sweeping.lua): the number to go on from, and the `next` with which the
@@ -81,7 +83,8 @@ end
 -- The fields of the record under `key`, and up to two more, in one call.
 local function read(key, extra1, extra2)
   return redis.call('HMGET', key, 'next', 'serving', 'token', 'kept_until', 'predecessor',
-                    'superseded_below', extra1 or '-', extra2 or '-', 'version', 'sweeping')
+                    'superseded_below', extra1 or '-', extra2 or '-', 'version', 'sweeping',
+                    'held_back')
 end
 
 -- Whether being served gives a ticket with these flags a whole lifetime anew.

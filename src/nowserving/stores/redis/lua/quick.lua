@@ -2,7 +2,7 @@
 -- Redis. A quick step answers, or it has done nothing and hands on the fields it has read: then the
 -- verb itself decides (its file has KEYS, ARGV and what it returns). Whatever is decided here is
 -- decided just so there. Handed on is also whatever the clock was set back for (clamp()), and what
--- meets something that is to be swept (sweeping.lua).
+-- meets something that is to be swept (sweeping.lua), or a line that settles.
 local quick = {}
 
 local TICKET = '^(%d+) (%d+) (%d+) (%S+) (%S+)( ?%S*)$'  -- see decode()
@@ -33,7 +33,9 @@ end
 function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
   local f = read(key, 'x:' .. owner, message == '-' and 'graves' or field_of(message))
   local number = f[1]
-  if not number or f[7] or f[10] or again ~= '0' or message ~= '-' then return nil, f end
+  if not number or f[7] or f[10] or f[11] or again ~= '0' or message ~= '-' or #policy > 1 then
+    return nil, f
+  end
   if f[8] then  -- somebody is buried: is there something to sweep?
     local due = tonumber(string.match(f[8], ' (%d+)$'))
     if not due or due <= now or due > now + tonumber(ARGV[3]) then return nil, f end
@@ -89,7 +91,7 @@ end
 function quick.leave(key, number, owner, outcome)
   local following = int(tonumber(number) + 1)
   local f = read(key, number, following)
-  if not f[7] or f[10] or f[2] ~= number or outcome == 'abandoned' then return nil, f end
+  if not f[7] or f[10] or f[11] or f[2] ~= number or outcome == 'abandoned' then return nil, f end
   local expires, _, _, _, mine, message = string.match(f[7], TICKET)
   if mine ~= owner or message ~= '' or tonumber(expires) <= now then return nil, f end
 
