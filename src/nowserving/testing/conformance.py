@@ -18,6 +18,7 @@ from nowserving.testing.reasons import Reasons
 from nowserving.testing.reference import ReferenceApi
 from nowserving.testing.rejecting import Rejecting
 from nowserving.testing.renewal import Renewal
+from nowserving.testing.settling import Settling
 from nowserving.testing.turns import Fencing, Predecessor
 from nowserving.testing.waiting import WaitLimits
 
@@ -36,6 +37,7 @@ class StoreConformance(
     Rejecting,
     Latest,
     Interrupting,
+    Settling,
     FromOutside,
     Messages,
     Issued,
