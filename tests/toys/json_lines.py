@@ -7,6 +7,7 @@ object, ``{owner: status}``, and comes in between.
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,8 @@ def _plain(value: object) -> object:
         return value.value
     assert isinstance(value, Admission)
     redeem = value.redeem
-    return {**vars(value), "redeem": None if redeem is None else (int(redeem), redeem.secret)}
+    asked = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+    return {**asked, "redeem": None if redeem is None else (int(redeem), redeem.secret)}
 
 
 def read_verb(verb: str, *args: Any) -> tuple[Any, ...]:
