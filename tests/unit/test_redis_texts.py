@@ -28,7 +28,19 @@ if TYPE_CHECKING:
 
 _FOLDER = resources.files("nowserving.stores.redis") / "lua"
 _FILES = sorted(file.name for file in _FOLDER.iterdir() if file.name.endswith(".lua"))
-_VERBS = ("take", "redeem", "renew", "poll", "leave", "line", "save", "delete", "finish", "sweep")
+_VERBS = (
+    "take",
+    "redeem",
+    "renew",
+    "poll",
+    "leave",
+    "superseded",
+    "line",
+    "save",
+    "delete",
+    "finish",
+    "sweep",
+)
 
 
 def test_every_file_is_in_the_script_once() -> None:

@@ -19,7 +19,7 @@ from nowserving.protocol.status import LineUpdate, State
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from nowserving.lock import TicketLock
+    from nowserving.lock import Superseded, TicketLock
     from nowserving.protocol.status import Admission, Departure, Line, Outcome, TicketStatus
 
 
@@ -165,6 +165,13 @@ class TicketQueue(Protocol[HandleT]):
 
         A handle without a number (its take was never answered) is looked up by its owner, who is
         remembered whether or not it is there, so that an attempt that arrives later is refused.
+        """
+        ...
+
+    async def superseded(self, handle: HandleT) -> Superseded:
+        """Return the messages that had to leave for this ticket, and which it answers for.
+
+        Asked only of one whose status says so (``ANSWERS``).
         """
         ...
 

@@ -52,6 +52,9 @@ class State(Enum):
 SERVED, WAITING, INTERRUPTED = State.SERVED, State.WAITING, State.INTERRUPTED
 """For the hot path: up to Python 3.10 each ``State.SERVED`` is a call."""
 
+ANSWERS = "answers"
+"""The detail of a served ticket for which others had to leave: its queue is asked which."""
+
 ALIVE = frozenset({State.SERVED, State.WAITING, State.INTERRUPTED})
 """The states of a ticket that is in line."""
 
@@ -107,7 +110,8 @@ class TicketStatus(NamedTuple):
         predecessor: How the turn before this one ended; ``"none"`` when nobody knows.
         detail: For ``BUSY`` the holder's owner id, for ``DUPLICATE`` how far the message
             is, for ``GONE`` and ``SUPERSEDED`` why: ``"expired"``, ``"released"``,
-            ``"superseded"``, or empty if the store does not know, since it keeps no trace of it.
+            ``"superseded"``, or empty if the store does not know, since it keeps no trace of it;
+            for a served one ``ANSWERS`` if others had to leave for it.
         since: For ``BUSY``, seconds since the holder is being served.
     """
 

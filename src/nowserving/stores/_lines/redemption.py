@@ -48,6 +48,8 @@ def redeem(
     line.remove(known)
     ticket.number, ticket.served_at = number, known.served_at
     ticket.interrupted = known.interrupted
+    if known.answers is not None:
+        ticket.answers = known.answers
     ticket.message_id = known.message_id if message_id is None else message_id
     if ticket.message_id is not None:
         said = admission.remember_for

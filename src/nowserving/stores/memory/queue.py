@@ -20,6 +20,7 @@ from nowserving._host.clock import monotonic
 from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
 from nowserving.errors import LockError
+from nowserving.lock import Superseded
 from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import Departure, IssuedTicket, LineUpdate
 from nowserving.stores import _lines
@@ -208,6 +209,12 @@ class MemoryQueue:
                 conversation_id=conversation_id,
             )
 
+    async def superseded(self, handle: TicketHandle) -> Superseded:
+        """Return the messages that had to leave for this ticket."""
+        with self._step(handle.conversation_id):
+            record = self._records.get(handle.conversation_id)
+            return Superseded() if record is None else _lines.superseded_by(record, handle)
+
     async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
         """Wait for the bell; a promotion always rings it."""
         return await handle.wait(timeout)
@@ -344,5 +351,6 @@ steps.register(
         MemoryQueue.save,
         MemoryQueue.delete,
         MemoryQueue.finish,
+        MemoryQueue.superseded,
     ]
 )
