@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -90,11 +89,6 @@ class Admission:
     remember_for: float | None = None
     redeem: IssuedTicket | None = None
     claimed: bool = True
-
-    @cached_property
-    def plain(self) -> bool:
-        """Whether it joins an empty line as most do: of no message, and served at once."""
-        return self.message_id is None and self.settle is None
 
 
 class TicketStatus(NamedTuple):

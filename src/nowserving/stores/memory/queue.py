@@ -109,7 +109,7 @@ class MemoryQueue:
                 record = self._records[name] = Record(self._tokens)
             if admission.redeem is not None:
                 status = _lines.redeem(record, admission.redeem, handle, admission, now)
-            elif record.tickets or not admission.plain:
+            elif record.tickets or admission.message_id is not None or admission.settle is not None:
                 status = _lines.take(record, handle, admission, now)
             else:
                 status = record.take_alone(handle, admission, now)
