@@ -20,7 +20,7 @@ from nowserving.errors import (
     StoreUnavailable,
 )
 from nowserving.held import HeldLock
-from nowserving.lock import NO_TICKET_ISSUED, Ticket, TicketLock
+from nowserving.lock import NO_TICKET_ISSUED, Superseded, Ticket, TicketLock
 from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
 from nowserving.stores.base import LOCK_LIFETIME, LockStore
 from nowserving.stores.memory.store import InMemoryLockStore
@@ -61,6 +61,7 @@ __all__ = [
     "RedisLockStore",
     "StoreClosed",
     "StoreUnavailable",
+    "Superseded",
     "Ticket",
     "TicketLock",
     "Turn",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from nowserving.stores.redis.replies import (
     parse_line,
     parse_poll,
     parse_status,
+    parse_superseded,
 )
 from tests.support import scripts
 from tests.toys.rows import RowTicket
@@ -195,6 +197,8 @@ class LuaLine:
             kind, _, what = name.partition(":")
             if name.isdecimal():
                 state.tickets[int(name)] = _read_ticket(int(name), text)
+                if "s" in text.split(" ")[3]:
+                    state.tickets[int(name)].answers = parse_superseded(fields[f"a:{name}"])
             elif kind == "m":
                 state.messages[what] = int(text)
             elif kind == "x":
@@ -229,10 +233,9 @@ def _flags(admission: Admission) -> str:
 
 
 def _message(admission: Admission) -> str:
-    message = admission.message_id or "-"
-    if admission.remember_for is None:
-        return message
-    return f"{message}~{round(admission.remember_for * 1000)}"
+    message, remember_for = admission.message_id, admission.remember_for
+    lasts = "" if remember_for is None else round(remember_for * 1000)
+    return f"{message or '-'}~{lasts}~{json.dumps(message) if message else ''}"
 
 
 def _us(seconds: float) -> int:

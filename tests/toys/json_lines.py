@@ -66,7 +66,7 @@ def read_verb(verb: str, *args: Any) -> tuple[Any, ...]:
     if verb == "take":
         redeem = args[2]["redeem"]
         read[2] = Admission(**{**args[2], "redeem": redeem and IssuedTicket(*redeem)})
-    elif verb in {"leave", "renew", "finish"}:
+    elif verb in {"leave", "renew", "finish", "superseded"}:
         read[1] = Shown(*args[1])
     elif verb == "park":
         read[2] = Shown(*args[2])

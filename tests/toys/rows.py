@@ -8,11 +8,14 @@ SQLite takes any of them, but not every ``str``.
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
 from contextlib import contextmanager, nullcontext
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING, Any
 
+from nowserving.lock import Superseded
 from nowserving.protocol import names
 from nowserving.stores._lines import Tokens, Tombstone
 
@@ -31,6 +34,7 @@ CREATE INDEX IF NOT EXISTS lines_by_end ON lines (kept_until);
 CREATE TABLE IF NOT EXISTS tickets (
   name BLOB, number INTEGER, owner TEXT, expires REAL, lifetime REAL, claimed INTEGER,
   renewed INTEGER, served_at REAL, interrupted INTEGER, message_id BLOB, remember_for REAL,
+  answers TEXT,
   PRIMARY KEY (name, number)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS tickets_by_owner ON tickets (name, owner, number);
@@ -48,7 +52,7 @@ CREATE INDEX IF NOT EXISTS tombstones_by_end ON tombstones (name, until);
 _NEW_LINE = (0, 0, 0, "none", 0, 0.0, 0.0, False, 0.0)
 _COLUMNS = (
     "number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id, "
-    "remember_for"
+    "remember_for, answers"
 )
 _A_FEW = 16
 
@@ -67,6 +71,7 @@ class RowTicket:
     interrupted: bool = False
     message_id: str | None = None
     remember_for: float | None = None
+    answers: Superseded | None = None
 
 
 class Rows:
@@ -262,8 +267,8 @@ class RowLine:
 
     def put(self, ticket: RowTicket) -> None:
         self._rows.execute(
-            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            *(self._name, *astuple(ticket)[:-2], _encoded(ticket.message_id), ticket.remember_for),
+            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(self._name, *_fields(ticket)),
         )
         self.keep(ticket.expires + ticket.lifetime)
 
@@ -328,9 +333,19 @@ def _read(row: Any) -> RowTicket:
     number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, *message = row
     ticket = RowTicket(number, owner, expires, lifetime, bool(claimed), bool(renewed))
     ticket.served_at, ticket.interrupted = served_at, bool(interrupted)
-    message_id, ticket.remember_for = message
+    message_id, ticket.remember_for, answers = message
+    if answers is not None:
+        count, *messages = json.loads(answers)
+        ticket.answers = Superseded(messages, count)
     ticket.message_id = None if message_id is None else names.decode(message_id)
     return ticket
+
+
+def _fields(ticket: RowTicket) -> list[Any]:
+    fields = [getattr(ticket, field.name) for field in dataclass_fields(ticket)]
+    answers = ticket.answers
+    told = None if answers is None else json.dumps([answers.count, *answers])
+    return [*fields[:-3], _encoded(ticket.message_id), ticket.remember_for, told]
 
 
 def _encoded(message_id: str | None) -> bytes | None:

@@ -35,6 +35,7 @@ _VERBS = (
     "renew",
     "poll",
     "leave",
+    "superseded",
     "line",
     "save",
     "delete",

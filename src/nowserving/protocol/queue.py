@@ -19,7 +19,7 @@ from nowserving.protocol.status import LineUpdate, State
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from nowserving.lock import TicketLock
+    from nowserving.lock import Superseded, TicketLock
     from nowserving.protocol.status import (
         Admission,
         Departure,
@@ -194,6 +194,13 @@ class TicketQueue(Protocol[HandleT]):
         Returns:
             ``WAITING``; or ``SERVED``, if its turn has begun meanwhile: it then stays at the head
             of the line. ``GONE`` or ``SUPERSEDED`` when it is not in line any more.
+        """
+        ...
+
+    async def superseded(self, handle: HandleT) -> Superseded:
+        """Return the messages that had to leave for this ticket, and which it answers for.
+
+        Asked only of one whose status says so (``ANSWERS``).
         """
         ...
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -52,6 +51,9 @@ class State(Enum):
 SERVED, WAITING, INTERRUPTED = State.SERVED, State.WAITING, State.INTERRUPTED
 """For the hot path: up to Python 3.10 each ``State.SERVED`` is a call."""
 
+ANSWERS = "answers"
+"""The detail of a served ticket for which others had to leave: its queue is asked which."""
+
 ALIVE = frozenset({State.SERVED, State.WAITING, State.INTERRUPTED})
 """The states of a ticket that is in line."""
 
@@ -88,11 +90,6 @@ class Admission:
     redeem: IssuedTicket | None = None
     claimed: bool = True
 
-    @cached_property
-    def plain(self) -> bool:
-        """Whether it joins an empty line as most do: of no message, and served at once."""
-        return self.message_id is None and self.settle is None
-
 
 class TicketStatus(NamedTuple):
     """A queue's answer: where a ticket stood at the moment the store looked.
@@ -107,7 +104,8 @@ class TicketStatus(NamedTuple):
         predecessor: How the turn before this one ended; ``"none"`` when nobody knows.
         detail: For ``BUSY`` the holder's owner id, for ``DUPLICATE`` how far the message
             is, for ``GONE`` and ``SUPERSEDED`` why: ``"expired"``, ``"released"``,
-            ``"superseded"``, or empty if the store does not know, since it keeps no trace of it.
+            ``"superseded"``, or empty if the store does not know, since it keeps no trace of it;
+            for a served one ``ANSWERS`` if others had to leave for it.
         since: For ``BUSY``, seconds since the holder is being served.
     """
 

@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
 from nowserving.errors import LockError, StoreUnavailable
+from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.queue import Guarantees, poll_one_by_one
 from nowserving.protocol.status import Departure, Line, LineTicket, State, TicketStatus
@@ -199,6 +200,10 @@ class SnapshotQueue:
             LockError: Always.
         """
         raise LockError(_TOO_MUCH)
+
+    async def superseded(self, handle: TicketHandle) -> Superseded:  # noqa: ARG002
+        """Return nothing: nobody is superseded here."""
+        return Superseded()
 
     async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
         """Sleep: nobody pushes here, except a release in this very process."""

@@ -62,6 +62,7 @@ class Settling(StoreHarness):
         for fragment in burst[:-1]:
             assert isinstance(await fragment.end(), LockSuperseded)
         await burst[-1].serves()
+        assert burst[-1].held.superseded == (0, 1, 2)
         await burst[-1].goes()
 
     @policy(settle=1.0, settle_max=1.0, when_busy="latest")

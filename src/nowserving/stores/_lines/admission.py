@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import State, TicketStatus
+from nowserving.stores._lines.answers import answers_for
 from nowserving.stores._lines.messages import progress
 from nowserving.stores._lines.promotion import promote, serve
 from nowserving.stores._lines.settling import extend_burst, waits_at_head
@@ -51,8 +52,7 @@ def take(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> T
     refusal = refuse(line, admission, now)
     if refusal is not None:
         return refusal
-    make_room(line, admission, now)
-    return join(line, ticket, admission, now)
+    return admit(line, ticket, admission, now)
 
 
 def refuse(line: LineStorage[T], admission: Admission, now: float) -> TicketStatus | None:
@@ -83,29 +83,40 @@ def _is_full(line: LineStorage[T], admission: Admission, now: float) -> bool:
     return limit is not None and line.has_waiting(limit, now)
 
 
-def make_room(line: LineStorage[T], admission: Admission, now: float) -> None:
-    """Have those leave who must for a newer message."""
+def admit(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> TicketStatus:
+    """Let a ticket join that is not refused, once those have left who must for it."""
+    superseded = _make_room(line, admission, now)
+    if superseded:
+        ticket.answers = answers_for(superseded)
+    return _join(line, ticket, admission, now)
+
+
+def _make_room(line: LineStorage[T], admission: Admission, now: float) -> Sequence[T]:
+    """Have those leave who must; return for whom the newer message answers."""
     if line.serving >= line.next:
-        return
+        return ()
     if admission.when_busy in _SUPERSEDING:
-        _clear(line, now)
+        superseded = _clear(line, now)
         if admission.when_busy == "interrupt":
             _interrupt(line, now)
         if admission.settle is None:
             line.settles_until = 0.0
-    elif admission.when_full == "drop_oldest" and _is_full(line, admission, now):
+        return superseded
+    if admission.when_full == "drop_oldest" and _is_full(line, admission, now):
         _drop_oldest(line, now)
         if admission.settle is None and line.serving >= line.next:
             line.settles_until = 0.0
+    return ()
 
 
-def _clear(line: LineStorage[T], now: float) -> None:
-    """Have everybody leave who waits."""
+def _clear(line: LineStorage[T], now: float) -> Sequence[T]:
+    """Have everybody leave who waits, and return them."""
     alone = waits_at_head(line)
     waiters = line.remove_from(line.serving if alone else line.serving + 1)
     if alone:
         line.serving = line.next
     _note_superseded(line, waiters, line.next, now)
+    return waiters
 
 
 def _drop_oldest(line: LineStorage[T], now: float) -> None:
@@ -150,7 +161,7 @@ def _interrupt(line: LineStorage[T], now: float) -> None:
         line.mail.append((holder, status(line, holder, now)))
 
 
-def join(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> TicketStatus:
+def _join(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> TicketStatus:
     """Put a ticket at the end of the line; served at once if nobody else is there."""
     number = line.next
     ticket.number = number

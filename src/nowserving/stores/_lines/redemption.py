@@ -109,3 +109,5 @@ def _replace(line: LineStorage[T], known: T, ticket: T) -> None:
     ticket.number, ticket.served_at = known.number, known.served_at
     ticket.interrupted = known.interrupted
     ticket.message_id, ticket.remember_for = known.message_id, known.remember_for
+    if known.answers is not None:
+        ticket.answers = known.answers

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import (
+    ANSWERS,
     INTERRUPTED,
     NOT_ISSUED,
     SERVED,
@@ -37,7 +38,8 @@ def status(line: LineStorage[T], ticket: T, now: float) -> TicketStatus:
     number = ticket.number
     if ticket.served_at is not None:
         state = INTERRUPTED if ticket.interrupted else SERVED
-        return make_status((state, number, 0, left, left, line.token, line.predecessor, "", 0.0))
+        more = "" if ticket.answers is None else ANSWERS
+        return make_status((state, number, 0, left, left, line.token, line.predecessor, more, 0.0))
     ahead, blocked = number - line.serving, blocked_for(line, number, now)
     return make_status((WAITING, number, ahead, left, blocked, 0, "none", "", 0.0))
 

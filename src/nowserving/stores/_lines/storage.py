@@ -14,6 +14,7 @@ from nowserving.protocol.status import NOT_ISSUED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nowserving.lock import Superseded
     from nowserving.protocol.status import TicketStatus
     from nowserving.stores._lines.tokens import Tokens
 
@@ -44,6 +45,7 @@ class Ticket(Protocol):
         served_at: When its turn began, None while it waits.
         interrupted: A newer message asks its holder to stop.
         message_id: The message that it is for, None if that was not said.
+        answers: The messages that had to leave for it, None if none had.
         remember_for: Seconds for which that is remembered once it is done, None for ``lifetime``.
     """
 
@@ -56,6 +58,7 @@ class Ticket(Protocol):
     interrupted: bool
     message_id: str | None
     remember_for: float | None
+    answers: Superseded | None
 
     @property
     def owner(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from nowserving._host.forks import on_fork
@@ -33,6 +34,7 @@ from nowserving.stores.redis.replies import (
     parse_line,
     parse_progress,
     parse_status,
+    parse_superseded,
     version_of,
 )
 from nowserving.stores.redis.script import load_script
@@ -41,7 +43,7 @@ from nowserving.stores.redis.walking import LEFT_OVER, SIGNS, finished
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from nowserving.lock import TicketLock
+    from nowserving.lock import Superseded, TicketLock
     from nowserving.protocol.status import (
         Admission,
         IssuedTicket,
@@ -248,6 +250,11 @@ class RedisQueue:
         self.connections.here().inbox.open()
         return await handle.wait(timeout)
 
+    async def superseded(self, handle: RemoteHandle) -> Superseded:
+        """Return the messages that had to leave for this ticket (``superseded.lua``)."""
+        asked = ("superseded", handle.number, handle.owner)
+        return parse_superseded(await self._call(handle.conversation_id, *asked))
+
     async def line(self, conversation_id: str) -> Line | None:
         """Return the line (``line.lua``). One of more than some hundred is read in pieces."""
         on, next_number = -1, None
@@ -363,6 +370,7 @@ def message_of(admission: Admission) -> str:
 
 
 def _remembered(message: str, admission: Admission) -> str:
-    if admission.remember_for is None:
-        return message
-    return f"{message}~{max(1, round(admission.remember_for * 1000))}"
+    remember_for, message_id = admission.remember_for, admission.message_id
+    lasts = "" if remember_for is None else max(1, round(remember_for * 1000))
+    # As ASCII: any string becomes one line, and can be told to whoever answers for it.
+    return f"{message}~{lasts}~{'' if message_id is None else json.dumps(message_id)}"

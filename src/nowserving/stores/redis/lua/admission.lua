@@ -40,12 +40,13 @@ local function drop_oldest(rec)
   end
   if rec.from then sweep(rec) end  -- whoever has expired before is not superseded now
   local first = first_waiting(rec)
+  if rec.from then return first, 0 end  -- those who are left have had to leave for another
   local oldest, _, found = first_live(rec, first)
   supersede(rec, first, math.min(found and oldest + 1 or oldest, rec.next))
   if not found then return oldest, 0 end
 end
 
--- Every waiter leaves for the ticket that is about to be issued; with `interrupt` the holder is
+-- Every waiter leaves for the ticket that is about to be issued, and answers for them; with `interrupt` the holder is
 -- asked to.
 local function clear_line(rec, interrupt)
   if rec.from then sweep(rec) end
@@ -54,7 +55,9 @@ local function clear_line(rec, interrupt)
     first, rec.serving = rec.serving, rec.next
     set(rec, 'serving', int(rec.serving))
   end
+  answer_for(rec, rec.next)
   supersede(rec, first, rec.next)
+  if rec.from then sweep(rec) end
   local head = interrupt and head_of(rec)
   if head and not has(head, 'i') then
     head.flags = (head.flags == '-' and '' or head.flags) .. 'i'

@@ -25,6 +25,8 @@
 --                      later was written before the clock was set back (see clamp())
 --   m:<message>        number of the ticket whose message it is; those that are done have keys of their
 --                      own (messages.lua)
+--   e:<number>         the id of that message, as its client wrote it
+--   a:<number>         which messages the ticket answers for (answers.lua)
 --   x:<owner>          tombstone: a take of this owner that comes late is refused. Made by a
 --                      repeated take, by a leave whose take was never answered, by a
 --                      parking, and for those whom somebody else took out; removed, by takes and where others are made, when its time

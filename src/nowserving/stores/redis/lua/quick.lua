@@ -5,6 +5,9 @@
 -- meets something that is to be swept (sweeping.lua), or a line that settles.
 local quick = {}
 
+-- The flags of nearly all tickets: whose turn is interrupted, or answers for others, the verbs see to.
+local usual = {c = true, cr = true, ['-'] = true}
+
 local TICKET = '^(%d+) (%d+) (%d+) (%S+) (%S+)( ?%S*)$'  -- see decode()
 
 -- Write `...` into the record, which is kept until then and shall outlive `moment`; see keep().
@@ -92,8 +95,8 @@ function quick.leave(key, number, owner, outcome)
   local following = int(tonumber(number) + 1)
   local f = read(key, number, following)
   if not f[7] or f[10] or f[11] or f[2] ~= number or outcome == 'abandoned' then return nil, f end
-  local expires, _, _, _, mine, message = string.match(f[7], TICKET)
-  if mine ~= owner or message ~= '' or tonumber(expires) <= now then return nil, f end
+  local expires, _, _, its_flags, mine, message = string.match(f[7], TICKET)
+  if mine ~= owner or message ~= '' or not usual[its_flags] or tonumber(expires) <= now then return nil, f end
 
   if f[1] == following then
     redis.call('HDEL', key, number)
@@ -107,7 +110,7 @@ function quick.leave(key, number, owner, outcome)
 
   local lifetime, served_at, flags, its_message
   expires, lifetime, served_at, flags, mine, its_message = string.match(f[8] or '', TICKET)
-  if served_at ~= '0' or tonumber(expires) <= now then return nil, f end
+  if served_at ~= '0' or tonumber(expires) <= now or not usual[flags] then return nil, f end
   local ends, life = tonumber(expires), lifetime * 1000
   if ends > now + life then return nil, f end
   if restarts(flags) then

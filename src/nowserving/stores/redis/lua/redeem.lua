@@ -5,8 +5,8 @@
 -- Returns: a status as from take; "G number" when it is gone or claimed by someone else,
 --       "X number" when a newer message superseded it; "G -1" when the redeeming comes too late.
 function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
-  local remember_for
-  message, remember_for = split_message(message)
+  local remember_for, id
+  message, remember_for, id = split_message(message)
   local rec = load(key, number, message ~= '-' and 'm:' .. message)
   number = tonumber(number)
   if not promote(rec) then return unfinished(rec) end
@@ -40,10 +40,11 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
     if mine.message ~= '-' and mine.message ~= message then note_message(rec, mine, 'abandoned') end
     mine.message = message
     set(rec, 'm:' .. message, int(number))
+    set(rec, 'e:' .. int(number), id)
   end
   mine.remember_for = remember_for or mine.remember_for
   mine.owner, mine.lifetime = owner, tonumber(lifetime)
-  mine.flags = has(mine, 'i') and flags .. 'i' or flags
+  mine.flags = flags .. (has(mine, 'i') and 'i' or '') .. (has(mine, 's') and 's' or '')
   mine.expires = now + mine.lifetime
   keep(rec, mine.expires + mine.lifetime, mine.lifetime)
   write(rec, mine)

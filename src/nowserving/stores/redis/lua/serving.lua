@@ -73,7 +73,7 @@ local function status(rec, t)
   if t.served_at > 0 then
     local left = int(t.expires - now)
     return (has(t, 'i') and 'I ' or 'S ') .. int(t.number) .. ' 0 ' .. left .. ' ' .. left ..
-      ' ' .. int(rec.token) .. ' ' .. rec.predecessor
+      ' ' .. int(rec.token) .. ' ' .. rec.predecessor .. (has(t, 's') and ' A' or '')
   end
   return 'W ' .. int(t.number) .. ' ' .. int(t.number - rec.serving) .. ' ' ..
     int(t.expires - now) .. ' ' .. int(blocked_for(rec, t.number)) .. ' ' .. rec.version
@@ -88,7 +88,11 @@ local function drop(rec, t, outcome)
     rec.predecessor = outcome
     set(rec, 'predecessor', outcome)
   end
-  if t.message ~= '-' then note_message(rec, t, outcome) end
+  if t.message ~= '-' then
+    note_message(rec, t, outcome)
+    del(rec, 'e:' .. int(t.number))
+  end
+  if has(t, 's') then del(rec, 'a:' .. int(t.number)) end
 end
 
 -- Take a ticket out for somebody else than its owner, who is told. If it has expired, that is how it

@@ -36,6 +36,7 @@ end
 -- Take out a ticket that is gone, and tell its owner why unless it just expired.
 local function sweep_ticket(rec, t)
   if why_marked(rec, t) == 'X' then
+    note_answer(rec, t)
     take_superseded(rec, t)
   else
     dismiss(rec, t, 'released')
@@ -81,6 +82,7 @@ end
 local function commit(rec)
   if rec.serving >= rec.next then hold_back(rec, 0) end
   if rec.from then sweep(rec) end
+  write_answers(rec)
   if rec.graves then tend_graves(rec) end
   local dels, sets = {}, {}
   for field, value in pairs(rec.changes) do

@@ -6,7 +6,8 @@
 --       waiters (-1: any number), message ("-": none; see split_message()), again ("1" when an
 --       earlier attempt may have arrived, or may still be on its way), on.
 -- fields: what quick.take has read: the record's, the owner's tombstone, the message's.
--- Returns: a status: "S|I number 0 expires_in blocked_for token predecessor",
+-- Returns: a status: "S|I number 0 expires_in blocked_for token predecessor", and " A"
+--       behind it if it answers for others (superseded.lua);
 --       "W number ahead expires_in blocked_for version", "B ahead held_for owner", "D progress";
 --       "G -1" when it comes too late; when it is repeated and its ticket is gone, "G number", or
 --       "X number" if a newer message superseded it.
@@ -47,8 +48,8 @@ end
 function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message, again, on)
   local rec = record(key, fields)
   lifetime, limit = tonumber(lifetime), tonumber(limit)
-  local remember_for
-  message, remember_for = split_message(message)
+  local remember_for, id
+  message, remember_for, id = split_message(message)
   local settle, settle_max
   policy, settle, settle_max = string.match(policy, '^(%a)~?(%d*)~?(%d*)$')
   settle, settle_max = tonumber(settle), tonumber(settle_max)
@@ -122,12 +123,17 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     hold_back(rec, 0)
   end
 
+  -- What is not swept yet may be somebody for whom it answers.
+  if supersedes and (rec.answers or rec.from) then flags = (flags == '-' and '' or flags) .. 's' end
   local mine = {number = rec.next, expires = now + lifetime, lifetime = lifetime, served_at = 0,
                 flags = flags, owner = owner, message = message, remember_for = remember_for}
   rec.tickets[mine.number] = mine
   rec.next = rec.next + 1
   set(rec, 'next', int(rec.next))
-  if message ~= '-' then set(rec, 'm:' .. message, int(mine.number)) end
+  if message ~= '-' then
+    set(rec, 'm:' .. message, int(mine.number))
+    set(rec, 'e:' .. int(mine.number), id)
+  end
   if repeated then bury(rec, owner, mine.number) end
   if rec.missing then
     set(rec, 'serving', '0')

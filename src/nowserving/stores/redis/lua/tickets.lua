@@ -1,10 +1,11 @@
 -- A record's tickets: read, found, written.
 
--- The message in an argument or a ticket, and for how long it is to be remembered, nil for the ticket's
--- lifetime: "<message>" or "<message>~<milliseconds>".
+-- The message in an argument or a ticket: its hash, for how long it is to be remembered, nil for the
+-- ticket's lifetime, and in an argument its id as its client wrote it. "<hash>~<milliseconds>~<id>", of
+-- which what is not said may be left out from behind.
 local function split_message(text)
-  local message, lasts = string.match(text, '^([^~]*)~?(%d*)$')
-  return message, lasts ~= '' and lasts * 1000 or nil
+  local message, lasts, id = string.match(text, '^([^~]*)~?(%d*)~?(.*)$')
+  return message, lasts ~= '' and lasts * 1000 or nil, id
 end
 
 -- A ticket is gone when the line is past it, or when a newer message has superseded it. What is
