@@ -111,13 +111,13 @@ class Play:
         self._learn(owner, self._both("take", owner, admission, repeated=repeated))
 
     def _redeem(
-        self, *, which: int, shows: str, owner: str, lifetime: float, message: str | None
+        self, *, which: int, shows: str, owner: str, message: str | None, **how: Any
     ) -> None:
         if self._decided.is_past(f"{owner}r"):
             return
         old = self._tickets[which]
         issued = IssuedTicket(old.number, {"its own": old.owner, "none": ""}.get(shows, shows))
-        admission = Admission(lifetime=lifetime, message_id=message)
+        admission = Admission(message_id=message, **how)
         self._learn(f"{owner}r", self._both("redeem", issued, f"{owner}r", admission))
 
     def _learn(self, owner: str, status: TicketStatus) -> None:

@@ -18,6 +18,7 @@ OURS, THEIRS = "us", "them"
 ticks = st.sampled_from([1, 1, 2, 8, 8, 17, 40]).map(lambda count: count * TICK)
 lifetimes = st.sampled_from([8, 16, 24, 72]).map(lambda count: count * TICK)
 messages = st.sampled_from([None, None, "a", "b"])
+labels = st.sampled_from([None, None, None, "-", "a label"])
 owners = st.integers(0, 9).map(lambda index: f"{(OURS, THEIRS)[index % 2]}~{index % 3}.{index}")
 numbers = st.integers(0, 5)  # counted from the last one issued
 picks = st.integers(0, 30)  # one of the tickets so far, counted round and round
@@ -37,6 +38,7 @@ takes = verb(
     when_busy=st.sampled_from(["queue", "queue", "queue", "reject", "latest", "interrupt"]),
     limit=st.sampled_from([None, None, None, 0, 1, 2]),
     message=messages,
+    label=labels,
 )
 leaves = verb(
     "leave",
@@ -48,7 +50,13 @@ renews = verb("renew", which=picks, lifetime=st.one_of(st.just(0.0), lifetimes))
 renews_unanswered = verb("renew_unanswered", owner=owners, lifetime=lifetimes)
 polls = verb("poll", which=picks)
 redeems = verb(
-    "redeem", which=picks, shows=shown, owner=owners, lifetime=lifetimes, message=messages
+    "redeem",
+    which=picks,
+    shows=shown,
+    owner=owners,
+    lifetime=lifetimes,
+    message=messages,
+    label=labels,
 )
 finishes = verb("finish", which=picks, shows=shown, keep=st.booleans())
 saves = verb(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nowserving.protocol.status import Departure, Line, LineUpdate, TicketStatus
 from nowserving.stores._lines import Tombstone
+from nowserving.stores.redis.extras import decode_extras, encode_extras
 from nowserving.stores.redis.replies import (
     MICROSECONDS,
     parse_departure,
@@ -93,12 +94,12 @@ class LuaLine:
 
     def take(self, owner: str, admission: Admission, *, repeated: bool) -> TicketStatus:
         limit = -1 if admission.max_waiting is None else admission.max_waiting
-        how = _flags(admission), _POLICIES[admission.when_busy], limit, admission.message_id or "-"
+        how = _flags(admission), _POLICIES[admission.when_busy], limit, *_names(admission)
         reply = self._say("take", owner, _us(admission.lifetime), *how, int(repeated))
         return parse_status(reply)
 
     def redeem(self, issued: IssuedTicket, owner: str, admission: Admission) -> TicketStatus:
-        how = _us(admission.lifetime), _flags(admission), admission.message_id or "-"
+        how = _us(admission.lifetime), _flags(admission), *_names(admission)
         return parse_status(self._say("redeem", int(issued), issued.secret or "-", owner, *how))
 
     def leave(self, handle: Handle, outcome: Outcome) -> Departure:
@@ -181,7 +182,8 @@ class LuaLine:
         for name, text in fields.items():
             kind, _, what = name.partition(":")
             if name.isdecimal():
-                state.tickets[int(name)] = _read_ticket(int(name), text)
+                extras = fields.get(f"e:{name}", "- -")
+                state.tickets[int(name)] = _read_ticket(int(name), text, extras)
             elif kind == "m":
                 done, _, rest = text.partition(" ")
                 state.messages[what] = int(rest.split()[0]) / MICROSECONDS if rest else int(done)
@@ -192,8 +194,10 @@ class LuaLine:
         return state
 
 
-def _read_ticket(number: int, text: str) -> RowTicket:
-    expires, lifetime, served_at, flags, owner, *message = text.split(" ")
+def _read_ticket(number: int, text: str, extras: str) -> RowTicket:
+    expires, lifetime, since, flags, owner, *message = text.split(" ")
+    label, message_id = decode_extras(extras)
+    assert message == ([message_id or "."] if message_id or label else [])
     return RowTicket(
         number=number,
         owner="" if owner == "-" else owner,
@@ -201,14 +205,20 @@ def _read_ticket(number: int, text: str) -> RowTicket:
         lifetime=int(lifetime) / 1000,
         claimed="c" in flags,
         renewed="r" in flags,
-        served_at=int(served_at) / 1000 if served_at != "0" else None,
+        served_at=None if since.startswith("-") else int(since) / 1000,
+        joined=-int(since) / 100 if since.startswith("-") else 0.0,
         interrupted="i" in flags,
-        message_id=message[0] if message else None,
+        message_id=message_id,
+        label=label,
     )
 
 
 def _flags(admission: Admission) -> str:
     return ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or "-"
+
+
+def _names(admission: Admission) -> tuple[str, str]:
+    return admission.message_id or "-", encode_extras(admission.label, admission.message_id)
 
 
 def _us(seconds: float) -> int:

@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS lines (
 CREATE INDEX IF NOT EXISTS lines_by_end ON lines (kept_until);
 CREATE TABLE IF NOT EXISTS tickets (
   name BLOB, number INTEGER, owner TEXT, expires REAL, lifetime REAL, claimed INTEGER,
-  renewed INTEGER, served_at REAL, interrupted INTEGER, message_id BLOB,
+  renewed INTEGER, served_at REAL, joined REAL, interrupted INTEGER,
+  message_id BLOB, label BLOB,
   PRIMARY KEY (name, number)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS tickets_by_owner ON tickets (name, owner, number);
@@ -46,7 +47,10 @@ CREATE INDEX IF NOT EXISTS tombstones_by_end ON tombstones (name, until);
 """
 
 _NEW_LINE = (0, 0, 0, "none", 0, False, 0.0)
-_COLUMNS = "number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id"
+_COLUMNS = (
+    "number, owner, expires, lifetime, claimed, renewed, served_at, joined, interrupted,"
+    " message_id, label"
+)
 _A_FEW = 16
 
 
@@ -61,8 +65,10 @@ class RowTicket:
     claimed: bool = True
     renewed: bool = False
     served_at: float | None = None
+    joined: float = 0.0
     interrupted: bool = False
     message_id: str | None = None
+    label: str | None = None
 
 
 class Rows:
@@ -247,8 +253,9 @@ class RowLine:
 
     def put(self, ticket: RowTicket) -> None:
         self._rows.execute(
-            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            *(self._name, *astuple(ticket)[:-1], _encoded(ticket.message_id)),
+            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(self._name, *astuple(ticket)[:-2]),
+            *(_encoded(ticket.message_id), _encoded(ticket.label)),
         )
         self.keep(ticket.expires + ticket.lifetime)
 
@@ -310,12 +317,17 @@ class RowLine:
 
 
 def _read(row: Any) -> RowTicket:
-    number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id = row
-    ticket = RowTicket(number, owner, expires, lifetime, bool(claimed), bool(renewed))
-    ticket.served_at, ticket.interrupted = served_at, bool(interrupted)
-    ticket.message_id = None if message_id is None else names.decode(message_id)
+    ticket = RowTicket(*row)
+    ticket.claimed, ticket.renewed = bool(ticket.claimed), bool(ticket.renewed)
+    ticket.interrupted = bool(ticket.interrupted)
+    *_, message_id, label = row
+    ticket.message_id, ticket.label = _decoded(message_id), _decoded(label)
     return ticket
 
 
-def _encoded(message_id: str | None) -> bytes | None:
-    return None if message_id is None else names.encode(message_id)
+def _encoded(text: str | None) -> bytes | None:
+    return None if text is None else names.encode(text)
+
+
+def _decoded(stored: bytes | None) -> str | None:
+    return None if stored is None else names.decode(stored)

@@ -72,6 +72,7 @@ class Overrides(TypedDict, total=False):
     max_waiting: int | None
     ticket: IssuedTicket | int | str | None
     message_id: str | None
+    label: str | None
     reentrant: bool
 
 
@@ -122,6 +123,8 @@ class Options:
         max_waiting: Raise ``LockBusy`` when this many wait already; None for no limit.
         ticket: Redeem this ticket, issued earlier, instead of taking one.
         message_id: Raise ``DuplicateMessage`` when this message is known already.
+        label: What the turn is called by whoever looks at the line, a trace id say; at most 200
+            bytes; None for nothing.
         reentrant: Allow the task that holds the lock to take it again.
     """
 
@@ -142,6 +145,7 @@ class Options:
     max_waiting: int | None = _option(checks.count_or_none, readers.whole, default=None)
     ticket: IssuedTicket | None = _option(checks.ticket_or_none, of_one_message=True, default=None)
     message_id: str | None = _option(checks.text_or_none, of_one_message=True, default=None)
+    label: str | None = _option(checks.label_or_none, readers.text, default=None)
     reentrant: bool = _option(checks.flag, readers.flag, default=False)
 
     has_moments: bool = field(init=False, repr=False, compare=False)
@@ -182,6 +186,7 @@ class Options:
                 max_waiting=self.max_waiting,
                 message_id=self.message_id,
                 redeem=self.ticket,
+                label=self.label,
             )
             found = Request(lifetime, wait_time, self, admission)
             self._requests[lifetime, wait_time] = found

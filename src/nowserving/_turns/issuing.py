@@ -53,11 +53,17 @@ class Issuing:
         message_id: str | None = None,
         max_waiting: int | None = None,
         when_busy: WhenBusy | None = None,
+        label: str | None = None,
     ) -> IssuedTicket:
         """Take the ticket; for the arguments and the errors see ``LockStore.take_ticket``."""
         runtime = self._runtime
         runtime.check_open()
-        given = {"message_id": message_id, "max_waiting": max_waiting, "when_busy": when_busy}
+        given = {
+            "message_id": message_id,
+            "max_waiting": max_waiting,
+            "when_busy": when_busy,
+            "label": label,
+        }
         chosen = self._defaults.but(**{k: v for k, v in given.items() if v is not None})
         name = self._check(self._conversation_id)
         admission = Admission(
@@ -66,6 +72,7 @@ class Issuing:
             when_busy=chosen.when_busy,
             max_waiting=chosen.max_waiting,
             message_id=message_id,
+            label=chosen.label,
         )
         handle = self._handle = runtime.queue.handle(name, identity.nonce())
         try:

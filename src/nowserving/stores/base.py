@@ -72,11 +72,13 @@ class LockStore(ReferenceMethods):
         self._defaults = Options().but(**defaults)
         self._made = Runtime(self._make_queue())
         asks_for_more = (
-            self._defaults.when_busy != "queue" or self._defaults.max_waiting is not None
+            self._defaults.when_busy != "queue"
+            or self._defaults.max_waiting is not None
+            or self._defaults.label is not None
         )
         if asks_for_more and not self._made.queue.guarantees.policies:
             raise ConfigurationError(
-                "when_busy and max_waiting need a store that decides atomically; "
+                "when_busy, max_waiting and label need a store that decides atomically; "
                 f"{type(self).__name__} defines only get_lock, save_lock and delete_lock."
             )
 
@@ -163,6 +165,9 @@ class LockStore(ReferenceMethods):
                 ``message_id`` (None, no check): raise ``DuplicateMessage`` when the message with
                 this id waits, works, or was done less than a lifetime ago.
 
+                ``label`` (None): what the turn is called by whoever looks at the line, a trace id
+                say; at most 200 bytes as UTF-8.
+
                 ``reentrant`` (False): allow the task that holds the lock to take it again.
 
         Raises:
@@ -185,7 +190,7 @@ class LockStore(ReferenceMethods):
             request = _request(chosen, lock_lifetime, wait_time_in_seconds)
         return Turn(runtime, conversation_id, request)
 
-    async def take_ticket(
+    async def take_ticket(  # noqa: PLR0913 - each by its name
         self,
         conversation_id: str,
         lock_lifetime: float = _LIFETIME,
@@ -193,6 +198,7 @@ class LockStore(ReferenceMethods):
         message_id: str | None = None,
         max_waiting: int | None = None,
         when_busy: WhenBusy | None = None,
+        label: str | None = None,
     ) -> IssuedTicket:
         """Take a place in line now, to be redeemed later with ``lock(ticket=...)``.
 
@@ -207,6 +213,8 @@ class LockStore(ReferenceMethods):
             max_waiting: Refuse when this many wait already; the store's default if None.
             when_busy: What the message does when the conversation is busy, as in :meth:`lock`,
                 and at once: redeeming asks nothing more. The store's default if None.
+            label: What it is called by whoever looks at the line, at most 200 bytes as UTF-8; the
+                store's default if None. Whoever redeems it may give it another one.
 
         Returns:
             The ticket: an ``int`` that pickles and whose ``str()`` may travel.
@@ -221,7 +229,7 @@ class LockStore(ReferenceMethods):
         refuse_other_libraries()
         issuing = self._issuing(conversation_id, lock_lifetime)
         return await issuing.take(
-            message_id=message_id, max_waiting=max_waiting, when_busy=when_busy
+            message_id=message_id, max_waiting=max_waiting, when_busy=when_busy, label=label
         )
 
     def serialized(

@@ -109,17 +109,18 @@ class SnapshotQueue:
 
         Raises:
             LockError: For what needs a store that decides atomically: ``when_busy`` other than
-                ``"queue"``, ``max_waiting``, ``message_id``, ``ticket``.
+                ``"queue"``, ``max_waiting``, ``message_id``, ``ticket``, ``label``.
         """
         asks_for_more = (
             admission.when_busy != "queue"
             or admission.max_waiting is not None
             or admission.message_id is not None
             or admission.redeem is not None
+            or admission.label is not None
         )
         if asks_for_more:
             raise LockError(
-                "when_busy, max_waiting, message_id and ticket need a store that decides "
+                "when_busy, max_waiting, message_id, ticket and label need a store that decides "
                 "atomically; this one defines only get_lock, save_lock and delete_lock."
             )
         with self._mutex, _asked(handle):

@@ -97,8 +97,9 @@ def join(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> T
     number = line.next
     ticket.number = number
     ticket.expires = now + admission.lifetime
+    ticket.joined = now
     agree(ticket, admission)
-    ticket.message_id = admission.message_id
+    ticket.message_id, ticket.label = admission.message_id, admission.label
     line.next = number + 1
     if line.serving == number:
         serve(line, ticket, now)

@@ -49,6 +49,8 @@ def redeem(
     ticket.number, ticket.served_at = number, known.served_at
     ticket.interrupted = known.interrupted
     ticket.message_id = known.message_id if message_id is None else message_id
+    ticket.label = known.label if admission.label is None else admission.label
+    ticket.joined = known.joined
     ticket.expires = now + admission.lifetime
     agree(ticket, admission)
     line.put(ticket)

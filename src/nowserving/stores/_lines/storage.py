@@ -44,6 +44,8 @@ class Ticket(Protocol):
         served_at: When its turn began, None while it waits.
         interrupted: A newer message asks its holder to stop.
         message_id: The message that it is for, None if that was not said.
+        joined: When it joined the line; says nothing any more once it is served.
+        label: What its owner calls it, None for nothing.
     """
 
     number: int
@@ -54,6 +56,8 @@ class Ticket(Protocol):
     served_at: float | None
     interrupted: bool
     message_id: str | None
+    joined: float
+    label: str | None
 
     @property
     def owner(self) -> str:

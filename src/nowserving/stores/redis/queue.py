@@ -12,6 +12,7 @@ from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import NOT_ISSUED, SERVED, Departure, Line, State
 from nowserving.stores._remote.handle import RemoteHandle
 from nowserving.stores.redis.call_settings import CallSettings
+from nowserving.stores.redis.extras import encode_extras
 from nowserving.stores.redis.header import Header
 from nowserving.stores.redis.loop_connections import Connections
 from nowserving.stores.redis.picture import pieces_of
@@ -105,7 +106,10 @@ class RedisQueue:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
         flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
         lifetime = max(1, round(admission.lifetime * 1000)) * 1000  # as _lifetime(), at each turn
-        message = _message(admission.message_id)
+        message, extras = _NONE, _NONE
+        if admission.message_id is not None or admission.label is not None:
+            message = _message(admission.message_id)
+            extras = encode_extras(admission.label, admission.message_id)
         if admission.redeem is not None:
             args: tuple[Any, ...] = (
                 "redeem",
@@ -115,12 +119,13 @@ class RedisQueue:
                 lifetime,
                 flags,
                 message,
+                extras,
             )
             again = args
         else:
             limit = -1 if admission.max_waiting is None else admission.max_waiting
             policy = _POLICIES[admission.when_busy]
-            args = ("take", handle.owner, lifetime, flags, policy, limit, message, "0")
+            args = ("take", handle.owner, lifetime, flags, policy, limit, message, extras, "0")
             again = (*args[:-1], "1")
         here = self.connections.here()
         call = here.session.call(self.key(handle.conversation_id), args, again, within=within)

@@ -17,10 +17,14 @@
 --   predecessor        how the last turn that was held did
 --   opened             present when an empty line is still "a lock" to the reference API
 --   <number>           a ticket: "expires lifetime served_at flags owner", and its message if it
---                      has one; lifetime and served_at in milliseconds, since Redis keeps a hash
+--                      has one ("." if it has none, and more is kept of it: see e:<number>);
+--                      served_at is "-joined" while it waits. Lifetime and served_at are in
+--                      milliseconds and joined in hundredths of a second, since Redis keeps a hash
 --                      packed, at a third of the memory, while no value is longer than 64 bytes.
 --                      No ticket lives longer than `lifetime` from now on: one whose `expires` is
 --                      later was written before the clock was set back (see clamp())
+--   e:<number>         what else is kept of that ticket: "label message_id", percent-encoded, "-" for
+--                      what it has not. Most tickets have neither, and no such field
 --   m:<message>        number of the ticket whose message it is, or "done <until> <lifetime>"
 --   d:<i>              the message that was the i-th to be finished, for sweeping m:<message>
 --   remembered         "first next": those i
@@ -47,6 +51,7 @@ end
 -- As int(now), from the texts as they came, which is quicker; and in milliseconds.
 local NOW = clock[1] .. string.sub('000000' .. clock[2], -6)
 local NOW_MS = string.sub(NOW, 1, -4)
+local JOINED_NOW = '-' .. string.sub(NOW, 1, -5)  -- what a ticket has that begins to wait
 
 local function corrupt(what)
   error({err = 'CORRUPT ' .. what})

@@ -5,7 +5,12 @@
 -- meets something that is to be swept (sweeping.lua).
 local quick = {}
 
-local TICKET = '^(%d+) (%d+) (%d+) (%S+) (%S+)( ?%S*)$'  -- see decode()
+local TICKET = '^(%d+) (%d+) (%-?%d+) (%S+) (%S+)( ?%S*)$'  -- see decode()
+
+-- Whether a ticket with this third field waits. It was 0 in a version before.
+local function waits(served_at)
+  return served_at == '0' or string.byte(served_at) == 45
+end
 
 -- Write `...` into the record, which is kept until then and shall outlive `moment`; see keep().
 local function write_and_keep(key, kept_until, moment, slack, ...)
@@ -25,10 +30,12 @@ end
 
 -- Nobody is in line, and any policy and any limit admits; or somebody who lives is served, and
 -- this one goes to the end of the line.
-function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
+function quick.take(key, owner, lifetime, flags, policy, limit, message, extras, again)
   local f = read(key, 'x:' .. owner, message == '-' and 'graves' or 'm:' .. message)
   local number = f[1]
-  if not number or f[7] or f[10] or again ~= '0' or message ~= '-' then return nil, f end
+  if not number or f[7] or f[10] or again ~= '0' or message ~= '-' or extras ~= '-' then
+    return nil, f
+  end
   if f[8] then  -- somebody is buried: is there something to sweep?
     local due = tonumber(string.match(f[8], ' (%d+)$'))
     if not due or due <= now or due > now + tonumber(ARGV[3]) then return nil, f end
@@ -59,7 +66,7 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
     local text = texts[i]
     if text or i == 1 then
       local its_end, its_life, served_at, its_flags = string.match(text or '', TICKET)
-      if not its_end or (i == 1 and served_at == '0') then return nil, f end
+      if not its_end or (i == 1 and waits(served_at)) then return nil, f end
       its_end, its_life = tonumber(its_end), its_life * 1000
       if its_end > now + its_life then return nil, f end
       if i == 1 then
@@ -74,8 +81,8 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
   end
   if #before > 1 then ends = math.min(ends, soonest) end
   write_and_keep(key, kept_until, expires + life, life, 'next', following, number,
-                 int(expires) .. ' ' .. string.sub(lifetime, 1, -4) .. ' 0 ' .. flags .. ' ' ..
-                 owner)
+                 int(expires) .. ' ' .. string.sub(lifetime, 1, -4) .. ' ' .. JOINED_NOW ..
+                 ' ' .. flags .. ' ' .. owner)
   return 'W ' .. number .. ' ' .. int(mine - serving) .. ' ' .. lifetime .. ' ' ..
     int(ends - now) .. ' ' .. (f[9] or '0')
 end
@@ -100,7 +107,7 @@ function quick.leave(key, number, owner, outcome)
 
   local lifetime, served_at, flags, its_message
   expires, lifetime, served_at, flags, mine, its_message = string.match(f[8] or '', TICKET)
-  if served_at ~= '0' or tonumber(expires) <= now then return nil, f end
+  if not served_at or not waits(served_at) or tonumber(expires) <= now then return nil, f end
   local ends, life = tonumber(expires), lifetime * 1000
   if ends > now + life then return nil, f end
   if restarts(flags) then

@@ -81,6 +81,7 @@ local function drop(rec, t, outcome)
     set(rec, 'predecessor', outcome)
   end
   if t.message ~= '-' then note_message(rec, t, outcome) end
+  if t.has_extras then del(rec, 'e:' .. int(t.number)) end
 end
 
 -- Take a ticket out for somebody else than its owner, who is told. If it has expired, that is how it

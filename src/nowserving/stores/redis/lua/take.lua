@@ -2,7 +2,7 @@
 -- KEYS: the record.
 -- ARGV: owner, lifetime (us, whole ms), flags ("c" claimed, "r" renewed, "-" neither), policy
 --       (q queue, r reject, l latest, i interrupt), most waiters (-1: any number), message ("-":
---       none), again ("1" when an earlier attempt may have arrived, or may still be on its way), on.
+--       none), extras ("label message_id", each "-" if there is none; "-" for neither), again ("1" when an earlier attempt may have arrived, or may still be on its way), on.
 -- fields: what quick.take has read: the record's, the owner's tombstone, the message's.
 -- Returns: a status: "S|I number 0 expires_in blocked_for token predecessor",
 --       "W number ahead expires_in blocked_for version", "B ahead held_for owner", "D progress";
@@ -42,7 +42,7 @@ local function refuse(rec, owner, repeated, number, answer)
   return answer
 end
 
-function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message, again, on)
+function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message, extras, again, on)
   local rec = record(key, fields)
   lifetime, limit = tonumber(lifetime), tonumber(limit)
   local repeated = again == '1'
@@ -102,8 +102,9 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
   if supersedes and rec.serving < rec.next then supersede(rec, policy == 'i') end
 
   local mine = {number = rec.next, expires = now + lifetime, lifetime = lifetime, served_at = 0,
-                flags = flags, owner = owner, message = message}
+                joined = now, flags = flags, owner = owner, message = message}
   rec.tickets[mine.number] = mine
+  note_extras(rec, mine, extras)
   rec.next = rec.next + 1
   set(rec, 'next', int(rec.next))
   if message ~= '-' then set(rec, 'm:' .. message, int(mine.number)) end
