@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -104,6 +105,9 @@ class DecidedLine:
             if line is None:
                 return None
             tickets = {ticket.number: ticket for ticket in line.between(0, line.next)}
+            for ticket in tickets.values():
+                is_served = ticket.served_at is not None  # then it says nothing any more
+                ticket.joined = 0.0 if is_served else math.floor(ticket.joined * 100) / 100
             state = LineState(
                 line.next,
                 line.serving,

@@ -138,7 +138,8 @@ class Chance:
             self._first_attempts.add(owner)
         how = choose(["c", "c", "cr", "-"]), choose("qqqqqqqqrlid") + choose(_SETTLING)
         limit, message = choose([-1, -1, -1, -1, 0, 1, 3]), choose("-----mn")
-        return (owner, self._lifetime(), *how, limit, message, again)
+        extras = choose(["-", "-", "-", "label -", "label m"])
+        return (owner, self._lifetime(), *how, limit, message, extras, again)
 
     def _leave(self) -> tuple[Any, ...]:
         (owner, number), choose = self._someone(), self._random.choice
@@ -154,7 +155,8 @@ class Chance:
 
     def _redeem(self) -> tuple[Any, ...]:
         (owner, number), choose = self._someone(), self._random.choice
-        return number, choose(["-", owner]), f"{owner}r", self._lifetime(), "c", choose("--m")
+        how = "c", choose("--m"), choose(["-", "-", "anew -"])
+        return number, choose(["-", owner]), f"{owner}r", self._lifetime(), *how
 
     def _finish(self) -> tuple[Any, ...]:
         (owner, number), choose = self._someone(), self._random.choice
@@ -214,7 +216,7 @@ class Regulars(Chance):
         owner = f"n~{self._owners % 2}.{self._owners}"
         message = self._random.choice(["-"] * 9 + ["m"])
         flags = self._random.choice(["c", "c", "cr", "-"])
-        return "take", owner, self._lifetime(), flags, "q", -1, message, 0
+        return "take", owner, self._lifetime(), flags, "q", -1, message, "-", 0
 
 
 def play(

@@ -76,6 +76,7 @@ class Overrides(TypedDict, total=False):
     ticket: IssuedTicket | int | str | None
     message_id: str | None
     remember_for: float | None
+    label: str | None
     reentrant: bool
 
 
@@ -134,6 +135,8 @@ class Options:
         message_id: Raise ``DuplicateMessage`` when this message is known already.
         remember_for: Seconds for which a message that is done stays known, at most 604,800 (seven
             days); None for one lifetime of its ticket.
+        label: What the turn is called by whoever looks at the line, a trace id say; at most 200
+            bytes; None for nothing.
         reentrant: Allow the task that holds the lock to take it again.
     """
 
@@ -160,6 +163,7 @@ class Options:
     ticket: IssuedTicket | None = _option(checks.ticket_or_none, of_one_message=True, default=None)
     message_id: str | None = _option(checks.text_or_none, of_one_message=True, default=None)
     remember_for: float | None = _option(checks.up_to_a_week_or_none, readers.seconds, default=None)
+    label: str | None = _option(checks.label_or_none, readers.text, default=None)
     reentrant: bool = _option(checks.flag, readers.flag, default=False)
 
     has_moments: bool = field(init=False, repr=False, compare=False)
@@ -204,6 +208,7 @@ class Options:
                 message_id=self.message_id,
                 remember_for=self.remember_for,
                 redeem=self.ticket,
+                label=self.label,
             )
             found = Request(lifetime, wait_time, self, admission)
             self._requests[lifetime, wait_time] = found
@@ -227,22 +232,8 @@ class Options:
                 raise TypeError(msg)
             overrides[name] = check(name, value)
         changed = replace(self, **overrides)
-        if changed.settle_max is not None:
-            changed.check_settling()
+        _check_settling(changed)
         return changed
-
-    def check_settling(self) -> None:
-        """Refuse a longest time to settle without the usual one.
-
-        Raises:
-            ValueError: If that is so.
-        """
-        if self.settle_max is not None and self.settle is None:
-            msg = (
-                f"settle_max={self.settle_max!r} limits for how long a burst of messages settles, "
-                "and there is no settle=, the seconds of silence that end it: give both"
-            )
-            raise ValueError(msg)
 
 
 # Derived from the fields
@@ -260,7 +251,7 @@ _POLICIES = {
     option.name: option.default
     for option in _FIELDS
     if option.name
-    in {"when_busy", "max_waiting", "when_full", "remember_for", "settle", "settle_max"}
+    in {"when_busy", "max_waiting", "when_full", "remember_for", "settle", "settle_max", "label"}
 }
 
 READERS = readers_of(Options)
@@ -286,3 +277,13 @@ class Request:
     wait_time: float
     options: Options
     admission: Admission
+
+
+def _check_settling(options: Options) -> None:
+    """Refuse a longest time to settle without the usual one."""
+    if options.settle_max is not None and options.settle is None:
+        msg = (
+            f"settle_max={options.settle_max!r} limits for how long a burst of messages settles, "
+            "and there is no settle=, the seconds of silence that end it: give both"
+        )
+        raise ValueError(msg)

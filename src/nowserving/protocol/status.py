@@ -76,6 +76,7 @@ class Admission:
         redeem: The ticket issued earlier that this take redeems, None for a new one.
         claimed: False for a ticket to be redeemed later: it has no inbox, and being served does
             not restart its life.
+        label: What its owner calls it, for whoever looks at the line; None for nothing.
     """
 
     lifetime: float
@@ -89,6 +90,7 @@ class Admission:
     remember_for: float | None = None
     redeem: IssuedTicket | None = None
     claimed: bool = True
+    label: str | None = None
 
 
 class TicketStatus(NamedTuple):

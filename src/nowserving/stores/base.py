@@ -176,6 +176,9 @@ class LockStore(ReferenceMethods):
                 ``remember_for`` (None, one lifetime): seconds for which a message that is done
                 stays known, at most 604,800 (seven days).
 
+                ``label`` (None): what the turn is called by whoever looks at the line, a trace id
+                say; at most 200 bytes as UTF-8.
+
                 ``reentrant`` (False): allow the task that holds the lock to take it again.
 
         Raises:
@@ -210,6 +213,7 @@ class LockStore(ReferenceMethods):
         remember_for: float | None = None,
         settle: float | None = None,
         settle_max: float | None = None,
+        label: str | None = None,
     ) -> IssuedTicket:
         """Take a place in line now, to be redeemed later with ``lock(ticket=...)``.
 
@@ -230,6 +234,8 @@ class LockStore(ReferenceMethods):
             settle_max: As in :meth:`lock`; the store's default if None.
             remember_for: Seconds for which the message stays known once it is done, unless whoever
                 redeems the ticket says otherwise; the store's default if None.
+            label: What it is called by whoever looks at the line, at most 200 bytes as UTF-8; the
+                store's default if None. Whoever redeems it may give it another one.
 
         Returns:
             The ticket: an ``int`` that pickles and whose ``str()`` may travel.
@@ -251,6 +257,7 @@ class LockStore(ReferenceMethods):
             remember_for=remember_for,
             settle=settle,
             settle_max=settle_max,
+            label=label,
         )
 
     def serialized(

@@ -111,7 +111,7 @@ class SnapshotQueue:
         Raises:
             LockError: For what needs a store that decides atomically: ``when_busy`` other than
                 ``"queue"``, ``max_waiting``, ``when_full``, ``settle``, ``message_id``,
-                ``remember_for``, ``ticket``.
+                ``remember_for``, ``ticket``, ``label``.
         """
         asks_for_more = (
             admission.when_busy != "queue"
@@ -121,12 +121,13 @@ class SnapshotQueue:
             or admission.message_id is not None
             or admission.remember_for is not None
             or admission.redeem is not None
+            or admission.label is not None
         )
         if asks_for_more:
             raise LockError(
-                "when_busy, max_waiting, when_full, settle, settle_max, message_id, remember_for "
-                "and ticket need a store that decides atomically; this one defines only get_lock, "
-                "save_lock and delete_lock."
+                "when_busy, max_waiting, when_full, settle, settle_max, message_id, remember_for, "
+                "ticket and label need a store that decides atomically; this one defines only "
+                "get_lock, save_lock and delete_lock."
             )
         with self._mutex, _asked(handle):
             lock = self._read(handle.conversation_id)

@@ -70,7 +70,7 @@ def save(
     for number, left in sorted(lefts.items()):
         if number >= line.next:
             if left > 0:
-                _join(line, make(), number, now + left, left)
+                _join(line, make(), number, left, now)
             continue
         ticket_there = line.ticket(number)
         if ticket_there is not None and ticket_there.expires > now:
@@ -88,10 +88,11 @@ def _begin_anew_if_own(line: LineStorage[T], lefts: Mapping[int, float], seen_be
         begin_anew(line, min(lefts))
 
 
-def _join(line: LineStorage[T], ticket: T, number: int, expires: float, lifetime: float) -> None:
+def _join(line: LineStorage[T], ticket: T, number: int, lifetime: float, now: float) -> None:
     if line.serving >= line.next:
         line.serving = number
-    ticket.number, ticket.expires, ticket.lifetime = number, expires, lifetime
+    ticket.number, ticket.lifetime = number, lifetime
+    ticket.joined, ticket.expires = now, now + lifetime
     ticket.claimed = False
     line.next = number + 1
     line.put(ticket)

@@ -54,6 +54,8 @@ def redeem(
     if ticket.message_id is not None:
         said = admission.remember_for
         ticket.remember_for = known.remember_for if said is None else said
+    ticket.label = known.label if admission.label is None else admission.label
+    ticket.joined = known.joined
     ticket.expires = now + admission.lifetime
     agree(ticket, admission)
     line.put(ticket)

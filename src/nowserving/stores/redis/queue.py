@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 from nowserving._host.forks import on_fork
@@ -13,6 +12,7 @@ from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import NOT_ISSUED, SERVED, Departure, Line, State
 from nowserving.stores._remote.handle import RemoteHandle
 from nowserving.stores.redis.call_settings import CallSettings
+from nowserving.stores.redis.extras import encode_extras
 from nowserving.stores.redis.header import Header
 from nowserving.stores.redis.loop_connections import Connections
 from nowserving.stores.redis.picture import pieces_of
@@ -108,7 +108,14 @@ class RedisQueue:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
         flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
         lifetime = max(1, round(admission.lifetime * 1000)) * 1000  # as _lifetime(), at each turn
-        message = message_of(admission)
+        message, extras = _NONE, _NONE
+        if (
+            admission.message_id is not None
+            or admission.label is not None
+            or admission.remember_for is not None
+        ):
+            message = message_of(admission)
+            extras = encode_extras(admission.label, admission.message_id)
         if admission.redeem is not None:
             args: tuple[Any, ...] = (
                 "redeem",
@@ -118,12 +125,13 @@ class RedisQueue:
                 lifetime,
                 flags,
                 message,
+                extras,
             )
             again = args
         else:
             limit = -1 if admission.max_waiting is None else admission.max_waiting
             policy = policy_of(admission)
-            args = ("take", handle.owner, lifetime, flags, policy, limit, message, "0")
+            args = ("take", handle.owner, lifetime, flags, policy, limit, message, extras, "0")
             again = (*args[:-1], "1")
         here = self.connections.here()
         call = here.session.call(self.key(handle.conversation_id), args, again, within=within)
@@ -332,7 +340,6 @@ def message_of(admission: Admission) -> str:
 
 
 def _remembered(message: str, admission: Admission) -> str:
-    remember_for, message_id = admission.remember_for, admission.message_id
-    lasts = "" if remember_for is None else max(1, round(remember_for * 1000))
-    # As ASCII: any string becomes one line, and can be told to whoever answers for it.
-    return f"{message}~{lasts}~{'' if message_id is None else json.dumps(message_id)}"
+    if admission.remember_for is None:
+        return message
+    return f"{message}~{max(1, round(admission.remember_for * 1000))}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import wraps
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -18,6 +17,7 @@ from nowserving.protocol.status import (
     State,
     TicketStatus,
 )
+from nowserving.stores.redis.extras import decode_extras
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -150,7 +150,7 @@ def parse_superseded(text: str) -> Superseded:
     count, *lines = text.split("\n")
     told = (line.partition(" ") for line in lines)
     return Superseded(
-        [str(json.loads(message)) if message else int(number) for number, _, message in told],
+        [decode_extras(f"- {message}")[1] or int(number) for number, _, message in told],
         int(count),
     )
 

@@ -88,10 +88,8 @@ local function drop(rec, t, outcome)
     rec.predecessor = outcome
     set(rec, 'predecessor', outcome)
   end
-  if t.message ~= '-' then
-    note_message(rec, t, outcome)
-    del(rec, 'e:' .. int(t.number))
-  end
+  if t.message ~= '-' then note_message(rec, t, outcome) end
+  if t.has_extras then del(rec, 'e:' .. int(t.number)) end
   if has(t, 's') then del(rec, 'a:' .. int(t.number)) end
 end
 
