@@ -102,10 +102,9 @@ class Chance:
     def moment(self, now: int) -> int:
         """Let some time pass; now and then, set the clock back or forth."""
         step = self._random.random()
-        if step < 0.02:
-            return now - 3600 * SECOND
         if step < 0.04:
-            return now + 3600 * SECOND
+            self._owners += 1  # no attempt of a take comes an hour late
+            return now + (-3600 if step < 0.02 else 3600) * SECOND
         return now + self._random.choice([1, 40, 5000, SECOND // 3, 2 * SECOND])
 
     def token(self, now: int) -> int:
