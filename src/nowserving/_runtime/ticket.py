@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nowserving._life.life import Effect
     from nowserving._runtime.leaving import Leaving
     from nowserving.protocol.handle import TicketHandle
+    from nowserving.protocol.queue import TicketQueue
 
 _T = TypeVar("_T")
 
@@ -44,11 +45,13 @@ class TicketHost(Protocol):
     """What a ticket asks of what its store runs on (``runtime.py``).
 
     Attributes:
+        queue: The store's queue, for what a holder may ask of it.
         leaving: Gives tickets back.
         pushes: Whether the store loses no notice.
         tasks: What runs on behalf of turns.
     """
 
+    queue: TicketQueue[Any]
     leaving: Leaving
     pushes: bool
     tasks: set[asyncio.Task[None]]
