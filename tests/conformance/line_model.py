@@ -122,7 +122,7 @@ class LineModel:
         self._begin_anew()
 
     def release(self, number: int, owner: str, reason: str) -> bool | None:
-        """Say whether it was there; None if it was released before: a repetition or another call."""
+        """Say whether it was there; None if it was released before, by whichever call."""
         ticket = self._find(number)
         if ticket is None or ticket.owner != owner:
             return None if self.removed.get(owner, "").startswith("released:") else False
