@@ -72,13 +72,14 @@ saves = verb(
         numbers, st.sampled_from([-8, 1, 8, 24]).map(lambda count: count * TICK), max_size=4
     ),
 )
+releases = verb("release", which=picks, reason=st.sampled_from(["", "no reason: at all"]))
 passings = verb("time", seconds=ticks)
 _VERBS = [
     *[takes] * 12,
     *[leaves] * 5,
     *[passings] * 5,
     *[redeems] * 3,
-    *[renews, leaves_unanswered] * 2,
+    *[renews, leaves_unanswered, releases] * 2,
     *[polls, renews_unanswered, finishes, saves],
     *[verb("line"), verb("delete")],
 ]

@@ -6,12 +6,13 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nowserving.protocol.status import Departure, Line, LineUpdate, TicketStatus
+from nowserving.protocol.status import Departure, LinePicture, LineUpdate, TicketStatus
 from nowserving.stores._lines import Tombstone
-from nowserving.stores.redis.extras import decode_extras, encode_extras
+from nowserving.stores.redis.extras import decode_extras, decode_why, encode_extras, encode_why
 from nowserving.stores.redis.queue import policy_of
 from nowserving.stores.redis.replies import (
     MICROSECONDS,
+    parse_answer,
     parse_departure,
     parse_line,
     parse_poll,
@@ -121,9 +122,9 @@ class LuaLine:
         news = {handles[which].owner: status for which, status in seen.news.items()}
         return LineUpdate(seen.serving, seen.blocked_for, news)
 
-    def line(self) -> Line | None:
+    def line(self) -> LinePicture | None:
         page = parse_line(self._say("line", -1))
-        return None if page is None else Line(page.next_number, tuple(page.tickets))
+        return None if page is None else LinePicture(page.next_number, tuple(page.tickets))
 
     def save(self, lefts: Mapping[int, float], seen_below: int) -> None:
         text = " ".join(f"{number} {_us(left)}" for number, left in sorted(lefts.items()))
@@ -139,6 +140,11 @@ class LuaLine:
     def finish(self, issued: IssuedTicket, nonce: str, *, keep: bool) -> bool:
         args = int(issued), issued.secret or "-", int(keep), nonce
         return bool(self._say("finish", *args) == "1")
+
+    def release(self, handle: Handle, reason: str) -> bool:
+        return parse_answer(
+            self._say("release", handle.number, handle.owner or "-", encode_why(reason))
+        )
 
     def _say(self, verb: str, *args: object) -> Any:
         reply = self._once(verb, *args)
@@ -201,7 +207,7 @@ class LuaLine:
             elif kind == "x":
                 until, number, _, why = text.split(" ", 3)
                 if int(until) > _us(now):
-                    state.tombstones[what] = Tombstone(int(number), _WHY.get(why, why))
+                    state.tombstones[what] = Tombstone(int(number), _WHY.get(why) or _reason(why))
         for key in self._client.scan_iter(f"{self.key}:done:*"):
             end: Any = self._client.hget(key, "until")
             state.messages.setdefault(key.rpartition(":")[2], int(end) / MICROSECONDS)
@@ -227,6 +233,10 @@ def _read_ticket(number: int, text: str, extras: str) -> RowTicket:
         label=label,
         remember_for=int(remember_for) / 1000 if remember_for else None,
     )
+
+
+def _reason(why: str) -> str:
+    return decode_why(why.removeprefix("G ")) if why.startswith("G") else ""
 
 
 def _flags(admission: Admission) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from nowserving.lock import Superseded, TicketLock
-    from nowserving.protocol.status import Admission, Departure, Line, Outcome, TicketStatus
+    from nowserving.protocol.status import Admission, Departure, LinePicture, Outcome, TicketStatus
 
 
 HandleT = TypeVar("HandleT", bound=TicketHandle)
@@ -179,7 +179,7 @@ class TicketQueue(Protocol[HandleT]):
         """Wait ``timeout`` seconds at most for news of a ticket; may return early with None."""
         ...
 
-    async def line(self, conversation_id: str) -> Line | None:
+    async def line(self, conversation_id: str) -> LinePicture | None:
         """Return the line, None where the reference would say that there is no lock."""
         ...
 
@@ -208,6 +208,20 @@ class TicketQueue(Protocol[HandleT]):
 
         Returns:
             Whether there is a live ticket in the line afterwards.
+        """
+        ...
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
+        """Take a ticket out, whoever has it, and tell its owner (``store.release``).
+
+        Args:
+            conversation_id: The conversation.
+            number: The ticket's number.
+            owner: Its owner, or the secret of one to be redeemed, as :meth:`line` shows it.
+            reason: What the owner is told.
+
+        Returns:
+            Whether it was in line, or was taken out by this very call before: a reply can be lost.
         """
         ...
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from nowserving.errors import DuplicateMessage, LockBusy, LockError, LockSuperseded, LockTimeout
-from nowserving.protocol.status import NOT_ISSUED, State
+from nowserving.errors import (
+    DuplicateMessage,
+    LockBusy,
+    LockError,
+    LockReleased,
+    LockSuperseded,
+    LockTimeout,
+)
+from nowserving.protocol.status import NOT_ISSUED, State, release_reason
 
 if TYPE_CHECKING:
     from nowserving.protocol.status import TicketStatus
@@ -39,6 +46,9 @@ def refusal(  # noqa: PLR0913 - what is known of a ticket
         waited: Seconds it waited.
         lifetime: Seconds it had to live; None if it was renewed.
     """
+    reason = release_reason(status.detail) if kind is LockError else None
+    if reason is not None:
+        kind = LockReleased
     error = kind(
         f"Could not acquire lock for conversation_id '{conversation_id}'"
         f"{_because(kind, status, message_id, waited)}."
@@ -53,6 +63,8 @@ def refusal(  # noqa: PLR0913 - what is known of a ticket
         error.held_since = time.time() - status.since
     elif isinstance(error, DuplicateMessage):
         error.state = status.detail
+    elif isinstance(error, LockReleased):
+        error.reason = reason or ""
     return error
 
 
@@ -66,6 +78,9 @@ def _because(
         return f": {status.ahead} in line, {holder} is served for {status.since:.3g} s"
     if kind is DuplicateMessage:
         return f": message {message_id!r} is {status.detail} already"
+    if kind is LockReleased:
+        reason = release_reason(status.detail)
+        return ": somebody has released its ticket" + (f" ({reason})" if reason else "")
     if kind is LockSuperseded:
         return ": a newer message took its place"
     return ""  # the reference's own sentence for a ticket that expired or is gone

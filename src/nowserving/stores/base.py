@@ -15,6 +15,7 @@ from nowserving._turns.serialized import serialize
 from nowserving._turns.turn import Turn
 from nowserving.errors import ConfigurationError, ConnectionException
 from nowserving.stores.custom import SnapshotQueue
+from nowserving.stores.operating import OperatingMethods
 from nowserving.stores.reference import DEFAULT_LIFETIME, ReferenceMethods
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _LIFETIME, _WAIT_TIME = DEFAULT_LIFETIME, as_default(WAIT_TIME)
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 
-class LockStore(ReferenceMethods):
+class LockStore(ReferenceMethods, OperatingMethods):
     """Takes, serves and gives back tickets; the base of every store.
 
     A subclass that defines only ``get_lock``, ``save_lock`` and ``delete_lock`` works by the
@@ -187,9 +188,9 @@ class LockStore(ReferenceMethods):
 
         Entering raises ``LockError`` when the ticket expired while it waited, and the child of it
         that says what else happened (``LockTimeout``, ``LockBusy``, ``LockSuperseded``,
-        ``DuplicateMessage``, ``LockReentered``, ``StoreUnavailable``, ``StoreClosed``,
-        ``CorruptLock``). Leaving raises ``LockInterrupted`` or ``LockLost`` if the body was
-        cancelled for that, and never covers an exception of the body.
+        ``LockReleased``, ``DuplicateMessage``, ``LockReentered``, ``StoreUnavailable``,
+        ``StoreClosed``, ``CorruptLock``). Leaving raises ``LockInterrupted`` or ``LockLost`` if the
+        body was cancelled for that, and never covers an exception of the body.
         """
         # What is nearly always given is not checked again at every turn.
         if type(conversation_id) is not str or not conversation_id:

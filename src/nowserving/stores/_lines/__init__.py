@@ -31,7 +31,7 @@ from nowserving.stores._lines.attempts import attempt_leave, attempt_redeem, att
 from nowserving.stores._lines.pictures import picture, save
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.redemption import redeem
-from nowserving.stores._lines.removal import delete, finish, leave
+from nowserving.stores._lines.removal import delete, finish, leave, release
 from nowserving.stores._lines.renewal import poll, renew
 from nowserving.stores._lines.status import SUPERSEDED, removed
 from nowserving.stores._lines.storage import AttemptStorage, LineStorage, Ticket, Tombstone
@@ -54,6 +54,7 @@ __all__ = [
     "poll",
     "promote",
     "redeem",
+    "release",
     "removed",
     "renew",
     "save",

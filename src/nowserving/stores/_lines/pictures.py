@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nowserving.protocol.status import Line, LineTicket
+from nowserving.protocol.status import LinePicture, PicturedTicket
 from nowserving.stores._lines.departure import note_dismissal
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.removal import begin_anew
@@ -27,20 +27,23 @@ _SHORTEST_KEPT = 1.0
 """Seconds for which a record is kept at least that a picture was saved to."""
 
 
-def picture(line: LineStorage[T], now: float) -> Line | None:
+def picture(line: LineStorage[T], now: float) -> LinePicture | None:
     """Return the line, None where the reference would say that there is no lock."""
     promote(line, now)
     tickets = tuple(
-        LineTicket(
+        PicturedTicket(
             number=ticket.number,
             expires_in=ticket.expires - now,
             owner=ticket.owner,
             served_for=None if ticket.served_at is None else now - ticket.served_at,
+            waited=now - ticket.joined if ticket.served_at is None else None,
+            label=ticket.label,
+            message_id=ticket.message_id,
         )
         for ticket in line.between(line.serving, line.next - 1)
         if ticket.expires > now
     )
-    return Line(line.next, tickets) if tickets or line.opened else None
+    return LinePicture(line.next, tickets) if tickets or line.opened else None
 
 
 def save(

@@ -1,10 +1,14 @@
-"""What a ticket's field ``e:<number>`` says: its label, and the message as its sender calls it."""
+"""Texts of callers as words in the script: labels, message ids, and the reason of a release.
+
+A ticket's field ``e:<number>`` is its label, and the message as its sender calls it.
+"""
 
 from __future__ import annotations
 
 from urllib.parse import quote, unquote_to_bytes
 
 from nowserving.protocol import names
+from nowserving.protocol.status import release_reason, released_for
 
 NONE = "-"
 """Where there is nothing to be said."""
@@ -21,6 +25,19 @@ def decode_extras(text: str) -> tuple[str | None, str | None]:
     """Return label and message id from what :func:`encode_extras` returned for them."""
     label, _, message_id = text.partition(" ")
     return _text(label), _text(message_id)
+
+
+def encode_why(reason: str) -> str:
+    """Return why a ticket is gone that is released for this reason, as its tombstone says it."""
+    return "G " + released_for(quote(names.encode(reason), safe=""))
+
+
+def decode_why(text: str) -> str:
+    """Return the ``detail`` of a ticket that is gone from what its tombstone says behind the G."""
+    reason = release_reason(text)
+    if reason is None:
+        return text
+    return released_for(names.decode(unquote_to_bytes(reason)))
 
 
 def _word(text: str | None) -> str:

@@ -9,10 +9,10 @@ from nowserving._host.forks import on_fork
 from nowserving.errors import LockError
 from nowserving.protocol import names
 from nowserving.protocol.queue import Guarantees
-from nowserving.protocol.status import NOT_ISSUED, SERVED, Departure, Line, State
+from nowserving.protocol.status import NOT_ISSUED, SERVED, Departure, LinePicture, State
 from nowserving.stores._remote.handle import RemoteHandle
 from nowserving.stores.redis.call_settings import CallSettings
-from nowserving.stores.redis.extras import encode_extras
+from nowserving.stores.redis.extras import encode_extras, encode_why
 from nowserving.stores.redis.header import Header
 from nowserving.stores.redis.loop_connections import Connections
 from nowserving.stores.redis.picture import pieces_of
@@ -37,7 +37,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from nowserving.lock import Superseded, TicketLock
-    from nowserving.protocol.status import Admission, LineTicket, LineUpdate, Outcome, TicketStatus
+    from nowserving.protocol.status import (
+        Admission,
+        LineUpdate,
+        Outcome,
+        PicturedTicket,
+        TicketStatus,
+    )
     from nowserving.stores.redis.renewing import Renewal
     from nowserving.stores.redis.topologies.topology import Topology
 
@@ -225,10 +231,10 @@ class RedisQueue:
         asked = ("superseded", handle.number, handle.owner)
         return parse_superseded(await self._call(handle.conversation_id, *asked))
 
-    async def line(self, conversation_id: str) -> Line | None:
+    async def line(self, conversation_id: str) -> LinePicture | None:
         """Return the line (``line.lua``). One of more than some hundred is read in pieces."""
         on, next_number = -1, None
-        tickets: list[LineTicket] = []
+        tickets: list[PicturedTicket] = []
         while on != NOTHING_MORE or next_number is None:
             page = parse_line(await self._call(conversation_id, "line", on))
             if page is None:
@@ -239,7 +245,7 @@ class RedisQueue:
         if next_number is None:
             return None
         # What was issued meanwhile is of another picture than the number.
-        return Line(next_number, tuple(t for t in tickets if t.number < next_number))
+        return LinePicture(next_number, tuple(t for t in tickets if t.number < next_number))
 
     async def save(self, lock: TicketLock) -> None:
         """Merge a caller's picture of the line (``save.lua``). A long one is merged in pieces."""
@@ -265,6 +271,11 @@ class RedisQueue:
             to_the_end=not keep,
         )
         return parse_answer(reply)
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
+        """Take a ticket out, and tell its owner (``release.lua``)."""
+        said = number, owner or _NONE, encode_why(reason)
+        return parse_answer(await self._call(conversation_id, "release", *said))
 
     async def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record, by ``SCAN``."""

@@ -95,11 +95,11 @@ end
 
 -- Take a ticket out for somebody else than its owner, who is told. If it has expired, that is how it
 -- ended, whoever comes by. Nobody asks about one that nobody has claimed.
-local function dismiss(rec, t, outcome)
+local function dismiss(rec, t, outcome, why)
   if t.expires <= now then return drop(rec, t, 'expired') end
   drop(rec, t, outcome)
-  if has(t, 'c') then bury(rec, t.owner, t.number, RELEASED) end
-  mail(rec, t, epitaph(t.number, RELEASED))
+  if has(t, 'c') then bury(rec, t.owner, t.number, why or RELEASED) end
+  mail(rec, t, epitaph(t.number, why or RELEASED))
 end
 
 -- Begin the turn of a ticket.
