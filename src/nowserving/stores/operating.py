@@ -42,7 +42,9 @@ class OperatingMethods(RunningStore):
         if picture is None or not picture.tickets:
             return None
         now = time.time()
-        shown = [(ticket, _shown(ticket, now)) for ticket in picture.tickets]
+        # Nobody is served only while the line settles.
+        settles = all(ticket.served_for is None for ticket in picture.tickets)
+        shown = [(ticket, _shown(ticket, now, settling=settles)) for ticket in picture.tickets]
         served = [line_ticket for ticket, line_ticket in shown if ticket.served_for is not None]
         waiting = tuple(line_ticket for ticket, line_ticket in shown if ticket.served_for is None)
         return Line(served[0] if served else None, waiting)
@@ -164,7 +166,7 @@ async def _collect(names: AsyncIterator[str]) -> list[str]:
     return [name async for name in names]
 
 
-def _shown(ticket: PicturedTicket, now: float) -> LineTicket:
+def _shown(ticket: PicturedTicket, now: float, *, settling: bool) -> LineTicket:
     ago = ticket.waited if ticket.served_for is None else ticket.served_for
     return LineTicket(
         number=ticket.number,
@@ -174,4 +176,5 @@ def _shown(ticket: PicturedTicket, now: float) -> LineTicket:
         message_id=ticket.message_id,
         since=None if ago is None else now - ago,
         expires_in=ticket.expires_in,
+        settling=settling,
     )
