@@ -13,6 +13,7 @@ from nowserving.errors import (
     LockInterrupted,
     LockLost,
     LockReentered,
+    LockReleased,
     LockSuperseded,
     LockTimeout,
     RasaException,
@@ -21,6 +22,7 @@ from nowserving.errors import (
 )
 from nowserving.held import HeldLock
 from nowserving.lock import NO_TICKET_ISSUED, Superseded, Ticket, TicketLock
+from nowserving.protocol.line import Line, LineTicket
 from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
 from nowserving.stores.base import LOCK_LIFETIME, LockStore
 from nowserving.stores.memory.store import InMemoryLockStore
@@ -46,11 +48,14 @@ __all__ = [
     "HeldLock",
     "InMemoryLockStore",
     "IssuedTicket",
+    "Line",
+    "LineTicket",
     "LockBusy",
     "LockError",
     "LockInterrupted",
     "LockLost",
     "LockReentered",
+    "LockReleased",
     "LockStore",
     "LockSuperseded",
     "LockTimeout",

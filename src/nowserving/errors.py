@@ -80,6 +80,16 @@ class LockSuperseded(LockError):  # noqa: N818
     """A newer message of the conversation took this waiter's place (``latest``, ``interrupt``)."""
 
 
+class LockReleased(LockError):  # noqa: N818
+    """Somebody has released this waiter's ticket (``store.release``).
+
+    Attributes:
+        reason: What was given as the reason; empty if nothing was.
+    """
+
+    reason: str = ""
+
+
 class LockInterrupted(LockError):  # noqa: N818
     """A newer message asked this holder to stop, and its body was cancelled (``interrupt``)."""
 

@@ -143,6 +143,17 @@ class LineModel:
         self.opened = self.settles = False
         self._begin_anew()
 
+    def release(self, number: int, owner: str, reason: str) -> bool | None:
+        """Say whether it was there; None if it was released before, by whichever call."""
+        ticket = self._find(number)
+        if ticket is None or ticket.owner != owner:
+            return None if self.removed.get(owner, "").startswith("released:") else False
+        self._drop(ticket, "released")
+        if ticket.claimed:
+            self.removed[owner] = f"released:{reason}"
+        self._serve()
+        return True
+
     def line(self) -> list[tuple[int, str, bool]] | None:
         """Number, owner and whether it is served, for every ticket; None where there is no lock."""
         if not self.tickets and not self.opened:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nowserving import LockStore
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import TicketQueue
-    from nowserving.protocol.status import Line, Outcome
+    from nowserving.protocol.status import LinePicture, Outcome
     from tests.support.redis_server import RedisServer
 
     OpenQueue = Callable[[], AbstractAsyncContextManager[TicketQueue[Any]]]
@@ -78,8 +78,17 @@ finishes = st.fixed_dictionaries(
         "keep": st.booleans(),
     }
 )
+releases = st.fixed_dictionaries(
+    {"verb": st.just("release"), "which": which, "reason": st.sampled_from(["", "a: reason"])}
+)
 deletes = st.just({"verb": "delete"})
-_VERBS = [*[takes] * 9, *[leaves] * 4, *[questions] * 3, *[redeems] * 3, parks, finishes, deletes]
+_VERBS = [
+    *[takes] * 9,
+    *[leaves] * 4,
+    *[questions] * 3,
+    *[redeems] * 3,
+    *[parks, finishes, releases, deletes],
+]
 steps = st.lists(  # mostly arrivals: what is to be found, is found in a line
     st.integers(0, len(_VERBS) - 1).flatmap(_VERBS.__getitem__), min_size=6, max_size=40
 )
@@ -208,6 +217,12 @@ class _Play:
         waiting = await self._queue.finish(self._name, *arguments, keep=keep)
         assert waiting == self._model.finish(*arguments, keep=keep)
 
+    async def _release(self, *, which: int, reason: str) -> None:
+        handle = self._handles[which]
+        released = await self._queue.release(self._name, handle.number, handle.owner, reason)
+        expected = self._model.release(handle.number, handle.owner, reason)
+        assert expected in {None, released}
+
     async def _delete(self) -> None:
         await self._queue.delete(self._name)
         self._model.delete()
@@ -229,7 +244,7 @@ def _read(status: TicketStatus) -> Answer:
     return Answer(state, status.number, detail=status.detail)
 
 
-def _read_line(line: Line | None) -> list[tuple[int, str, bool]] | None:
+def _read_line(line: LinePicture | None) -> list[tuple[int, str, bool]] | None:
     if line is None:
         return None
     return [(t.number, t.owner, t.served_for is not None) for t in line.tickets]

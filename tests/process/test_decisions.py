@@ -159,6 +159,9 @@ class Play:
     def _line(self) -> None:
         self._both("line")
 
+    def _release(self, *, which: int, reason: str) -> None:
+        self._both("release", self._tickets[which], reason)
+
     def _delete(self) -> None:
         self._both("delete")
 

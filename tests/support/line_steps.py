@@ -19,6 +19,7 @@ ticks = st.sampled_from([1, 1, 2, 8, 8, 17, 40]).map(lambda count: count * TICK)
 lifetimes = st.sampled_from([8, 16, 24, 72]).map(lambda count: count * TICK)
 messages = st.sampled_from([None, None, "a", "b"])
 remembered = st.sampled_from([None, None, 4, 80]).map(lambda count: count and count * TICK)
+labels = st.sampled_from([None, None, None, "-", "a label"])
 owners = st.integers(0, 9).map(lambda index: f"{(OURS, THEIRS)[index % 2]}~{index % 3}.{index}")
 numbers = st.integers(0, 5)  # counted from the last one issued
 picks = st.integers(0, 30)  # one of the tickets so far, counted round and round
@@ -42,6 +43,7 @@ takes = verb(
     settle_max=st.sampled_from([None, 8, 10]).map(lambda count: count and count * TICK),
     message=messages,
     remember_for=remembered,
+    label=labels,
 )
 leaves = verb(
     "leave",
@@ -60,6 +62,7 @@ redeems = verb(
     lifetime=lifetimes,
     message=messages,
     remember_for=remembered,
+    label=labels,
 )
 parks = verb("park", which=picks, shows=shown, lifetime=lifetimes)
 finishes = verb("finish", which=picks, shows=shown, keep=st.booleans())
@@ -70,6 +73,7 @@ saves = verb(
         numbers, st.sampled_from([-8, 1, 8, 24]).map(lambda count: count * TICK), max_size=4
     ),
 )
+releases = verb("release", which=picks, reason=st.sampled_from(["", "no reason: at all"]))
 passings = verb("time", seconds=ticks)
 _VERBS = [
     *[takes] * 12,
@@ -77,7 +81,7 @@ _VERBS = [
     *[passings] * 5,
     *[redeems] * 3,
     *[parks] * 2,
-    *[renews, leaves_unanswered] * 2,
+    *[renews, leaves_unanswered, releases] * 2,
     *[polls, renews_unanswered, finishes, saves],
     *[verb("line"), verb("delete")],
 ]

@@ -15,9 +15,9 @@ from nowserving.protocol.status import (
     Admission,
     Departure,
     IssuedTicket,
-    Line,
-    LineTicket,
+    LinePicture,
     LineUpdate,
+    PicturedTicket,
     State,
     TicketStatus,
 )
@@ -66,7 +66,7 @@ def read_verb(verb: str, *args: Any) -> tuple[Any, ...]:
     if verb == "take":
         redeem = args[2]["redeem"]
         read[2] = Admission(**{**args[2], "redeem": redeem and IssuedTicket(*redeem)})
-    elif verb in {"leave", "renew", "finish", "superseded"}:
+    elif verb in {"leave", "renew", "finish", "release", "superseded"}:
         read[1] = Shown(*args[1])
     elif verb == "park":
         read[2] = Shown(*args[2])
@@ -88,8 +88,8 @@ def _as_it_is(answer: Any) -> Any:
     return answer
 
 
-def _read_line(answer: Any) -> Line | None:
-    return answer and Line(answer[0], tuple(LineTicket(*ticket) for ticket in answer[1]))
+def _read_line(answer: Any) -> LinePicture | None:
+    return answer and LinePicture(answer[0], tuple(PicturedTicket(*ticket) for ticket in answer[1]))
 
 
 def _read_update(answer: Any) -> LineUpdate:

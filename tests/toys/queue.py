@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Admission,
         Departure,
         IssuedTicket,
-        Line,
+        LinePicture,
         LineUpdate,
         Outcome,
         TicketStatus,
@@ -127,8 +127,8 @@ class AskingQueue:
     async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
         return await handle.wait(timeout)
 
-    async def line(self, conversation_id: str) -> Line | None:
-        line: Line | None = await self.ask("line", conversation_id)
+    async def line(self, conversation_id: str) -> LinePicture | None:
+        line: LinePicture | None = await self.ask("line", conversation_id)
         return line
 
     async def save(self, lock: TicketLock) -> None:
@@ -143,6 +143,10 @@ class AskingQueue:
         issued, ours = Shown(number, secret), f"{self.name}."
         waiting: bool = await self.ask("finish", conversation_id, issued, ours, keep)
         return waiting
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
+        released: bool = await self.ask("release", conversation_id, Shown(number, owner), reason)
+        return released
 
     async def conversations(self) -> AsyncIterator[str]:
         for name in await self.ask("conversations"):

@@ -33,8 +33,8 @@ CREATE TABLE IF NOT EXISTS lines (
 CREATE INDEX IF NOT EXISTS lines_by_end ON lines (kept_until);
 CREATE TABLE IF NOT EXISTS tickets (
   name BLOB, number INTEGER, owner TEXT, expires REAL, lifetime REAL, claimed INTEGER,
-  renewed INTEGER, served_at REAL, interrupted INTEGER, message_id BLOB, remember_for REAL,
-  answers TEXT,
+  renewed INTEGER, served_at REAL, joined REAL, interrupted INTEGER,
+  message_id BLOB, label BLOB, remember_for REAL, answers TEXT,
   PRIMARY KEY (name, number)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS tickets_by_owner ON tickets (name, owner, number);
@@ -51,8 +51,8 @@ CREATE INDEX IF NOT EXISTS tombstones_by_end ON tombstones (name, until);
 
 _NEW_LINE = (0, 0, 0, "none", 0, 0.0, 0.0, False, 0.0)
 _COLUMNS = (
-    "number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id, "
-    "remember_for, answers"
+    "number, owner, expires, lifetime, claimed, renewed, served_at, joined, interrupted,"
+    " message_id, label, remember_for, answers"
 )
 _A_FEW = 16
 
@@ -68,8 +68,10 @@ class RowTicket:
     claimed: bool = True
     renewed: bool = False
     served_at: float | None = None
+    joined: float = 0.0
     interrupted: bool = False
     message_id: str | None = None
+    label: str | None = None
     remember_for: float | None = None
     answers: Superseded | None = None
 
@@ -267,7 +269,7 @@ class RowLine:
 
     def put(self, ticket: RowTicket) -> None:
         self._rows.execute(
-            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(self._name, *_fields(ticket)),
         )
         self.keep(ticket.expires + ticket.lifetime)
@@ -330,14 +332,14 @@ class RowLine:
 
 
 def _read(row: Any) -> RowTicket:
-    number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, *message = row
-    ticket = RowTicket(number, owner, expires, lifetime, bool(claimed), bool(renewed))
-    ticket.served_at, ticket.interrupted = served_at, bool(interrupted)
-    message_id, ticket.remember_for, answers = message
+    ticket = RowTicket(*row)
+    ticket.claimed, ticket.renewed = bool(ticket.claimed), bool(ticket.renewed)
+    ticket.interrupted = bool(ticket.interrupted)
+    *_, message_id, label, _, answers = row
+    ticket.message_id, ticket.label = _decoded(message_id), _decoded(label)
     if answers is not None:
         count, *messages = json.loads(answers)
         ticket.answers = Superseded(messages, count)
-    ticket.message_id = None if message_id is None else names.decode(message_id)
     return ticket
 
 
@@ -345,8 +347,13 @@ def _fields(ticket: RowTicket) -> list[Any]:
     fields = [getattr(ticket, field.name) for field in dataclass_fields(ticket)]
     answers = ticket.answers
     told = None if answers is None else json.dumps([answers.count, *answers])
-    return [*fields[:-3], _encoded(ticket.message_id), ticket.remember_for, told]
+    names_ = (_encoded(ticket.message_id), _encoded(ticket.label))
+    return [*fields[:-4], *names_, ticket.remember_for, told]
 
 
-def _encoded(message_id: str | None) -> bytes | None:
-    return None if message_id is None else names.encode(message_id)
+def _encoded(text: str | None) -> bytes | None:
+    return None if text is None else names.encode(text)
+
+
+def _decoded(stored: bytes | None) -> str | None:
+    return None if stored is None else names.decode(stored)

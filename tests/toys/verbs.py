@@ -23,7 +23,7 @@ from tests.toys.rows import RowTicket
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from nowserving.protocol.status import Admission, Line, Outcome
+    from nowserving.protocol.status import Admission, LinePicture, Outcome
     from tests.toys.rows import RowLine, Rows
 
 
@@ -101,7 +101,7 @@ class Verbs:
             found = Superseded() if line is None else _lines.superseded_by(line, ticket)
             return [found.count, *found]
 
-    def line(self, name: str) -> Line | None:
+    def line(self, name: str) -> LinePicture | None:
         with self._line(name) as line:
             return None if line is None else _lines.picture(line, self._now)
 
@@ -121,6 +121,10 @@ class Verbs:
             return line is not None and _lines.finish(
                 line, issued, own_prefix, self._now, keep=keep
             )
+
+    def release(self, name: str, ticket: Shown, reason: str) -> bool:
+        with self._line(name) as line:
+            return line is not None and _lines.release(line, ticket, reason, self._now)
 
     def conversations(self) -> list[str]:
         return self._rows.names()

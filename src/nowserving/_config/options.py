@@ -77,6 +77,7 @@ class Overrides(TypedDict, total=False):
     message_id: str | None
     remember_for: float | None
     keep_place: bool
+    label: str | None
     reentrant: bool
 
 
@@ -139,6 +140,8 @@ class Options:
         keep_place: When the wait for ``ticket`` ends without a turn (``timeout`` is over, it is
             cancelled, the store is closed), leave the ticket in line, to be redeemed again by
             anybody within another ``lock_lifetime``. Needs ``ticket`` and ``timeout``.
+        label: What the turn is called by whoever looks at the line, a trace id say; at most 200
+            bytes; None for nothing.
         reentrant: Allow the task that holds the lock to take it again.
     """
 
@@ -166,6 +169,7 @@ class Options:
     message_id: str | None = _option(checks.text_or_none, of_one_message=True, default=None)
     remember_for: float | None = _option(checks.up_to_a_week_or_none, readers.seconds, default=None)
     keep_place: bool = _option(checks.flag, of_one_message=True, default=False)
+    label: str | None = _option(checks.label_or_none, readers.text, default=None)
     reentrant: bool = _option(checks.flag, readers.flag, default=False)
 
     has_moments: bool = field(init=False, repr=False, compare=False)
@@ -222,6 +226,7 @@ class Options:
                 message_id=self.message_id,
                 remember_for=self.remember_for,
                 redeem=self.ticket,
+                label=self.label,
             )
             found = Request(lifetime, wait_time, self, admission)
             self._requests[lifetime, wait_time] = found
@@ -245,22 +250,8 @@ class Options:
                 raise TypeError(msg)
             overrides[name] = check(name, value)
         changed = replace(self, **overrides)
-        if changed.settle_max is not None:
-            changed.check_settling()
+        _check_settling(changed)
         return changed
-
-    def check_settling(self) -> None:
-        """Refuse a longest time to settle without the usual one.
-
-        Raises:
-            ValueError: If that is so.
-        """
-        if self.settle_max is not None and self.settle is None:
-            msg = (
-                f"settle_max={self.settle_max!r} limits for how long a burst of messages settles, "
-                "and there is no settle=, the seconds of silence that end it: give both"
-            )
-            raise ValueError(msg)
 
 
 # Derived from the fields
@@ -278,7 +269,7 @@ _POLICIES = {
     option.name: option.default
     for option in _FIELDS
     if option.name
-    in {"when_busy", "max_waiting", "when_full", "remember_for", "settle", "settle_max"}
+    in {"when_busy", "max_waiting", "when_full", "remember_for", "settle", "settle_max", "label"}
 }
 
 READERS = readers_of(Options)
@@ -304,3 +295,13 @@ class Request:
     wait_time: float
     options: Options
     admission: Admission
+
+
+def _check_settling(options: Options) -> None:
+    """Refuse a longest time to settle without the usual one."""
+    if options.settle_max is not None and options.settle is None:
+        msg = (
+            f"settle_max={options.settle_max!r} limits for how long a burst of messages settles, "
+            "and there is no settle=, the seconds of silence that end it: give both"
+        )
+        raise ValueError(msg)

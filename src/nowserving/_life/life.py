@@ -3,14 +3,15 @@
 The events, and who brings them:
 
 =======================  ==========================================================
-``take_answered``        its owner: the task or thread that entered the turn
+``wait_on``, ``begin``   its owner: the task or thread that entered the turn
+``end_body``             its owner
 ``give_up``              its owner; a finaliser, or a closed loop, once nobody is left to leave
-``end_body``, ``leave``  its owner
 ``hear``                 a bell or a poll, about a ticket that is held
 ``seen``                 a poll, about a ticket of either kind
 ``tick``                 the watch: a moment has come that nobody pushes
 ``poll_failed``          the watch: the store could not be asked
 ``lose``                 whoever found out that the lock is lost; the end of the store
+``stop_body``            its owner's loop, where the lock is lost or a newer message interrupts
 ``over``                 its owner; the child of a fork, whose parent has the ticket
 =======================  ==========================================================
 

@@ -68,6 +68,7 @@ class Issuing:
             settle_max=chosen.settle_max,
             message_id=message_id,
             remember_for=chosen.remember_for,
+            label=chosen.label,
         )
         handle = self._handle = runtime.queue.handle(name, identity.nonce())
         try:

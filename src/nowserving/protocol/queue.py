@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         Admission,
         Departure,
         IssuedTicket,
-        Line,
+        LinePicture,
         Outcome,
         TicketStatus,
     )
@@ -208,7 +208,7 @@ class TicketQueue(Protocol[HandleT]):
         """Wait ``timeout`` seconds at most for news of a ticket; may return early with None."""
         ...
 
-    async def line(self, conversation_id: str) -> Line | None:
+    async def line(self, conversation_id: str) -> LinePicture | None:
         """Return the line, None where the reference would say that there is no lock."""
         ...
 
@@ -237,6 +237,20 @@ class TicketQueue(Protocol[HandleT]):
 
         Returns:
             Whether there is a live ticket in the line afterwards.
+        """
+        ...
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
+        """Take a ticket out, whoever has it, and tell its owner (``store.release``).
+
+        Args:
+            conversation_id: The conversation.
+            number: The ticket's number.
+            owner: Its owner, or the secret of one to be redeemed, as :meth:`line` shows it.
+            reason: What the owner is told.
+
+        Returns:
+            Whether it was in line, or was taken out by this very call before: a reply can be lost.
         """
         ...
 

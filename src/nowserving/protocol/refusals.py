@@ -9,11 +9,12 @@ from nowserving.errors import (
     DuplicateMessage,
     LockBusy,
     LockError,
+    LockReleased,
     LockSuperseded,
     LockTimeout,
     StoreUnavailable,
 )
-from nowserving.protocol.status import NOT_ISSUED, State
+from nowserving.protocol.status import NOT_ISSUED, State, release_reason
 
 if TYPE_CHECKING:
     from nowserving.protocol.status import TicketStatus
@@ -46,6 +47,9 @@ def refusal(  # noqa: PLR0913 - what is known of a ticket
         waited: Seconds it waited.
         lifetime: Seconds it had to live; None if it was renewed.
     """
+    reason = release_reason(status.detail) if kind is LockError else None
+    if reason is not None:
+        kind = LockReleased
     error = kind(
         f"Could not acquire lock for conversation_id '{conversation_id}'"
         f"{_because(kind, status, message_id, waited)}."
@@ -60,6 +64,8 @@ def refusal(  # noqa: PLR0913 - what is known of a ticket
         error.held_since = time.time() - status.since
     elif isinstance(error, DuplicateMessage):
         error.state = status.detail
+    elif isinstance(error, LockReleased):
+        error.reason = reason or ""
     return error
 
 
@@ -102,6 +108,9 @@ def _because(
         return f": {status.ahead} in line, {holder} is served for {status.since:.3g} s"
     if kind is DuplicateMessage:
         return f": message {message_id!r} is {status.detail} already"
+    if kind is LockReleased:
+        reason = release_reason(status.detail)
+        return ": somebody has released its ticket" + (f" ({reason})" if reason else "")
     if kind is LockSuperseded:
         return ": a newer message took its place"
     return ""  # the reference's own sentence for a ticket that expired or is gone

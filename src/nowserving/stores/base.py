@@ -180,6 +180,8 @@ class LockStore(IssuedTickets):
                 ``keep_place`` (False): with ``ticket`` and ``timeout``; a wait that ends without a
                 turn leaves the ticket in line, to be redeemed again, by anybody who has it, within
                 another ``lock_lifetime``. ``LockTimeout`` then tells its ``position``.
+                ``label`` (None): what the turn is called by whoever looks at the line, a trace id
+                say; at most 200 bytes as UTF-8.
 
                 ``reentrant`` (False): allow the task that holds the lock to take it again.
 
@@ -189,9 +191,9 @@ class LockStore(IssuedTickets):
 
         Entering raises ``LockError`` when the ticket expired while it waited, and the child of it
         that says what else happened (``LockTimeout``, ``LockBusy``, ``LockSuperseded``,
-        ``DuplicateMessage``, ``LockReentered``, ``StoreUnavailable``, ``StoreClosed``,
-        ``CorruptLock``). Leaving raises ``LockInterrupted`` or ``LockLost`` if the body was
-        cancelled for that, and never covers an exception of the body.
+        ``LockReleased``, ``DuplicateMessage``, ``LockReentered``, ``StoreUnavailable``,
+        ``StoreClosed``, ``CorruptLock``). Leaving raises ``LockInterrupted`` or ``LockLost`` if the
+        body was cancelled for that, and never covers an exception of the body.
         """
         # What is nearly always given is not checked again at every turn.
         if type(conversation_id) is not str or not conversation_id:
@@ -215,6 +217,7 @@ class LockStore(IssuedTickets):
         remember_for: float | None = None,
         settle: float | None = None,
         settle_max: float | None = None,
+        label: str | None = None,
     ) -> IssuedTicket:
         """Take a place in line now, to be redeemed later with ``lock(ticket=...)``.
 
@@ -235,6 +238,8 @@ class LockStore(IssuedTickets):
             settle_max: As in :meth:`lock`; the store's default if None.
             remember_for: Seconds for which the message stays known once it is done, unless whoever
                 redeems the ticket says otherwise; the store's default if None.
+            label: What it is called by whoever looks at the line, at most 200 bytes as UTF-8; the
+                store's default if None. Whoever redeems it may give it another one.
 
         Returns:
             The ticket: an ``int`` that pickles and whose ``str()`` may travel.
@@ -256,6 +261,7 @@ class LockStore(IssuedTickets):
             remember_for=remember_for,
             settle=settle,
             settle_max=settle_max,
+            label=label,
         )
 
     def serialized(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
+    from nowserving.protocol.line import Line
     from nowserving.protocol.status import IssuedTicket
 
 _T = TypeVar("_T")
@@ -14,6 +15,23 @@ _T = TypeVar("_T")
 
 class Asynchronous(Protocol):
     """Where the coroutines come from: a store."""
+
+    async def inspect(self, conversation_id: str) -> Line | None:
+        """Look at a line."""
+        ...
+
+    async def release(
+        self,
+        conversation_id: str,
+        ticket: IssuedTicket | int | str | None = None,
+        reason: str = "",
+    ) -> bool:
+        """Take out a holder, or a waiter."""
+        ...
+
+    def conversations(self) -> AsyncIterator[str]:
+        """Iterate over the conversations that have a record."""
+        ...
 
     async def give_back(self, conversation_id: str, ticket: IssuedTicket | int | str) -> bool:
         """Leave the line with a ticket."""
@@ -52,3 +70,27 @@ class Blocking:
         """Give a ticket more time to be redeemed in (:meth:`LockStore.renew_ticket`)."""
         is_there: bool = self._run(self._store.renew_ticket(conversation_id, ticket, lifetime))
         return is_there
+
+    def inspect(self, conversation_id: str) -> Line | None:
+        """Look at a line (:meth:`LockStore.inspect`)."""
+        line: Line | None = self._run(self._store.inspect(conversation_id))
+        return line
+
+    def release(
+        self,
+        conversation_id: str,
+        ticket: IssuedTicket | int | str | None = None,
+        reason: str = "",
+    ) -> bool:
+        """Take out a holder, or a waiter (:meth:`LockStore.release`)."""
+        was_there: bool = self._run(self._store.release(conversation_id, ticket, reason))
+        return was_there
+
+    def conversations(self) -> list[str]:
+        """Return what :meth:`LockStore.conversations` iterates over, all at once."""
+        names: list[str] = self._run(_collect(self._store.conversations()))
+        return names
+
+
+async def _collect(names: AsyncIterator[str]) -> list[str]:
+    return [name async for name in names]

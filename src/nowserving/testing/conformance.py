@@ -13,6 +13,7 @@ from nowserving.testing.losing import Losing
 from nowserving.testing.messages import Messages
 from nowserving.testing.names import Names, WrongArguments
 from nowserving.testing.nesting import Reentrancy, Serialized
+from nowserving.testing.operating import Operating
 from nowserving.testing.order import LineOrder, Threads
 from nowserving.testing.outside import FromOutside
 from nowserving.testing.reasons import Reasons
@@ -41,6 +42,7 @@ class StoreConformance(
     Settling,
     FromOutside,
     Messages,
+    Operating,
     Issued,
     KeptPlaces,
     TicketsGivenBack,

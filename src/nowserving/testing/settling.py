@@ -158,6 +158,24 @@ class Settling(StoreHarness):
             assert busy.value.position == 1
         await waiter.cancel()
 
+    @policy(settle=1.0)
+    async def test_a_line_that_settles_is_shown_and_its_first_one_released(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+        waiter = await self.line_up(store, name, settle=_FOR_EVER)
+        line = await store.inspect(name)
+        assert line is not None
+        assert line.holder is None
+        assert [ticket.settling for ticket in line.waiting] == [True]
+        assert await store.release(name, 0, "enough")
+        assert isinstance(await waiter.end(), LockError)
+        async with store.lock(name, timeout=0):
+            line = await store.inspect(name)
+            assert line is not None
+            assert line.holder is not None
+            assert not line.holder.settling
+
     @policy(settle=1.0, max_waiting=1, when_full="drop_oldest")
     async def test_the_first_of_a_line_that_settles_may_be_dropped(self, store: LockStore) -> None:
         name = self.conversation()

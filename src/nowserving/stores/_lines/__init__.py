@@ -36,7 +36,7 @@ from nowserving.stores._lines.attempts import (
 from nowserving.stores._lines.pictures import picture, save
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.redemption import park, redeem
-from nowserving.stores._lines.removal import delete, finish, leave
+from nowserving.stores._lines.removal import delete, finish, leave, release
 from nowserving.stores._lines.renewal import poll, renew
 from nowserving.stores._lines.status import SUPERSEDED, removed
 from nowserving.stores._lines.storage import AttemptStorage, LineStorage, Ticket, Tombstone
@@ -61,6 +61,7 @@ __all__ = [
     "poll",
     "promote",
     "redeem",
+    "release",
     "removed",
     "renew",
     "save",

@@ -166,9 +166,12 @@ def _join(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> 
     number = line.next
     ticket.number = number
     ticket.expires = now + admission.lifetime
+    ticket.joined = now
     agree(ticket, admission)
     if admission.message_id is not None:
         ticket.message_id, ticket.remember_for = admission.message_id, admission.remember_for
+    if admission.label is not None:
+        ticket.label = admission.label
     line.next = number + 1
     extend_burst(line, admission, now)
     if line.serving == number and now >= line.settles_until:

@@ -1,10 +1,10 @@
-"""How tickets are given back and taken out: ``leave``, ``finish``, ``delete``."""
+"""How tickets are given back and taken out: ``leave``, ``finish``, ``release``, ``delete``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nowserving.protocol.status import Departure
+from nowserving.protocol.status import Departure, release_reason, released_for
 from nowserving.stores._lines.departure import note_departure, note_dismissal
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.status import own, why_gone
@@ -62,6 +62,28 @@ def _may_finish(ticket: Ticket, secret: str, own_prefix: str) -> bool:
     if secret:
         return ticket.owner == secret
     return not ticket.claimed or ticket.owner.startswith(own_prefix)
+
+
+def release(line: LineStorage[T], handle: Handle, reason: str, now: float) -> bool:
+    """Take out a live ticket, whoever has it, and serve the next one.
+
+    Args:
+        line: The line.
+        handle: The ticket as ``line`` showed it.
+        reason: What its owner is told.
+        now: The moment.
+
+    Returns:
+        Whether it was there, or an earlier attempt has taken it out.
+    """
+    promote(line, now)
+    ticket = line.ticket(handle.number)
+    if ticket is None or ticket.owner != handle.owner or ticket.expires <= now:
+        return release_reason(line.why_removed(handle, now)) is not None
+    line.remove(ticket)
+    note_dismissal(line, [ticket], "released", now, released_for(reason))
+    promote(line, now)
+    return True
 
 
 def delete(line: LineStorage[T], now: float) -> None:

@@ -47,6 +47,8 @@ class Ticket(Protocol):
         message_id: The message that it is for, None if that was not said.
         answers: The messages that had to leave for it, None if none had.
         remember_for: Seconds for which that is remembered once it is done, None for ``lifetime``.
+        joined: When it joined the line; says nothing any more once it is served.
+        label: What its owner calls it, None for nothing.
     """
 
     number: int
@@ -59,6 +61,8 @@ class Ticket(Protocol):
     message_id: str | None
     remember_for: float | None
     answers: Superseded | None
+    joined: float
+    label: str | None
 
     @property
     def owner(self) -> str:

@@ -21,6 +21,7 @@ from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
 from nowserving.errors import LockError
 from nowserving.lock import Superseded
+from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import Departure, IssuedTicket, LineUpdate
 from nowserving.stores import _lines
@@ -33,9 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from nowserving.lock import TicketLock
-    from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import AtOnce
-    from nowserving.protocol.status import Admission, Line, Outcome, TicketStatus
+    from nowserving.protocol.status import Admission, LinePicture, Outcome, TicketStatus
 
 logger = logging.getLogger("nowserving.queues.memory.queue")
 
@@ -238,7 +238,7 @@ class MemoryQueue:
         """Wait for the bell; a promotion always rings it."""
         return await handle.wait(timeout)
 
-    async def line(self, conversation_id: str) -> Line | None:
+    async def line(self, conversation_id: str) -> LinePicture | None:
         """Return the line, None where there is no lock."""
         with self._step(conversation_id):
             record = self._records.get(conversation_id)
@@ -281,6 +281,19 @@ class MemoryQueue:
             waiting = _lines.finish(record, issued, _ANYBODY, now, keep=keep)
             self._close_step(conversation_id, record, now)
         return waiting
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
+        """Take a ticket out, and tell its owner."""
+        shown = TicketHandle(conversation_id, owner)
+        shown.number = number
+        with self._step(conversation_id):
+            record = self._records.get(conversation_id)
+            if record is None:
+                return False
+            now = monotonic()
+            released = _lines.release(record, shown, reason, now)
+            self._close_step(conversation_id, record, now)
+        return released
 
     async def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record."""
@@ -372,5 +385,6 @@ steps.register(
         MemoryQueue.delete,
         MemoryQueue.finish,
         MemoryQueue.superseded,
+        MemoryQueue.release,
     ]
 )

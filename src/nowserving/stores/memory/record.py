@@ -91,6 +91,8 @@ class Record:
             ticket.renewed = True
         if not admission.claimed:
             ticket.claimed = False
+        if admission.label is not None:
+            ticket.label = admission.label
         self.token = token = self.tokens.draw(self.token)
         return make_status((SERVED, number, 0, left, left, token, self.predecessor, "", 0.0))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 from nowserving._host.forks import on_fork
@@ -14,12 +13,13 @@ from nowserving.protocol.status import (
     NOT_ISSUED,
     SERVED,
     Departure,
-    Line,
+    LinePicture,
     State,
     TicketStatus,
 )
 from nowserving.stores._remote.handle import RemoteHandle
 from nowserving.stores.redis.call_settings import CallSettings
+from nowserving.stores.redis.extras import encode_extras, encode_why
 from nowserving.stores.redis.header import Header
 from nowserving.stores.redis.loop_connections import Connections
 from nowserving.stores.redis.picture import pieces_of
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from nowserving.protocol.status import (
         Admission,
         IssuedTicket,
-        LineTicket,
         LineUpdate,
         Outcome,
+        PicturedTicket,
     )
     from nowserving.stores.redis.renewing import Renewal
     from nowserving.stores.redis.topologies.topology import Topology
@@ -121,7 +121,14 @@ class RedisQueue:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
         flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
         lifetime = max(1, round(admission.lifetime * 1000)) * 1000  # as _lifetime(), at each turn
-        message = message_of(admission)
+        message, extras = _NONE, _NONE
+        if (
+            admission.message_id is not None
+            or admission.label is not None
+            or admission.remember_for is not None
+        ):
+            message = message_of(admission)
+            extras = encode_extras(admission.label, admission.message_id)
         if admission.redeem is not None:
             args: tuple[Any, ...] = (
                 "redeem",
@@ -131,12 +138,13 @@ class RedisQueue:
                 lifetime,
                 flags,
                 message,
+                extras,
             )
             again = args
         else:
             limit = -1 if admission.max_waiting is None else admission.max_waiting
             policy = policy_of(admission)
-            args = ("take", handle.owner, lifetime, flags, policy, limit, message, "0")
+            args = ("take", handle.owner, lifetime, flags, policy, limit, message, extras, "0")
             again = (*args[:-1], "1")
         here = self.connections.here()
         call = here.session.call(self.key(handle.conversation_id), args, again, within=within)
@@ -255,10 +263,10 @@ class RedisQueue:
         asked = ("superseded", handle.number, handle.owner)
         return parse_superseded(await self._call(handle.conversation_id, *asked))
 
-    async def line(self, conversation_id: str) -> Line | None:
+    async def line(self, conversation_id: str) -> LinePicture | None:
         """Return the line (``line.lua``). One of more than some hundred is read in pieces."""
         on, next_number = -1, None
-        tickets: list[LineTicket] = []
+        tickets: list[PicturedTicket] = []
         while on != NOTHING_MORE or next_number is None:
             page = parse_line(await self._call(conversation_id, "line", on))
             if page is None:
@@ -269,7 +277,7 @@ class RedisQueue:
         if next_number is None:
             return None
         # What was issued meanwhile is of another picture than the number.
-        return Line(next_number, tuple(t for t in tickets if t.number < next_number))
+        return LinePicture(next_number, tuple(t for t in tickets if t.number < next_number))
 
     async def save(self, lock: TicketLock) -> None:
         """Merge a caller's picture of the line (``save.lua``). A long one is merged in pieces."""
@@ -295,6 +303,11 @@ class RedisQueue:
             to_the_end=not keep,
         )
         return parse_answer(reply)
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
+        """Take a ticket out, and tell its owner (``release.lua``)."""
+        said = number, owner or _NONE, encode_why(reason)
+        return parse_answer(await self._call(conversation_id, "release", *said))
 
     async def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record, by ``SCAN``."""
@@ -370,7 +383,6 @@ def message_of(admission: Admission) -> str:
 
 
 def _remembered(message: str, admission: Admission) -> str:
-    remember_for, message_id = admission.remember_for, admission.message_id
-    lasts = "" if remember_for is None else max(1, round(remember_for * 1000))
-    # As ASCII: any string becomes one line, and can be told to whoever answers for it.
-    return f"{message}~{lasts}~{'' if message_id is None else json.dumps(message_id)}"
+    if admission.remember_for is None:
+        return message
+    return f"{message}~{max(1, round(admission.remember_for * 1000))}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import wraps
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -14,10 +13,11 @@ from nowserving.protocol.status import (
     INTERRUPTED,
     SERVED,
     Departure,
-    LineTicket,
+    PicturedTicket,
     State,
     TicketStatus,
 )
+from nowserving.stores.redis.extras import decode_extras, decode_why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ def parse_status(text: str) -> TicketStatus:
     if state is State.SUPERSEDED:
         return TicketStatus(state, int(fields[1]), detail="superseded")
     _, number, *reason = text.split(" ", 2)
-    return TicketStatus(state, int(number), detail=reason[0] if reason else "")
+    return TicketStatus(state, int(number), detail=decode_why(reason[0]) if reason else "")
 
 
 class PollReply(NamedTuple):
@@ -134,7 +134,7 @@ def parse_departure(text: str) -> Departure:
     if known is not None:
         return known
     answer, state, reason = text[:3], text[4:5], text[6:]
-    why = {"G": reason, "X": "superseded"}[state]
+    why = {"G": decode_why(reason), "X": "superseded"}[state]
     return _DEPARTURES[answer]._replace(why=why)
 
 
@@ -150,7 +150,7 @@ def parse_superseded(text: str) -> Superseded:
     count, *lines = text.split("\n")
     told = (line.partition(" ") for line in lines)
     return Superseded(
-        [str(json.loads(message)) if message else int(number) for number, _, message in told],
+        [decode_extras(f"- {message}")[1] or int(number) for number, _, message in told],
         int(count),
     )
 
@@ -172,7 +172,7 @@ class LinePage(NamedTuple):
 
     next_number: int
     on: int
-    tickets: list[LineTicket]
+    tickets: list[PicturedTicket]
 
 
 NOTHING_MORE = -1
@@ -188,13 +188,17 @@ def parse_line(reply: Sequence[str] | None) -> LinePage | None:
     next_number, on, *texts = reply
     tickets = []
     for text in texts:
-        number, expires_in, served_for, owner = text.split(" ")
+        number, expires_in, served_for, owner, waited, extras = text.split(" ", 5)
+        label, message_id = decode_extras(extras)
         tickets.append(
-            LineTicket(
+            PicturedTicket(
                 number=int(number),
                 expires_in=int(expires_in) / MICROSECONDS,
                 owner="" if owner == "-" else owner,
                 served_for=None if served_for == "-1" else int(served_for) / MICROSECONDS,
+                waited=None if waited == "-1" else int(waited) / MICROSECONDS,
+                label=label,
+                message_id=message_id,
             )
         )
     return LinePage(int(next_number), int(on), tickets)

@@ -28,6 +28,7 @@ _WHEN_NEEDED = (
     "save",
     "delete",
     "finish",
+    "release",
     "sweep",
 )
 """Inside a function: Lua would make dozens of closures in each call that a quick step answers."""

@@ -1,8 +1,6 @@
 -- Which messages a turn answers for: those that had to leave for its own.
---   e:<number>   the message id of the ticket with this number, as its client wrote it: one line of text
---                that is not looked into here, since message ids may be anything
 --   a:<number>   what the ticket with this number answers for, if it has the flag "s": how many those are,
---                then a line for each of the first MOST_ANSWERS: its number, and its e:<number> if it has one
+--                then a line for each of the first MOST_ANSWERS: its number, and its message as in e:<number>
 -- They are noted by the sweep, when it takes out who was superseded: the ticket for which they had to
 -- leave has the number `superseded_below`.
 local MOST_ANSWERS = 1000
@@ -35,8 +33,7 @@ local function note_answer(rec, t)
   end
   answers.count = answers.count + 1
   if #answers < MOST_ANSWERS then
-    local message = t.message ~= '-' and value_of(rec, 'e:' .. int(t.number))
-    answers[#answers + 1] = int(t.number) .. (message and ' ' .. message or '')
+    answers[#answers + 1] = int(t.number) .. ' ' .. string.match(extras_of(rec, t), '(%S+)$')
   end
 end
 

@@ -19,13 +19,16 @@
 --   predecessor        how the last turn that was held did
 --   opened             present when an empty line is still "a lock" to the reference API
 --   <number>           a ticket: "expires lifetime served_at flags owner", and its message if it
---                      has one; lifetime and served_at in milliseconds, since Redis keeps a hash
+--                      has one ("." if it has none, and more is kept of it: see e:<number>);
+--                      served_at is "-joined" while it waits. Lifetime and served_at are in
+--                      milliseconds and joined in hundredths of a second, since Redis keeps a hash
 --                      packed, at a third of the memory, while no value is longer than 64 bytes.
 --                      No ticket lives longer than `lifetime` from now on: one whose `expires` is
 --                      later was written before the clock was set back (see clamp())
+--   e:<number>         what else is kept of that ticket: "label message_id", percent-encoded, "-" for
+--                      what it has not. Most tickets have neither, and no such field
 --   m:<message>        number of the ticket whose message it is; those that are done have keys of their
 --                      own (messages.lua)
---   e:<number>         the id of that message, as its client wrote it
 --   a:<number>         which messages the ticket answers for (answers.lua)
 --   x:<owner>          tombstone: a take of this owner that comes late is refused. Made by a
 --                      repeated take, by a leave whose take was never answered, by a
@@ -50,6 +53,7 @@ end
 -- As int(now), from the texts as they came, which is quicker; and in milliseconds.
 local NOW = clock[1] .. string.sub('000000' .. clock[2], -6)
 local NOW_MS = string.sub(NOW, 1, -4)
+local JOINED_NOW = '-' .. string.sub(NOW, 1, -5)  -- what a ticket has that begins to wait
 
 local function corrupt(what)
   error({err = 'CORRUPT ' .. what})

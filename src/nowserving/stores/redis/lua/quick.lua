@@ -8,7 +8,12 @@ local quick = {}
 -- The flags of nearly all tickets: whose turn is interrupted, or answers for others, the verbs see to.
 local usual = {c = true, cr = true, ['-'] = true}
 
-local TICKET = '^(%d+) (%d+) (%d+) (%S+) (%S+)( ?%S*)$'  -- see decode()
+local TICKET = '^(%d+) (%d+) (%-?%d+) (%S+) (%S+)( ?%S*)$'  -- see decode()
+
+-- Whether a ticket with this third field waits. It was 0 in a version before.
+local function waits(served_at)
+  return served_at == '0' or string.byte(served_at) == 45
+end
 
 -- Write `...` into the record, which is kept until then and shall outlive `moment`; see keep().
 local function write_and_keep(key, kept_until, moment, slack, ...)
@@ -33,10 +38,11 @@ end
 
 -- Nobody is in line, and any policy and any limit admits; or somebody who lives is served, and
 -- this one goes to the end of the line.
-function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
+function quick.take(key, owner, lifetime, flags, policy, limit, message, extras, again)
   local f = read(key, 'x:' .. owner, message == '-' and 'graves' or field_of(message))
   local number = f[1]
-  if not number or f[7] or f[10] or f[11] or again ~= '0' or message ~= '-' or #policy > 1 then
+  if not number or f[7] or f[10] or f[11] or again ~= '0' or message ~= '-' or extras ~= '-' or
+      #policy > 1 then
     return nil, f
   end
   if f[8] then  -- somebody is buried: is there something to sweep?
@@ -69,7 +75,7 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
     local text = texts[i]
     if text or i == 1 then
       local its_end, its_life, served_at, its_flags = string.match(text or '', TICKET)
-      if not its_end or (i == 1 and served_at == '0') then return nil, f end
+      if not its_end or (i == 1 and waits(served_at)) then return nil, f end
       its_end, its_life = tonumber(its_end), its_life * 1000
       if its_end > now + its_life then return nil, f end
       if i == 1 then
@@ -84,8 +90,8 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
   end
   if #before > 1 then ends = math.min(ends, soonest) end
   write_and_keep(key, kept_until, expires + life, life, 'next', following, number,
-                 int(expires) .. ' ' .. string.sub(lifetime, 1, -4) .. ' 0 ' .. flags .. ' ' ..
-                 owner)
+                 int(expires) .. ' ' .. string.sub(lifetime, 1, -4) .. ' ' .. JOINED_NOW ..
+                 ' ' .. flags .. ' ' .. owner)
   return 'W ' .. number .. ' ' .. int(mine - serving) .. ' ' .. lifetime .. ' ' ..
     int(ends - now) .. ' ' .. (f[9] or '0')
 end
@@ -110,7 +116,9 @@ function quick.leave(key, number, owner, outcome)
 
   local lifetime, served_at, flags, its_message
   expires, lifetime, served_at, flags, mine, its_message = string.match(f[8] or '', TICKET)
-  if served_at ~= '0' or tonumber(expires) <= now or not usual[flags] then return nil, f end
+  if not served_at or not waits(served_at) or tonumber(expires) <= now or not usual[flags] then
+    return nil, f
+  end
   local ends, life = tonumber(expires), lifetime * 1000
   if ends > now + life then return nil, f end
   if restarts(flags) then

@@ -88,20 +88,18 @@ local function drop(rec, t, outcome)
     rec.predecessor = outcome
     set(rec, 'predecessor', outcome)
   end
-  if t.message ~= '-' then
-    note_message(rec, t, outcome)
-    del(rec, 'e:' .. int(t.number))
-  end
+  if t.message ~= '-' then note_message(rec, t, outcome) end
+  if t.has_extras then del(rec, 'e:' .. int(t.number)) end
   if has(t, 's') then del(rec, 'a:' .. int(t.number)) end
 end
 
 -- Take a ticket out for somebody else than its owner, who is told. If it has expired, that is how it
 -- ended, whoever comes by. Nobody asks about one that nobody has claimed.
-local function dismiss(rec, t, outcome)
+local function dismiss(rec, t, outcome, why)
   if t.expires <= now then return drop(rec, t, 'expired') end
   drop(rec, t, outcome)
-  if has(t, 'c') then bury(rec, t.owner, t.number, RELEASED) end
-  mail(rec, t, epitaph(t.number, RELEASED))
+  if has(t, 'c') then bury(rec, t.owner, t.number, why or RELEASED) end
+  mail(rec, t, epitaph(t.number, why or RELEASED))
 end
 
 -- Begin the turn of a ticket.

@@ -3,8 +3,9 @@
 -- ARGV: owner, lifetime (us, whole ms), flags ("c" claimed, "r" renewed, "-" neither), policy
 --       (q queue, r reject, l latest, i interrupt, d queue, and where it is full the oldest leaves; with
 --       "~settle~settle_max" behind it, in us, and empty where there is no such limit), most
---       waiters (-1: any number), message ("-": none; see split_message()), again ("1" when an
---       earlier attempt may have arrived, or may still be on its way), on.
+--       waiters (-1: any number), message ("-": none; see split_message()), extras ("label
+--       message_id", each "-" if there is none; "-" for neither), again ("1" when an earlier attempt
+--       may have arrived, or may still be on its way), on.
 -- fields: what quick.take has read: the record's, the owner's tombstone, the message's.
 -- Returns: a status: "S|I number 0 expires_in blocked_for token predecessor", and " A"
 --       behind it if it answers for others (superseded.lua);
@@ -45,11 +46,11 @@ local function refuse(rec, owner, repeated, number, answer)
   return answer
 end
 
-function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message, again, on)
+function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message, extras, again, on)
   local rec = record(key, fields)
   lifetime, limit = tonumber(lifetime), tonumber(limit)
-  local remember_for, id
-  message, remember_for, id = split_message(message)
+  local remember_for
+  message, remember_for = split_message(message)
   local settle, settle_max
   policy, settle, settle_max = string.match(policy, '^(%a)~?(%d*)~?(%d*)$')
   settle, settle_max = tonumber(settle), tonumber(settle_max)
@@ -124,16 +125,15 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
   end
 
   -- What is not swept yet may be somebody for whom it answers.
-  if supersedes and (rec.answers or rec.from) then flags = (flags == '-' and '' or flags) .. 's' end
+  if rec.winner == rec.next and (rec.answers or rec.from) then flags = (flags == '-' and '' or flags) .. 's' end
   local mine = {number = rec.next, expires = now + lifetime, lifetime = lifetime, served_at = 0,
-                flags = flags, owner = owner, message = message, remember_for = remember_for}
+                joined = now, flags = flags, owner = owner, message = message,
+                remember_for = remember_for}
   rec.tickets[mine.number] = mine
+  note_extras(rec, mine, extras)
   rec.next = rec.next + 1
   set(rec, 'next', int(rec.next))
-  if message ~= '-' then
-    set(rec, 'm:' .. message, int(mine.number))
-    set(rec, 'e:' .. int(mine.number), id)
-  end
+  if message ~= '-' then set(rec, 'm:' .. message, int(mine.number)) end
   if repeated then bury(rec, owner, mine.number) end
   if rec.missing then
     set(rec, 'serving', '0')
