@@ -8,6 +8,7 @@ from nowserving.errors import (
     ConnectionException,
     CorruptLock,
     DuplicateMessage,
+    LockAbsorbed,
     LockBusy,
     LockError,
     LockInterrupted,
@@ -20,7 +21,7 @@ from nowserving.errors import (
     StoreClosed,
     StoreUnavailable,
 )
-from nowserving.held import HeldLock
+from nowserving.held import Absorbed, HeldLock
 from nowserving.lock import NO_TICKET_ISSUED, Superseded, Ticket, TicketLock
 from nowserving.protocol.line import Line, LineTicket
 from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
@@ -39,6 +40,7 @@ __all__ = [
     "DEFAULT_SOCKET_TIMEOUT_IN_SECONDS",
     "LOCK_LIFETIME",
     "NO_TICKET_ISSUED",
+    "Absorbed",
     "ConfigurationError",
     "ConnectionException",
     "CorruptLock",
@@ -50,6 +52,7 @@ __all__ = [
     "IssuedTicket",
     "Line",
     "LineTicket",
+    "LockAbsorbed",
     "LockBusy",
     "LockError",
     "LockInterrupted",

@@ -90,6 +90,10 @@ class LockReleased(LockError):  # noqa: N818
     reason: str = ""
 
 
+class LockAbsorbed(LockError):  # noqa: N818
+    """The holder took this waiter's message into its own turn (``absorb``), and that ended well."""
+
+
 class LockInterrupted(LockError):  # noqa: N818
     """A newer message asked this holder to stop, and its body was cancelled (``interrupt``)."""
 

@@ -19,6 +19,7 @@ class ModelTicket:
     message: str | None
     served: bool = False
     interrupted: bool = False
+    absorbed_by: int | None = None
 
 
 class Answer(NamedTuple):
@@ -43,6 +44,8 @@ class LineModel:
         self.settles = False  # and for ever: no time passes here
         self.opened = False
         self.is_known = False  # whether a ticket was ever issued
+        self.absorber: int | None = None  # the holder that wants to know who waits
+        self.taken = 0  # how many it has absorbed
         self.removed: dict[str, str] = {}  # by owner why somebody else has taken the ticket out
 
     def take(
@@ -68,10 +71,11 @@ class LineModel:
                 head = self.tickets[0]
                 return Answer("BUSY", ahead=self.next - head.number, detail=head.owner)
             if supersedes:
-                self._supersede(waiting)
-                self.superseded_below = self.next
+                self._supersede(self._to_supersede(waiting))
+                if not self._absorbs():
+                    self.superseded_below = self.next
             elif drops:
-                self._supersede(waiting[:1])
+                self._supersede(self._to_supersede(waiting)[:1])
             if when_busy == "interrupt" and self.tickets:
                 self.tickets[0].interrupted = True
         if settle or supersedes or not self.tickets:
@@ -86,8 +90,42 @@ class LineModel:
     def _supersede(self, waiters: list[ModelTicket]) -> None:
         for waiter in waiters:
             self._drop(waiter, "abandoned")
+            if self._absorbs():
+                if waiter.claimed:
+                    self.removed[waiter.owner] = "superseded"
+                continue
             self.removed[waiter.owner] = "superseded"
             self.superseded_below = waiter.number + 1
+
+    def _absorbs(self) -> bool:
+        return bool(self.tickets) and self.absorber == self.tickets[0].number
+
+    def _to_supersede(self, waiting: list[ModelTicket]) -> list[ModelTicket]:
+        return [t for t in waiting if not self._absorbs() or t.absorbed_by != self.absorber]
+
+    def absorb(self, number: int, owner: str, most: int) -> tuple[Answer, int, bool, list[int]]:
+        answer = self.status(number, owner)
+        if answer.state not in {"SERVED", "INTERRUPTED"}:
+            return answer, 0, False, []
+        self.taken = self.taken if self.absorber == number else 0
+        self.absorber, more, absorbed = number, False, []
+        for ticket in self.tickets[1:]:
+            if ticket.absorbed_by != number and ticket.claimed:
+                if self.taken < most:
+                    ticket.absorbed_by, self.taken = number, self.taken + 1
+                else:
+                    more = True
+            if ticket.absorbed_by == number:
+                absorbed.append(ticket.number)
+        return answer, self.taken, more, absorbed
+
+    def _end_absorbed(self, number: int) -> None:
+        for ticket in list(self.tickets):
+            if ticket.absorbed_by == number:
+                self._drop(ticket, "done")
+                if ticket.claimed:
+                    self.removed[ticket.owner] = "absorbed"
+        self.absorber = None
 
     def redeem(self, number: int, secret: str, owner: str) -> Answer:
         ticket = self._find(number)
@@ -96,6 +134,8 @@ class LineModel:
         if ticket.claimed or secret not in {"", ticket.owner}:
             return Answer("GONE", number)
         ticket.claimed, ticket.owner = True, owner
+        if ticket.served:
+            self.absorber = None
         return self._answer(ticket)
 
     def park(self, number: int, secret: str, owner: str) -> Answer:
@@ -104,6 +144,8 @@ class LineModel:
             return self._gone(number, self.why_gone(number, owner))
         if ticket.owner == owner:
             ticket.claimed, ticket.owner = False, secret
+            if ticket.served:
+                self.absorber = None
         elif ticket.claimed or secret not in {"", ticket.owner}:
             return Answer("GONE", number)
         return self._answer(ticket)
@@ -119,6 +161,8 @@ class LineModel:
         left = ticket is not None and ticket.owner == owner
         if ticket is not None and left:
             self._drop(ticket, outcome)
+            if outcome == "done" and self.absorber == number:
+                self._end_absorbed(number)
         self._serve()
         return left, bool(self.tickets)
 
@@ -179,6 +223,7 @@ class LineModel:
 
     def _begin_anew(self) -> None:
         self.next = self.superseded_below = 0
+        self.absorber = None
 
     def _drop(self, ticket: ModelTicket, outcome: Outcome) -> None:
         self.tickets.remove(ticket)
@@ -202,4 +247,5 @@ class LineModel:
         return "expired" if number < self.next else ""
 
     def _gone(self, number: int, why: str) -> Answer:
-        return Answer("SUPERSEDED" if why == "superseded" else "GONE", number, detail=why)
+        state = {"superseded": "SUPERSEDED", "absorbed": "ABSORBED"}.get(why, "GONE")
+        return Answer(state, number, detail=why)

@@ -70,6 +70,9 @@ parks = st.fixed_dictionaries(
         "shows": st.sampled_from(["a new one", "a new one", "its own", "none"]),
     }
 )
+absorbs = st.fixed_dictionaries(
+    {"verb": st.just("absorb"), "which": which, "most": st.sampled_from([0, 1, 2, 250])}
+)
 finishes = st.fixed_dictionaries(
     {
         "verb": st.just("finish"),
@@ -87,6 +90,7 @@ _VERBS = [
     *[leaves] * 4,
     *[questions] * 3,
     *[redeems] * 3,
+    *[absorbs] * 3,
     *[parks, finishes, releases, deletes],
 ]
 steps = st.lists(  # mostly arrivals: what is to be found, is found in a line
@@ -177,6 +181,17 @@ class _Play:
             parked.number = old.number
             self._issued[len(self._handles)] = parked.owner
             self._handles.append(parked)
+
+    async def _absorb(self, *, which: int, most: int) -> None:
+        handle = self._handles[which]
+        if self._model.tickets:  # mostly the holder asks
+            served = [h for h in self._handles if h.owner == self._model.tickets[0].owner]
+            handle = served[-1] if served and which % 4 else handle
+        absorption = await self._queue.absorb(handle, most)
+        holder, taken, more, absorbed = self._model.absorb(handle.number, handle.owner, most)
+        assert _read(absorption.holder) == holder
+        assert (absorption.taken, absorption.more) == (taken, more)
+        assert [one.number for one in absorption.tickets] == absorbed
 
     async def _status(self, *, which: int) -> None:
         handle = self._handles[which]

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from nowserving.protocol.status import NOT_ISSUED, Admission, IssuedTicket, State, TicketStatus
+from nowserving.protocol.status import (
+    NOT_ISSUED,
+    Absorption,
+    Admission,
+    IssuedTicket,
+    State,
+    TicketStatus,
+)
 from nowserving.stores.redis.script import load_script
 from tests.support import scripts
 from tests.support.decided_line import DecidedLine
@@ -39,6 +46,12 @@ class Shown(NamedTuple):
 def in_order(mail: Mail) -> Mail:
     """Return mail by owner; what is sent to one of them keeps its order."""
     return sorted(mail, key=itemgetter(0))
+
+
+def without_waits(absorption: Absorption) -> Absorption:
+    """Return an absorption without how long they have waited."""
+    tickets = tuple(one._replace(waited=0.0) for one in absorption.tickets)
+    return absorption._replace(tickets=tickets)
 
 
 class Play:
@@ -124,6 +137,17 @@ class Play:
         old = self._tickets[which]
         issued = IssuedTicket(old.number, {"its own": old.owner, "none": ""}.get(shows, shows))
         self._both("park", old, issued, lifetime)
+
+    def _absorb(self, *, which: int, most: int) -> None:
+        holder = (self._decided.state() or LineState()).serving
+        serves = [ticket for ticket in self._tickets if ticket.number == holder]
+        # Mostly the holder asks; whoever else does is told where it stands.
+        shown = serves[-1] if serves and which % 8 else self._tickets[which]
+        self._lua.at(self._now, self._decided.highest_token)
+        expected, answer = self._decided.absorb(shown, most), self._lua.absorb(shown, most)
+        assert without_waits(answer) == without_waits(expected)
+        for one, decided in zip(answer.tickets, expected.tickets, strict=True):
+            assert abs(one.waited - decided.waited) < 0.011  # a joining is kept in hundredths
 
     def _learn(self, owner: str, status: TicketStatus) -> None:
         if status.state in {State.SERVED, State.WAITING, State.INTERRUPTED}:

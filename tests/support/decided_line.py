@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nowserving.protocol.status import (
+        Absorption,
         Admission,
         Departure,
         IssuedTicket,
@@ -67,6 +68,9 @@ class DecidedLine:
     def park(self, handle: Handle, issued: IssuedTicket, lifetime: float) -> TicketStatus:
         shown = Shown(int(issued), issued.secret)
         return cast("TicketStatus", self._carry_out("park", handle.owner, shown, lifetime))
+
+    def absorb(self, handle: Handle, most: int) -> Absorption:
+        return cast("Absorption", self._carry_out("absorb", handle, most))
 
     def leave(self, handle: Handle, outcome: Outcome) -> Departure:
         return cast("Departure", self._carry_out("leave", handle, outcome))
@@ -136,6 +140,9 @@ class DecidedLine:
                 line.opened,
                 tickets,
             )
+            known = line.absorbing
+            if known is not None and known.by == line.serving and line.serving in tickets:
+                state.absorbing = known.taken, known.upto
             for message_id, until in self._rows.execute("SELECT message_id, until FROM done"):
                 state.messages[names.decode(message_id)] = until
             for ticket in tickets.values():

@@ -65,6 +65,7 @@ redeems = verb(
     label=labels,
 )
 parks = verb("park", which=picks, shows=shown, lifetime=lifetimes)
+absorbs = verb("absorb", which=picks, most=st.sampled_from([0, 1, 2, 3, 250]))
 finishes = verb("finish", which=picks, shows=shown, keep=st.booleans())
 saves = verb(
     "save",
@@ -81,6 +82,7 @@ _VERBS = [
     *[passings] * 5,
     *[redeems] * 3,
     *[parks] * 2,
+    *[absorbs] * 3,
     *[renews, leaves_unanswered, releases] * 2,
     *[polls, renews_unanswered, finishes, saves],
     *[verb("line"), verb("delete")],

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nowserving.protocol.status import Departure, LinePicture, LineUpdate, TicketStatus
+from nowserving.protocol.status import (
+    NOT_ISSUED,
+    Absorption,
+    Departure,
+    LinePicture,
+    LineUpdate,
+    TicketStatus,
+)
 from nowserving.stores._lines import Tombstone
 from nowserving.stores.redis.extras import decode_extras, decode_why, encode_extras, encode_why
 from nowserving.stores.redis.queue import policy_of
 from nowserving.stores.redis.replies import (
     MICROSECONDS,
+    NOTHING_MORE,
+    parse_absorption,
     parse_answer,
     parse_departure,
     parse_line,
@@ -34,7 +44,7 @@ if TYPE_CHECKING:
 Mail = list[tuple[str, TicketStatus]]
 
 _INBOX = "in:"
-_WHY = {"-": "", "X": "superseded", "G released": "released"}
+_WHY = {"-": "", "X": "superseded", "A": "absorbed", "G released": "released"}
 _BEYOND = 2**53 - 1
 
 
@@ -46,6 +56,7 @@ class LineState:
         messages: For each message that is known the number of its live ticket, or until when it is
             remembered.
         tombstones: Those whose time is not over.
+        absorbing: How many the holder has absorbed, and up to which number; None if it never asked.
     """
 
     next: int = 0
@@ -59,6 +70,7 @@ class LineState:
     tickets: dict[int, RowTicket] = field(default_factory=dict)
     messages: dict[str, int | float] = field(default_factory=dict)
     tombstones: dict[str, Tombstone] = field(default_factory=dict)
+    absorbing: tuple[int, int] | None = None
 
 
 class LuaLine:
@@ -113,6 +125,11 @@ class LuaLine:
     def park(self, handle: Handle, issued: IssuedTicket, lifetime: float) -> TicketStatus:
         args = int(issued), handle.owner, issued.secret or "-", _us(lifetime)
         return parse_status(self._say("park", *args))
+
+    def absorb(self, handle: Handle, most: int) -> Absorption:
+        page = parse_absorption(self._say("absorb", handle.number, handle.owner, most, -1))
+        assert page.on == NOTHING_MORE
+        return Absorption(page.holder, page.taken, page.more, tuple(page.tickets))
 
     def leave(self, handle: Handle, outcome: Outcome) -> Departure:
         return parse_departure(self._say("leave", handle.number, handle.owner, outcome))
@@ -206,6 +223,9 @@ class LuaLine:
                 state.tickets[int(name)] = _read_ticket(int(name), text, extras)
                 if "s" in text.split(" ")[3]:
                     state.tickets[int(name)].answers = parse_superseded(fields[f"a:{name}"])
+                asks = re.search(r"n(\d+)\.(\d+)", text.split(" ")[3])
+                if asks and int(name) == state.serving:
+                    state.absorbing = int(asks[2]), int(asks[1])
             elif kind == "m":
                 state.messages[what] = int(text)
             elif kind == "x":
@@ -220,6 +240,7 @@ class LuaLine:
 
 def _read_ticket(number: int, text: str, extras: str) -> RowTicket:
     expires, lifetime, since, flags, owner, *rest = text.split(" ")
+    mark = re.search(r"a(\d+)", flags)
     message, _, remember_for = rest[0].partition("~") if rest else ("", "", "")
     label, message_id = decode_extras(extras)
     assert message == (message_id or "." if message_id or label else "")
@@ -235,6 +256,7 @@ def _read_ticket(number: int, text: str, extras: str) -> RowTicket:
         interrupted="i" in flags,
         message_id=message_id,
         label=label,
+        absorbed_by=int(mark[1]) if mark else NOT_ISSUED,
         remember_for=int(remember_for) / 1000 if remember_for else None,
     )
 

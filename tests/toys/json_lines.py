@@ -11,7 +11,9 @@ from dataclasses import fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from nowserving.held import Absorbed
 from nowserving.protocol.status import (
+    Absorption,
     Admission,
     Departure,
     IssuedTicket,
@@ -66,7 +68,7 @@ def read_verb(verb: str, *args: Any) -> tuple[Any, ...]:
     if verb == "take":
         redeem = args[2]["redeem"]
         read[2] = Admission(**{**args[2], "redeem": redeem and IssuedTicket(*redeem)})
-    elif verb in {"leave", "renew", "finish", "release", "superseded"}:
+    elif verb in {"leave", "renew", "finish", "release", "superseded", "absorb"}:
         read[1] = Shown(*args[1])
     elif verb == "park":
         read[2] = Shown(*args[2])
@@ -92,6 +94,12 @@ def _read_line(answer: Any) -> LinePicture | None:
     return answer and LinePicture(answer[0], tuple(PicturedTicket(*ticket) for ticket in answer[1]))
 
 
+def _read_absorption(answer: Any) -> Absorption:
+    holder, count, more, tickets = answer
+    absorbed = tuple(Absorbed(*ticket) for ticket in tickets)
+    return Absorption(read_status(holder), count, more, absorbed)
+
+
 def _read_update(answer: Any) -> LineUpdate:
     serving, blocked_for, news = answer
     return LineUpdate(serving, blocked_for, {o: read_status(status) for o, status in news.items()})
@@ -101,6 +109,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "take": read_status,
     "park": read_status,
     "renew": read_status,
+    "absorb": _read_absorption,
     "leave": lambda answer: Departure(*answer),
     "poll": _read_update,
     "line": _read_line,

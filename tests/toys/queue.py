@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nowserving.lock import TicketLock
     from nowserving.protocol.queue import Guarantees
     from nowserving.protocol.status import (
+        Absorption,
         Admission,
         Departure,
         IssuedTicket,
@@ -100,6 +101,13 @@ class AskingQueue:
         asked = (handle.owner, Shown(int(issued), issued.secret), lifetime)
         status: TicketStatus = await self.ask("park", handle.conversation_id, *asked, within=within)
         return status
+
+    async def absorb(
+        self, handle: TicketHandle, most: int, within: float | None = None
+    ) -> Absorption:
+        asked = (handle.conversation_id, shown(handle), most)
+        absorption: Absorption = await self.ask("absorb", *asked, within=within)
+        return absorption
 
     async def renew(
         self, renewals: Sequence[tuple[TicketHandle, float]], within: float | None = None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from nowserving.lock import Superseded
 from nowserving.protocol import names
-from nowserving.stores._lines import Tokens, Tombstone
+from nowserving.stores._lines import Absorbing, Tokens, Tombstone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lines (
   name BLOB PRIMARY KEY, next INTEGER, serving INTEGER, token INTEGER, predecessor TEXT,
-  superseded_below INTEGER, settles_until REAL, burst_since REAL, opened INTEGER, kept_until REAL
+  superseded_below INTEGER, settles_until REAL, burst_since REAL, opened INTEGER, kept_until REAL,
+  absorbing TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lines_by_end ON lines (kept_until);
 CREATE TABLE IF NOT EXISTS tickets (
   name BLOB, number INTEGER, owner TEXT, expires REAL, lifetime REAL, claimed INTEGER,
-  renewed INTEGER, served_at REAL, joined REAL, interrupted INTEGER,
+  renewed INTEGER, served_at REAL, joined REAL, interrupted INTEGER, absorbed_by INTEGER,
   message_id BLOB, label BLOB, remember_for REAL, answers TEXT,
   PRIMARY KEY (name, number)
 ) WITHOUT ROWID;
@@ -49,10 +50,10 @@ CREATE TABLE IF NOT EXISTS tombstones (
 CREATE INDEX IF NOT EXISTS tombstones_by_end ON tombstones (name, until);
 """
 
-_NEW_LINE = (0, 0, 0, "none", 0, 0.0, 0.0, False, 0.0)
+_NEW_LINE = (0, 0, 0, "none", 0, 0.0, 0.0, False, 0.0, None)
 _COLUMNS = (
     "number, owner, expires, lifetime, claimed, renewed, served_at, joined, interrupted,"
-    " message_id, label, remember_for, answers"
+    " absorbed_by, message_id, label, remember_for, answers"
 )
 _A_FEW = 16
 
@@ -70,6 +71,7 @@ class RowTicket:
     served_at: float | None = None
     joined: float = 0.0
     interrupted: bool = False
+    absorbed_by: int = -1
     message_id: str | None = None
     label: str | None = None
     remember_for: float | None = None
@@ -189,6 +191,7 @@ class RowLine:
         burst_since: float,
         opened: bool,  # noqa: FBT001 - a column like the others
         kept_until: float,
+        absorbing: str | None,
     ) -> None:
         self._rows = rows
         self._name = name
@@ -202,15 +205,17 @@ class RowLine:
         self.burst_since = burst_since
         self.opened = bool(opened)
         self.kept_until = kept_until
+        self.absorbing = None if absorbing is None else Absorbing(*json.loads(absorbing))
         self.mail: list[tuple[RowTicket, TicketStatus]] = []
 
     def write(self) -> None:
         """Write the fields. Tickets and all else are written when they change."""
         fields = self.next, self.serving, self.token, self.predecessor, self.superseded_below
         self._rows.execute(
-            "REPLACE INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "REPLACE INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(self._name, *fields, self.settles_until, self.burst_since),
             *(self.opened, self.kept_until),
+            None if self.absorbing is None else json.dumps(self.absorbing),
         )
 
     # Tickets
@@ -269,7 +274,7 @@ class RowLine:
 
     def put(self, ticket: RowTicket) -> None:
         self._rows.execute(
-            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(self._name, *_fields(ticket)),
         )
         self.keep(ticket.expires + ticket.lifetime)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nowserving.lock import Superseded
 from nowserving.protocol.status import (
     NOT_ISSUED,
+    Absorption,
     Departure,
     IssuedTicket,
     LineUpdate,
@@ -82,6 +83,12 @@ class Verbs:
             if line is None:
                 return TicketStatus(State.GONE, ticket.number)
             return _lines.attempt_park(line, redeemer, issued, parked, lifetime, self._now)
+
+    def absorb(self, name: str, ticket: Shown, most: int) -> Absorption:
+        with self._line(name) as line:
+            if line is None:
+                return Absorption(TicketStatus(State.GONE, ticket.number))
+            return _lines.absorb(line, ticket, most, self._now)
 
     def renew(self, name: str, ticket: Shown, lifetime: float) -> TicketStatus:
         with self._line(name) as line:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _FOLDER = resources.files("nowserving.stores.redis") / "lua"
 _FILES = sorted(file.name for file in _FOLDER.iterdir() if file.name.endswith(".lua"))
 _VERBS = (
+    "absorb",
     "take",
     "redeem",
     "park",

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from nowserving._host.clock import monotonic
 from nowserving._host.loops import running_loop
 from nowserving._life.life import CancelBody, GiveBack, Life, TellExpiring, TellLoss, TellWait, Wake
+from nowserving._life.rules import SHORTEST_SLEEP
 from nowserving._runtime.cancellation import BodyCancellation
 from nowserving.errors import LockError, LockInterrupted, LockLost
+from nowserving.held import MOST_ABSORBED
 from nowserving.instrumentation import logs
 from nowserving.lock import Superseded
-from nowserving.protocol.status import LEASE_ENDED
+from nowserving.protocol.status import ALIVE, LEASE_ENDED, why_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
     from nowserving._host.loops import Home
     from nowserving._life.life import Effect
     from nowserving._runtime.leaving import Leaving
+    from nowserving.held import Absorbed
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import TicketQueue
+    from nowserving.protocol.status import Absorption
 
 _T = TypeVar("_T")
 
@@ -90,6 +94,11 @@ class LiveTicket(Life):
     watched_in: dict[TicketKey, LiveTicket] | None = None
     statement: tuple[CodeType, int] | None = None
     _lost_event: asyncio.Event | None = None
+    _news: asyncio.Event | None = None
+    _absorbed: dict[int, Absorbed] | None = None
+    _absorbed_count = 0
+    """As the store counts: also those that left before they were told of."""
+
     _task: weakref.ref[asyncio.Task[Any]] | None
     _cancellations: int
     """Of that task, when it entered."""
@@ -128,6 +137,8 @@ class LiveTicket(Life):
     def end(self) -> None:
         """End with the turn, once its body has ended or it was given up, and keep nothing of it."""
         self.stay, self.context = "gone", None
+        if self._news is not None:
+            self._news.set()
         found = self.tickets.pop(self.key, self)
         if found is not self or self.watched_in is not None:
             self._leave_registers(found)
@@ -241,6 +252,8 @@ class LiveTicket(Life):
     def _lost_here(self) -> None:
         if self._lost_event is not None:
             self._lost_event.set()
+        if self._news is not None:
+            self._news.set()
         if self.request.options.on_lost == "cancel" and self.task is not None:
             self.carry_out(self.stop_body(LockLost))
 
@@ -293,6 +306,8 @@ class LiveTicket(Life):
         news = self.handle.take_news()
         if news is not None:
             self.carry_out(self.hear(news))
+        if self._news is not None:
+            self._news.set()
 
     def _on_its_loop(self, callback: Callable[[], None]) -> None:
         """Call something on the holder's loop: whoever brings news may be on any thread."""
@@ -302,6 +317,65 @@ class LiveTicket(Life):
             return
         with suppress(RuntimeError):  # a closed loop: nobody holds it any more
             loop.call_soon_threadsafe(callback, context=contextvars.Context())
+
+    # Who waits behind it
+
+    @property
+    def absorbed(self) -> tuple[Absorbed, ...]:
+        """What it has taken into its turn so far."""
+        return tuple((self._absorbed or {}).values())
+
+    async def absorb(self, limit: int | None) -> list[Absorbed]:
+        """Take those who wait into its turn.
+
+        Args:
+            limit: How many at most; None for as many as there are.
+        """
+        count = self._absorbed_count
+        most = MOST_ABSORBED if limit is None else min(count + limit, MOST_ABSORBED)
+        absorption = await self._ask_who_waits(most)
+        # All that are marked are told each time: what a lost answer told of is new here.
+        if self._absorbed is None:
+            self._absorbed = {}
+        new = [one for one in absorption.tickets if one.number not in self._absorbed]
+        self._absorbed.update((one.number, one) for one in new)
+        self._absorbed_count = max(absorption.taken, self._absorbed_count)
+        return new
+
+    async def news(self) -> None:
+        """Return as soon as somebody waits who is not absorbed."""
+        if self._news is None:
+            self._news = asyncio.Event()
+        every = None if self.pushes else max(self.request.wait_time, SHORTEST_SLEEP)
+        while True:
+            self._news.clear()
+            if (await self._ask_who_waits(0)).more:
+                return
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._news.wait(), every)
+
+    async def _ask_who_waits(self, most: int) -> Absorption:
+        name, number = self.handle.conversation_id, self.handle.number
+        if self.stay != "holding":
+            msg = (
+                f"absorb() and news() belong into the body of a turn; that of conversation_id "
+                f"'{name}' (ticket {number}) is over."
+            )
+            raise RuntimeError(msg)
+        asked = monotonic()
+        if not self.is_lost(asked):
+            absorption = await self.host.queue.absorb(self.handle, most)
+            if absorption.holder.state in ALIVE:
+                self.carry_out(self.hear(absorption.holder, asked))
+                return absorption
+            self.carry_out(self.lose(why_gone(absorption.holder.detail)))
+        raise LockLost(
+            f"The lock of conversation_id '{name}' (ticket {number}) was lost: "
+            f"{LEASE_ENDED if self.loss is None else self.loss.why}",
+            conversation_id=name,
+            number=number,
+            waited=self.waited,
+        )
 
     # Its loss, told to whoever holds the lock
 

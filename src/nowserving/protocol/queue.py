@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from nowserving.lock import Superseded, TicketLock
     from nowserving.protocol.status import (
+        Absorption,
         Admission,
         Departure,
         IssuedTicket,
@@ -201,6 +202,19 @@ class TicketQueue(Protocol[HandleT]):
         """Return the messages that had to leave for this ticket, and which it answers for.
 
         Asked only of one whose status says so (``ANSWERS``).
+        """
+        ...
+
+    async def absorb(self, handle: HandleT, most: int, within: float | None = None) -> Absorption:
+        """Take those who wait into the holder's turn: if it leaves ``done`` they leave with it.
+
+        From then on the holder's bell rings when somebody joins behind it; that may be lost.
+
+        Args:
+            handle: The holder.
+            most: How many this turn may have absorbed altogether then, at most ``MOST_ABSORBED``;
+                with 0 none are, and the answer only says whether somebody waits.
+            within: As everywhere.
         """
         ...
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nowserving.errors import (
     DuplicateMessage,
+    LockAbsorbed,
     LockBusy,
     LockError,
     LockReleased,
@@ -22,10 +23,18 @@ if TYPE_CHECKING:
 REFUSALS: dict[State, type[LockError]] = {
     State.GONE: LockError,
     State.SUPERSEDED: LockSuperseded,
+    State.ABSORBED: LockAbsorbed,
     State.BUSY: LockBusy,
     State.DUPLICATE: DuplicateMessage,
 }
 """The error that each final status means to whoever asked for the lock."""
+
+
+_SAID: dict[type[LockError], str] = {
+    LockSuperseded: ": a newer message took its place",
+    LockAbsorbed: ": the turn before took its message in, and has ended well",
+}
+"""What is said of why, where there is nothing else to tell."""
 
 
 def refusal(  # noqa: PLR0913 - what is known of a ticket
@@ -111,9 +120,7 @@ def _because(
     if kind is LockReleased:
         reason = release_reason(status.detail)
         return ": somebody has released its ticket" + (f" ({reason})" if reason else "")
-    if kind is LockSuperseded:
-        return ": a newer message took its place"
-    return ""  # the reference's own sentence for a ticket that expired or is gone
+    return _SAID.get(kind, "")  # the reference's own sentence for a ticket that expired or is gone
 
 
 def _remedy(

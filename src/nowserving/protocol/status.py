@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from nowserving.held import Absorbed
+
 WhenBusy = Literal["queue", "reject", "latest", "interrupt"]
 """What a new message does when the conversation is busy."""
 
@@ -40,6 +42,8 @@ class State(Enum):
     """It is not in line: expired, released, or never issued."""
     SUPERSEDED = "X"
     """A newer message took its place."""
+    ABSORBED = "A"
+    """The holder took it into its own turn, which has ended well."""
     INTERRUPTED = "I"
     """It is served, and a newer message asks it to stop."""
     BUSY = "B"
@@ -105,9 +109,9 @@ class TicketStatus(NamedTuple):
         token: The fencing token of the turn, once it is served.
         predecessor: How the turn before this one ended; ``"none"`` when nobody knows.
         detail: For ``BUSY`` the holder's owner id, for ``DUPLICATE`` how far the message
-            is, for ``GONE`` and ``SUPERSEDED`` why: ``"expired"``, ``"released"``,
-            ``"superseded"``, what :func:`released_for` returns, or empty if the store keeps no
-            trace of it; for a served one ``ANSWERS`` if others had to leave for it.
+            is, for ``GONE``, ``SUPERSEDED`` and ``ABSORBED`` why: ``"expired"``, ``"released"``,
+            ``"superseded"``, ``"absorbed"``, what :func:`released_for` returns, or empty if the
+            store keeps no trace of it; for a served one ``ANSWERS`` if others had to leave for it.
         since: For ``BUSY``, seconds since the holder is being served.
     """
 
@@ -122,6 +126,23 @@ class TicketStatus(NamedTuple):
     since: float = 0.0
 
 
+class Absorption(NamedTuple):
+    """What a queue says of the messages that a holder takes into its own turn.
+
+    Attributes:
+        holder: The status of the holder itself; with any but ``SERVED`` and ``INTERRUPTED`` nothing
+            else is said.
+        taken: How many this turn has absorbed by now, those that have left since included.
+        more: Whether somebody waits who is not absorbed, and could be.
+        tickets: Those that are absorbed and in line, in their order.
+    """
+
+    holder: TicketStatus
+    taken: int = 0
+    more: bool = False
+    tickets: tuple[Absorbed, ...] = ()
+
+
 class KeptPlace(NamedTuple):
     """What is left in line where a wait for an issued ticket ends without a turn.
 
@@ -133,6 +154,9 @@ class KeptPlace(NamedTuple):
     issued: IssuedTicket
     lifetime: float
 
+
+ABSORBED = "absorbed"
+"""Why a ticket is gone that the holder took into its own turn."""
 
 EXPIRED, RELEASED = "its ticket expired", "its ticket was released by someone else"
 
@@ -147,6 +171,7 @@ _WHY_GONE = {
     # Only waiters are superseded. Said to a holder it means that its number is below the mark, and
     # that the store knows of nothing else that has ended its turn.
     "superseded": EXPIRED,
+    "absorbed": EXPIRED,
     "": UNKNOWN,
 }
 

@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from nowserving.lock import Ticket, TicketLock
-    from nowserving.protocol.status import Admission, IssuedTicket, LineUpdate, Outcome
+    from nowserving.protocol.status import (
+        Absorption,
+        Admission,
+        IssuedTicket,
+        LineUpdate,
+        Outcome,
+    )
 
 
 _TOO_MUCH = (
@@ -205,6 +211,19 @@ class SnapshotQueue:
     async def superseded(self, handle: TicketHandle) -> Superseded:  # noqa: ARG002
         """Return nothing: nobody is superseded here."""
         return Superseded()
+
+    async def absorb(
+        self,
+        handle: TicketHandle,  # noqa: ARG002
+        most: int,  # noqa: ARG002
+        within: float | None = None,  # noqa: ARG002
+    ) -> Absorption:
+        """Refuse: what waits could not be taken in atomically here."""
+        msg = (
+            "absorb() and news() need a store that decides atomically; this one defines only "
+            "get_lock, save_lock and delete_lock."
+        )
+        raise LockError(msg)
 
     async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
         """Sleep: nobody pushes here, except a release in this very process."""

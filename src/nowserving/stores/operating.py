@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from nowserving._config import checks
 from nowserving._host.libraries import refuse_other_libraries
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from nowserving.protocol.queue import TicketQueue
     from nowserving.protocol.status import PicturedTicket
-
-_T = TypeVar("_T")
 
 
 class OperatingMethods(RunningStore):

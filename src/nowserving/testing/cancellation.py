@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nowserving.errors import LockError
+from nowserving.errors import LockAbsorbed, LockError
 from nowserving.testing.harness import StoreHarness, quiet, scenario
 from nowserving.testing.steps import WAYS, Steps
 
@@ -84,6 +84,15 @@ class Cancellation(StoreHarness):
             self._sweep(self._keeping_its_place, {"timeout": self.long, "keep_place": True})
         else:
             self.refused(ticket=0)
+
+    def test_a_holder_that_absorbs_is_cancelled_at_every_await(self) -> None:
+        """Whoever waits is told that its message was taken in, or is served: one of the two."""
+        with self.opened() as store:
+            decides = self.guarantees(store).policies
+        if decides:
+            self._sweep(self._absorbing, {})
+        else:
+            self.refused(message_id="a")
 
     def test_the_first_taker_of_a_store_is_cancelled_at_every_await(self) -> None:
         """Nothing is connected yet: each try has a store of its own."""
@@ -229,6 +238,29 @@ class Cancellation(StoreHarness):
                 name, self.long, self.look, ticket=ticket, timeout=self._promptly
             ) as lock:
                 assert lock.ticket == ticket
+        await self._check_nobody(store, name)
+        return steps.taken
+
+    async def _absorbing(
+        self, store: LockStore, name: str, options: dict[str, Any], at: int, how: How
+    ) -> int:
+        ended_well: list[int] = []
+
+        async def absorb() -> None:
+            async with store.lock(name, self.long, self.seconds(0.02), **options) as lock:
+                await lock.news()
+                await lock.absorb()
+                ended_well.append(len(lock.absorbed))
+
+        steps = Steps(absorb(), at, how)
+        victim = asyncio.ensure_future(_run(steps))
+        behind = self.visitor(store, name, wait_time_in_seconds=self.seconds(20.0))
+        await self._ended(victim)
+        await self.until(lambda: behind.ended or behind.in_line)
+        if not ended_well or ended_well == [0]:
+            await behind.serves(self._promptly)
+        with suppress(LockAbsorbed):
+            await behind.goes()
         await self._check_nobody(store, name)
         return steps.taken
 

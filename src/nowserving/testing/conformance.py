@@ -1,5 +1,6 @@
 """``StoreConformance``: every theme, for one store."""
 
+from nowserving.testing.absorbing import Absorbing
 from nowserving.testing.cancellation import Cancellation
 from nowserving.testing.closing import Closing
 from nowserving.testing.defaults import StoreDefaults
@@ -43,6 +44,7 @@ class StoreConformance(
     FromOutside,
     Messages,
     Operating,
+    Absorbing,
     Issued,
     KeptPlaces,
     TicketsGivenBack,

@@ -13,6 +13,7 @@ who is served next, and with which token        ``promotion.py``, ``tokens.py``
 when a burst of messages is over                ``settling.py``
 which messages a turn answers for               ``answers.py``
 what a ticket issued earlier is good for        ``redemption.py``
+what becomes of those whom a holder absorbs     ``absorption.py``
 what is noted of a ticket that goes, and who    ``departure.py``
 is told; how long a record is kept
 how tickets are given back and taken out        ``removal.py``
@@ -25,6 +26,7 @@ how a line is pictured, and a picture merged    ``pictures.py``
 ==============================================  =================
 """
 
+from nowserving.stores._lines.absorption import absorb
 from nowserving.stores._lines.admission import take
 from nowserving.stores._lines.answers import superseded_by
 from nowserving.stores._lines.attempts import (
@@ -39,16 +41,24 @@ from nowserving.stores._lines.redemption import park, redeem
 from nowserving.stores._lines.removal import delete, finish, leave, release
 from nowserving.stores._lines.renewal import poll, renew
 from nowserving.stores._lines.status import SUPERSEDED, removed
-from nowserving.stores._lines.storage import AttemptStorage, LineStorage, Ticket, Tombstone
+from nowserving.stores._lines.storage import (
+    Absorbing,
+    AttemptStorage,
+    LineStorage,
+    Ticket,
+    Tombstone,
+)
 from nowserving.stores._lines.tokens import Tokens
 
 __all__ = [
     "SUPERSEDED",
+    "Absorbing",
     "AttemptStorage",
     "LineStorage",
     "Ticket",
     "Tokens",
     "Tombstone",
+    "absorb",
     "attempt_leave",
     "attempt_park",
     "attempt_redeem",

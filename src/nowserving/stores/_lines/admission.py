@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import State, TicketStatus
+from nowserving.stores._lines.absorption import absorbing, is_absorbed, tell_listener
 from nowserving.stores._lines.answers import answers_for
 from nowserving.stores._lines.messages import progress
 from nowserving.stores._lines.promotion import promote, serve
@@ -110,7 +111,12 @@ def _make_room(line: LineStorage[T], admission: Admission, now: float) -> Sequen
 
 
 def _clear(line: LineStorage[T], now: float) -> Sequence[T]:
-    """Have everybody leave who waits, and return them."""
+    """Have everybody leave who waits, but for those whom the holder has absorbed; return them."""
+    if absorbing(line):
+        behind = line.between(line.serving + 1, line.next - 1)
+        others = [waiter for waiter in behind if not is_absorbed(line, waiter)]
+        _take_out(line, others, now)
+        return others
     alone = waits_at_head(line)
     waiters = line.remove_from(line.serving if alone else line.serving + 1)
     if alone:
@@ -120,7 +126,11 @@ def _clear(line: LineStorage[T], now: float) -> Sequence[T]:
 
 
 def _drop_oldest(line: LineStorage[T], now: float) -> None:
-    """Have the one leave that has waited longest, and with it whoever has expired before it."""
+    """Have the one leave that has waited longest, and with it whoever has expired before it.
+
+    One that the holder has absorbed stays. Where all of them are, nobody leaves, and the new one
+    waits in addition.
+    """
     head = line.ticket(line.serving) if waits_at_head(line) else None
     if head is not None:
         line.remove(head)
@@ -128,6 +138,12 @@ def _drop_oldest(line: LineStorage[T], now: float) -> None:
         burst = line.settles_until  # goes on, though for a moment nobody may be in line
         promote(line, now)
         line.settles_until = burst
+        return
+    if absorbing(line):
+        for waiter in line.between(line.serving + 1, line.next - 1):
+            if waiter.expires > now and not is_absorbed(line, waiter):
+                _take_out(line, [waiter], now)
+                break
         return
     first = max(line.serving + 1, line.superseded_below)
     while first < line.next:
@@ -143,6 +159,17 @@ def _drop_oldest(line: LineStorage[T], now: float) -> None:
         if superseded and superseded[-1].expires > now:
             return
         first = last + 1
+
+
+def _take_out(line: LineStorage[T], waiters: Sequence[T], now: float) -> None:
+    """Have these leave for a newer message, and not whoever else has a smaller number."""
+    for waiter in waiters:
+        line.remove(waiter)
+        line.keep(now + waiter.lifetime)
+        line.mail.append((waiter, removed(waiter.number, SUPERSEDED)))
+    claimed = [waiter for waiter in waiters if waiter.claimed]
+    if claimed:  # nobody asks about one that nobody has
+        line.note_removed(claimed, SUPERSEDED, now)
 
 
 def _note_superseded(line: LineStorage[T], waiters: Sequence[T], below: int, now: float) -> None:
@@ -178,6 +205,8 @@ def _join(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> 
         serve(line, ticket, now)
     else:
         line.put(ticket)
+        if line.absorbing is not None:
+            tell_listener(line, ticket, now)
     return status(line, ticket, now)
 
 

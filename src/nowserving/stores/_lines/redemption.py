@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import State, TicketStatus
+from nowserving.stores._lines.absorption import tell_listener
 from nowserving.stores._lines.admission import agree
 from nowserving.stores._lines.messages import progress
 from nowserving.stores._lines.promotion import promote
@@ -59,6 +60,8 @@ def redeem(
     ticket.expires = now + admission.lifetime
     agree(ticket, admission)
     line.put(ticket)
+    if ticket.served_at is None:
+        tell_listener(line, ticket, now)
     return status(line, ticket, now)
 
 
@@ -108,8 +111,10 @@ def park(  # noqa: PLR0913 - as much as redeem() is told, and a lifetime
 def _replace(line: LineStorage[T], known: T, ticket: T) -> None:
     """Let a ticket stand where another one stood: the same place and turn, for somebody else."""
     line.remove(known)
+    if known.served_at is not None:
+        line.absorbing = None  # that was another holder
     ticket.number, ticket.served_at = known.number, known.served_at
-    ticket.interrupted = known.interrupted
+    ticket.interrupted, ticket.absorbed_by = known.interrupted, known.absorbed_by
     ticket.message_id, ticket.remember_for = known.message_id, known.remember_for
     ticket.label, ticket.joined = known.label, known.joined
     if known.answers is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import Departure, release_reason, released_for
+from nowserving.stores._lines.absorption import end_absorbed
 from nowserving.stores._lines.departure import note_departure, note_dismissal
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.status import own, why_gone
@@ -21,6 +22,8 @@ def leave(line: LineStorage[T], handle: Handle, outcome: Outcome, now: float) ->
         left = ticket.expires > now
         line.remove(ticket)
         note_departure(line, ticket, outcome if left else "expired", now)
+        if left and outcome == "done" and line.absorbing is not None:
+            end_absorbed(line, ticket.number, now)
     promote(line, now)
     why = "" if left else why_gone(line, handle, now)
     return Departure(left, someone_waiting=line.serving < line.next, why=why)
@@ -106,3 +109,4 @@ def begin_anew(line: LineStorage[T], number: int) -> None:
     line.next = line.serving = number
     line.superseded_below = 0
     line.settles_until = 0.0
+    line.absorbing = None

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import (
+    ABSORBED,
     ANSWERS,
     INTERRUPTED,
     NOT_ISSUED,
@@ -24,6 +25,8 @@ make_status = partial(tuple.__new__, TicketStatus)
 
 SUPERSEDED = "superseded"
 """Why a ticket is gone that had to leave for a newer message."""
+
+_STATES = {SUPERSEDED: State.SUPERSEDED, ABSORBED: State.ABSORBED}
 
 _A_FEW = 8
 """How many numbers next in line a waiter minds, since their tickets may end."""
@@ -65,8 +68,7 @@ def why_gone(line: LineStorage[T], handle: Handle, now: float) -> str:
 
 def removed(number: int, why: str) -> TicketStatus:
     """Make the status of a ticket that is gone."""
-    state = State.SUPERSEDED if why == SUPERSEDED else State.GONE
-    return TicketStatus(state, number, detail=why)
+    return TicketStatus(_STATES.get(why, State.GONE), number, detail=why)
 
 
 def not_redeemable(line: LineStorage[T], number: int) -> TicketStatus:

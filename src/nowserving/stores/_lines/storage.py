@@ -33,6 +33,20 @@ class Handle(Protocol):
         ...
 
 
+class Absorbing(NamedTuple):
+    """What a line keeps of a holder that absorbs, or wants to know who waits (``absorption.py``).
+
+    Attributes:
+        by: The holder's number; with any other number served it says nothing.
+        taken: How many it has absorbed, those that have left since included.
+        upto: The highest number of them.
+    """
+
+    by: int
+    taken: int
+    upto: int
+
+
 class Ticket(Protocol):
     """What a line keeps of a ticket. Moments are on the store's clock, in seconds.
 
@@ -46,6 +60,8 @@ class Ticket(Protocol):
         interrupted: A newer message asks its holder to stop.
         message_id: The message that it is for, None if that was not said.
         answers: The messages that had to leave for it, None if none had.
+        absorbed_by: The number of the holder that has taken its message in; ``NOT_ISSUED`` if none
+            has. It counts while that number is served.
         remember_for: Seconds for which that is remembered once it is done, None for ``lifetime``.
         joined: When it joined the line; says nothing any more once it is served.
         label: What its owner calls it, None for nothing.
@@ -59,6 +75,7 @@ class Ticket(Protocol):
     served_at: float | None
     interrupted: bool
     message_id: str | None
+    absorbed_by: int
     remember_for: float | None
     answers: Superseded | None
     joined: float
@@ -87,6 +104,7 @@ class LineStorage(Protocol[T]):
             nothing holds the line back, above all when nobody is in it.
         burst_since: When the first of these messages came.
         opened: Whether an empty line is still "a lock" to the reference API.
+        absorbing: What the last holder that asked has absorbed; None where none has.
         mail: Notices for the owners of tickets, to be delivered once the verb's step is done.
     """
 
@@ -99,6 +117,7 @@ class LineStorage(Protocol[T]):
     settles_until: float
     burst_since: float
     opened: bool
+    absorbing: Absorbing | None
     mail: list[tuple[T, TicketStatus]]
 
     def ticket(self, number: int) -> T | None:

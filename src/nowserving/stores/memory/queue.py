@@ -23,7 +23,7 @@ from nowserving.errors import LockError
 from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.queue import Guarantees
-from nowserving.protocol.status import Departure, IssuedTicket, LineUpdate
+from nowserving.protocol.status import Absorption, Departure, IssuedTicket, LineUpdate
 from nowserving.stores import _lines
 from nowserving.stores.memory import steps
 from nowserving.stores.memory.idle import IdleList
@@ -179,6 +179,23 @@ class MemoryQueue:
             status = _lines.park(record, handle, issued, parked, lifetime, now)
             self._close_step(name, record, now, may_be_left=True)
         return status
+
+    async def absorb(
+        self,
+        handle: TicketHandle,
+        most: int,
+        within: float | None = None,  # noqa: ARG002
+    ) -> Absorption:
+        """Take those who wait into the holder's turn."""
+        name = handle.conversation_id
+        with self._step(name):
+            record = self._records.get(name)
+            if record is None:
+                return Absorption(_gone(handle))
+            now = monotonic()
+            absorption = _lines.absorb(record, handle, most, now)
+            self._close_step(name, record, now)
+        return absorption
 
     def leave_now(self, handle: TicketHandle, outcome: Outcome) -> Departure:
         """Do the same without a coroutine."""
@@ -380,6 +397,7 @@ steps.register(
         MemoryQueue.poll,
         MemoryQueue._renew,  # noqa: SLF001 - its own class
         MemoryQueue.park,
+        MemoryQueue.absorb,
         MemoryQueue.line,
         MemoryQueue.save,
         MemoryQueue.delete,

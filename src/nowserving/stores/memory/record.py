@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.status import Admission, Outcome
-    from nowserving.stores._lines.storage import Handle
+    from nowserving.stores._lines.storage import Absorbing, Handle
     from nowserving.stores._lines.tokens import Tokens
 
 _NEAR = 64
@@ -42,6 +42,7 @@ class Record:
         "_first_waiter",
         "_messages",
         "_remembered",
+        "absorbing",
         "burst_since",
         "in_idle_list",
         "kept_until",
@@ -66,6 +67,7 @@ class Record:
         self.superseded_below = 0
         self.settles_until = self.burst_since = 0.0
         self.opened = False
+        self.absorbing: Absorbing | None = None
         self.mail: list[tuple[MemoryTicket, TicketStatus]] = []
         self.tickets: dict[int, MemoryTicket] = {}
         self.kept_until = 0.0

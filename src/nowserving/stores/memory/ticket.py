@@ -30,6 +30,7 @@ class MemoryTicket(TicketHandle):
     remember_for: float | None = None
     answers: Superseded | None = None
     label: str | None = None
+    absorbed_by = NOT_ISSUED
     removed = ""
     """Why somebody else has taken it out of its line; empty if nobody has."""
 

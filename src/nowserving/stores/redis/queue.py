@@ -12,6 +12,7 @@ from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import (
     NOT_ISSUED,
     SERVED,
+    Absorption,
     Departure,
     LinePicture,
     State,
@@ -28,6 +29,7 @@ from nowserving.stores.redis.renewing import renew_all
 from nowserving.stores.redis.replicas import Replicas
 from nowserving.stores.redis.replies import (
     NOTHING_MORE,
+    parse_absorption,
     parse_answer,
     parse_departure,
     parse_key,
@@ -252,6 +254,27 @@ class RedisQueue:
         if call.repeated and status.state is State.GONE and not status.detail:
             return kept  # by the first attempt; and somebody has redeemed it since
         return status
+
+    async def absorb(
+        self,
+        handle: RemoteHandle,
+        most: int,
+        within: float | None = None,
+    ) -> Absorption:
+        """Take those who wait into the holder's turn (``absorb.lua``), in pieces if need be."""
+        here = self.connections.here()
+        here.inbox.open()
+        on, more, found = -1, False, []
+        while True:
+            args = ("absorb", handle.number, handle.owner, most, on)
+            call = here.session.call(self.key(handle.conversation_id), args, within=within)
+            call = await finished(here.session, call, args)
+            page = parse_absorption(here.sweeper.read(call.key, call.future.result()))
+            found += page.tickets
+            more = more or page.more
+            on = page.on
+            if on == NOTHING_MORE:
+                return Absorption(page.holder, page.taken, more, tuple(found))
 
     async def wait(self, handle: RemoteHandle, timeout: float) -> TicketStatus | None:
         """Wait for a push to this loop's inbox."""

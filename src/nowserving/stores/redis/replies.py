@@ -6,6 +6,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from nowserving.errors import CorruptLock, LockError, StoreUnavailable
+from nowserving.held import Absorbed
 from nowserving.lock import Superseded
 from nowserving.protocol import names
 from nowserving.protocol.status import (
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 MICROSECONDS = 1_000_000
 _SERVED_FIELDS = 7
 """Words of the status of a served ticket that answers for nobody else."""
+_WHY = {State.SUPERSEDED: "superseded", State.ABSORBED: "absorbed"}
 _STATES = {state.value: state for state in State}
 
 
@@ -66,8 +68,8 @@ def parse_status(text: str) -> TicketStatus:
         return TicketStatus(state, ahead=int(fields[1]), detail=fields[3], since=since)
     if state is State.DUPLICATE:
         return TicketStatus(state, detail=fields[1])
-    if state is State.SUPERSEDED:
-        return TicketStatus(state, int(fields[1]), detail="superseded")
+    if state in _WHY:
+        return TicketStatus(state, int(fields[1]), detail=_WHY[state])
     _, number, *reason = text.split(" ", 2)
     return TicketStatus(state, int(number), detail=decode_why(reason[0]) if reason else "")
 
@@ -134,7 +136,7 @@ def parse_departure(text: str) -> Departure:
     if known is not None:
         return known
     answer, state, reason = text[:3], text[4:5], text[6:]
-    why = {"G": decode_why(reason), "X": "superseded"}[state]
+    why = {"G": decode_why(reason), "X": "superseded", "A": "absorbed"}[state]
     return _DEPARTURES[answer]._replace(why=why)
 
 
@@ -159,6 +161,41 @@ def parse_superseded(text: str) -> Superseded:
 def parse_progress(text: str) -> int | None:
     """Read what ``save.lua`` says: the number to go on from, None when all is done."""
     return None if text == "ok" else int(text)
+
+
+class AbsorptionPage(NamedTuple):
+    """What ``absorb.lua`` says; see ``Absorption``.
+
+    Attributes:
+        holder: The holder's status.
+        taken: How many it has absorbed.
+        more: Whether somebody waits whom it might absorb.
+        on: The number from which to go on; ``NOTHING_MORE`` when that was all.
+        tickets: Those absorbed up to there.
+    """
+
+    holder: TicketStatus
+    taken: int
+    more: bool
+    on: int
+    tickets: list[Absorbed]
+
+
+@_making_sense
+def parse_absorption(reply: Sequence[str]) -> AbsorptionPage:
+    """Read what ``absorb.lua`` says."""
+    _check_list(reply)
+    holder = parse_status(reply[0])
+    if len(reply) == 1:
+        return AbsorptionPage(holder, 0, more=False, on=NOTHING_MORE, tickets=[])
+    _, taken, more, on, *texts = reply
+    tickets = []
+    for text in texts:
+        number, waited, extras = text.split(" ", 2)
+        label, message_id = decode_extras(extras)
+        waited_for = int(waited) / MICROSECONDS
+        tickets.append(Absorbed(int(number), message_id, label, waited_for))
+    return AbsorptionPage(holder, int(taken), _ANSWERS[more], int(on), tickets)
 
 
 class LinePage(NamedTuple):

@@ -38,6 +38,11 @@ local function drop_oldest(rec)
     if not over then return rec.next, 1 end
     return
   end
+  head = head_of(rec)
+  if head and absorbing(head) then
+    supersede_others(rec, true)
+    return
+  end
   if rec.from then sweep(rec) end  -- whoever has expired before is not superseded now
   local first = first_waiting(rec)
   if rec.from then return first, 0 end  -- those who are left have had to leave for another
@@ -46,22 +51,28 @@ local function drop_oldest(rec)
   if not found then return oldest, 0 end
 end
 
--- Every waiter leaves for the ticket that is about to be issued, and answers for them; with `interrupt` the holder is
--- asked to.
+-- Every waiter leaves for the ticket that is about to be issued, which answers for them, but for those
+-- whom the holder has absorbed; with `interrupt` the holder is asked to. Return whether that is done.
 local function clear_line(rec, interrupt)
   if rec.from then sweep(rec) end
-  local first = first_waiting(rec)
-  if waits_at_head(rec) then
-    first, rec.serving = rec.serving, rec.next
-    set(rec, 'serving', int(rec.serving))
+  local holder, over = head_of(rec), true
+  if holder and absorbing(holder) then
+    over = supersede_others(rec, false)
+  else
+    local first = first_waiting(rec)
+    if waits_at_head(rec) then
+      first, rec.serving = rec.serving, rec.next
+      set(rec, 'serving', int(rec.serving))
+    end
+    answer_for(rec, rec.next)
+    supersede(rec, first, rec.next)
+    if rec.from then sweep(rec) end
   end
-  answer_for(rec, rec.next)
-  supersede(rec, first, rec.next)
-  if rec.from then sweep(rec) end
   local head = interrupt and head_of(rec)
   if head and not has(head, 'i') then
     head.flags = (head.flags == '-' and '' or head.flags) .. 'i'
     write(rec, head)
     mail(rec, head, status(rec, head))
   end
+  return over
 end

@@ -15,8 +15,8 @@ end
 
 -- Note for whom the ticket answers that was superseded last: a ticket that had to leave, and those that
 -- had left for that one. Nobody answers for one that was only dropped.
-local function note_answer(rec, t)
-  local winner = rec.below
+local function note_answer(rec, t, for_)
+  local winner = for_ or rec.below
   if rec.winner ~= winner then
     local its = ticket_of(rec, winner)
     if not its or not has(its, 's') then return end

@@ -16,6 +16,7 @@ function verbs.leave(key, fields, number, owner, outcome, on)
     if mine.expires > now then
       left = 1
       drop(rec, mine, outcome)
+      if outcome == 'done' then end_absorbed(rec, mine) end
     else
       drop(rec, mine, 'expired')
     end

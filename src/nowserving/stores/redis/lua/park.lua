@@ -15,7 +15,7 @@ function verbs.park(key, number, owner, secret, lifetime)
     return epitaph(number, why_gone(rec, number, owner, rec.extra1))
   end
   if mine.owner == owner then
-    mine.owner, mine.flags = secret, has(mine, 'i') and 'i' or '-'
+    mine.owner, mine.flags = secret, flags_in_place_of(mine, '-')
   elseif has(mine, 'c') or (secret ~= '-' and secret ~= mine.owner) then
     commit(rec)
     return epitaph(number)

@@ -80,7 +80,7 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, extras,
       if its_end > now + its_life then return nil, f end
       if i == 1 then
         ends = its_end
-        if ends <= now then return nil, f end
+        if ends <= now or string.find(its_flags, 'n', 1, true) then return nil, f end
       elseif its_end > now then
         if restarts(its_flags) then its_end = now + its_life end
         soonest = known and math.min(soonest, its_end) or its_end

@@ -43,11 +43,12 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message, extr
   end
   mine.remember_for = remember_for or mine.remember_for
   mine.owner, mine.lifetime = owner, tonumber(lifetime)
-  mine.flags = flags .. (has(mine, 'i') and 'i' or '') .. (has(mine, 's') and 's' or '')
+  mine.flags = flags_in_place_of(mine, flags)
   mine.expires = now + mine.lifetime
   note_extras(rec, mine, extras)
   keep(rec, mine.expires + mine.lifetime, mine.lifetime)
   write(rec, mine)
+  if mine.served_at == 0 then tell_listener(rec, mine) end
   local answer = status(rec, mine)
   commit(rec)
   return answer

@@ -57,7 +57,7 @@ local function why_gone(rec, number, owner, text)
   local tombstone = value_of(rec, 'x:' .. owner)
   if tombstone then
     local _, why, until_ = inscription(tombstone)
-    if until_ > now and string.find(why or '', '^[XG]') then return why end
+    if until_ > now and string.find(why or '', '^[XGA]') then return why end
   end
   if text and is_gone(rec, number) then
     local t = decode(text, number)

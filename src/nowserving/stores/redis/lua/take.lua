@@ -109,7 +109,9 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     commit(rec)
     return 'G ' .. int(number)
   end
-  if supersedes and rec.serving < rec.next then clear_line(rec, policy == 'i') end
+  if supersedes and rec.serving < rec.next and not clear_line(rec, policy == 'i') then
+    return go_on(rec, owner, repeated, 'count clear')
+  end
   if full then
     local further, left = drop_oldest(rec)
     if further then
@@ -133,7 +135,9 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
   note_extras(rec, mine, extras)
   rec.next = rec.next + 1
   set(rec, 'next', int(rec.next))
-  if message ~= '-' then set(rec, 'm:' .. message, int(mine.number)) end
+  if message ~= '-' then
+    set(rec, 'm:' .. message, int(mine.number))
+  end
   if repeated then bury(rec, owner, mine.number) end
   if rec.missing then
     set(rec, 'serving', '0')
@@ -144,6 +148,7 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
   if mine.served_at == 0 then
     write(rec, mine)
     keep(rec, mine.expires + lifetime, lifetime)
+    tell_listener(rec, mine)
   end
   local answer = status(rec, mine)
   commit(rec)

@@ -37,7 +37,7 @@ end
 
 -- What the owner is told whose tombstone says `why`.
 local function epitaph(number, why)
-  local state, reason = string.match(why or '', '^([XG])(.*)$')
+  local state, reason = string.match(why or '', '^([XGA])(.*)$')
   return (state or 'G') .. ' ' .. int(number) .. (reason or '')
 end
 
