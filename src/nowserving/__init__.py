@@ -14,6 +14,7 @@ from nowserving.errors import (
     LockInterrupted,
     LockLost,
     LockReentered,
+    LockReleased,
     LockSuperseded,
     LockTimeout,
     RasaException,
@@ -21,7 +22,8 @@ from nowserving.errors import (
     StoreUnavailable,
 )
 from nowserving.held import Absorbed, HeldLock
-from nowserving.lock import NO_TICKET_ISSUED, Ticket, TicketLock
+from nowserving.lock import NO_TICKET_ISSUED, Superseded, Ticket, TicketLock
+from nowserving.protocol.line import Line, LineTicket
 from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
 from nowserving.stores.base import LOCK_LIFETIME, LockStore
 from nowserving.stores.memory.store import InMemoryLockStore
@@ -48,12 +50,15 @@ __all__ = [
     "HeldLock",
     "InMemoryLockStore",
     "IssuedTicket",
+    "Line",
+    "LineTicket",
     "LockAbsorbed",
     "LockBusy",
     "LockError",
     "LockInterrupted",
     "LockLost",
     "LockReentered",
+    "LockReleased",
     "LockStore",
     "LockSuperseded",
     "LockTimeout",
@@ -64,6 +69,7 @@ __all__ = [
     "RedisLockStore",
     "StoreClosed",
     "StoreUnavailable",
+    "Superseded",
     "Ticket",
     "TicketLock",
     "Turn",

@@ -80,6 +80,16 @@ class LockSuperseded(LockError):  # noqa: N818
     """A newer message of the conversation took this waiter's place (``latest``, ``interrupt``)."""
 
 
+class LockReleased(LockError):  # noqa: N818
+    """Somebody has released this waiter's ticket (``store.release``).
+
+    Attributes:
+        reason: What was given as the reason; empty if nothing was.
+    """
+
+    reason: str = ""
+
+
 class LockAbsorbed(LockError):  # noqa: N818
     """The holder took this waiter's message into its own turn (``absorb``), and that ended well."""
 

@@ -11,6 +11,8 @@ from nowserving.lock import Ticket, TicketLock
 if TYPE_CHECKING:
     import asyncio
 
+    from nowserving.lock import Superseded
+
 
 MOST_ABSORBED = 250
 """How many messages one turn may absorb: they leave with it in one step."""
@@ -23,7 +25,7 @@ class Absorbed(NamedTuple):
         number: The number of its ticket.
         message_id: The ``message_id`` that its ticket was taken with; None if it had none.
         label: The ``label`` that its ticket was taken with; None if it had none.
-        waited: Seconds for which it has waited; of a ticket that is renewed, since that was last.
+        waited: Seconds for which it has waited.
     """
 
     number: int
@@ -58,6 +60,11 @@ class HeldTicket(Protocol):
     @property
     def waited(self) -> float:
         """Seconds between asking and being served."""
+        ...
+
+    @property
+    def superseded(self) -> Superseded:
+        """What its turn answers for beside its own message."""
         ...
 
     @property
@@ -140,6 +147,16 @@ class HeldLock(TicketLock):
         ``"released"`` (by an operator), or ``"none"`` when the store remembers none.
         """
         return self._used.predecessor
+
+    @property
+    def superseded(self) -> Superseded:
+        """The messages that had to leave for this one, and which this turn answers for.
+
+        Those that ``when_busy="latest"`` or ``"interrupt"`` has superseded, oldest first, and those
+        that they had superseded themselves: message ids, else the numbers of their tickets. At most
+        1,000 are told; ``superseded.count`` says how many they were.
+        """
+        return self._used.superseded
 
     @property
     def waited(self) -> float:

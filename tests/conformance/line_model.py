@@ -41,6 +41,7 @@ class LineModel:
         self.predecessor = "none"
         self.done: set[str] = set()
         self.superseded_below = 0
+        self.settles = False  # and for ever: no time passes here
         self.opened = False
         self.is_known = False  # whether a ticket was ever issued
         self.absorber: int | None = None  # the holder that wants to know who waits
@@ -56,26 +57,29 @@ class LineModel:
         message: str | None,
         *,
         claimed: bool,
+        settle: bool,
     ) -> Answer:
         progress = self._progress(message)
         if progress:
             return Answer("DUPLICATE", detail=progress)
         supersedes = when_busy in {"latest", "interrupt"}
         if self.tickets:
-            waiting = len(self.tickets) - 1
-            full = limit is not None and waiting >= limit
+            waiting = [ticket for ticket in self.tickets if not ticket.served]
+            full = limit is not None and len(waiting) >= limit
             drops = full and when_busy == "queue" and when_full == "drop_oldest"
             if when_busy == "reject" or (full and not supersedes and not drops) or limit == 0:
                 head = self.tickets[0]
                 return Answer("BUSY", ahead=self.next - head.number, detail=head.owner)
-            if drops:
-                self._supersede(self._to_supersede()[:1])
-        if supersedes and self.tickets:
-            self._supersede(self._to_supersede())
-            if not self._absorbs():
-                self.superseded_below = self.next
-            if when_busy == "interrupt":
+            if supersedes:
+                self._supersede(self._to_supersede(waiting))
+                if not self._absorbs():
+                    self.superseded_below = self.next
+            elif drops:
+                self._supersede(self._to_supersede(waiting)[:1])
+            if when_busy == "interrupt" and self.tickets:
                 self.tickets[0].interrupted = True
+        if settle or supersedes or not self.tickets:
+            self.settles = settle
         self.is_known = True
         ticket = ModelTicket(self.next, owner, claimed, message)
         self.tickets.append(ticket)
@@ -96,9 +100,8 @@ class LineModel:
     def _absorbs(self) -> bool:
         return bool(self.tickets) and self.absorber == self.tickets[0].number
 
-    def _to_supersede(self) -> list[ModelTicket]:
-        number = self.tickets[0].number
-        return [t for t in self.tickets[1:] if not self._absorbs() or t.absorbed_by != number]
+    def _to_supersede(self, waiting: list[ModelTicket]) -> list[ModelTicket]:
+        return [t for t in waiting if not self._absorbs() or t.absorbed_by != self.absorber]
 
     def absorb(self, number: int, owner: str, most: int) -> tuple[Answer, int, bool, list[int]]:
         answer = self.status(number, owner)
@@ -181,8 +184,19 @@ class LineModel:
             self._drop(ticket, "released")
             if ticket.claimed:
                 self.removed[ticket.owner] = "released"
-        self.opened = False
+        self.opened = self.settles = False
         self._begin_anew()
+
+    def release(self, number: int, owner: str, reason: str) -> bool | None:
+        """Say whether it was there; None if it was released before, by whichever call."""
+        ticket = self._find(number)
+        if ticket is None or ticket.owner != owner:
+            return None if self.removed.get(owner, "").startswith("released:") else False
+        self._drop(ticket, "released")
+        if ticket.claimed:
+            self.removed[owner] = f"released:{reason}"
+        self._serve()
+        return True
 
     def line(self) -> list[tuple[int, str, bool]] | None:
         """Number, owner and whether it is served, for every ticket; None where there is no lock."""
@@ -202,7 +216,9 @@ class LineModel:
         return "done" if message in self.done else ""
 
     def _serve(self) -> None:
-        if self.tickets:
+        if not self.tickets:
+            self.settles = False
+        elif not self.settles:
             self.tickets[0].served = True
 
     def _begin_anew(self) -> None:

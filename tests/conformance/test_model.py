@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nowserving import LockStore
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import TicketQueue
-    from nowserving.protocol.status import Line, Outcome
+    from nowserving.protocol.status import LinePicture, Outcome
     from tests.support.redis_server import RedisServer
 
     OpenQueue = Callable[[], AbstractAsyncContextManager[TicketQueue[Any]]]
@@ -42,6 +42,7 @@ takes = st.fixed_dictionaries(
         "verb": st.just("take"),
         "when_busy": st.sampled_from(["queue", "queue", "reject", "latest", "interrupt"]),
         "limit": st.sampled_from([None, None, 0, 1, 2]),
+        "settle": st.sampled_from([False, False, False, True]),
         "when_full": st.sampled_from(["reject", "drop_oldest"]),
         "message": st.sampled_from([None, None, "a", "b"]),
         "claimed": st.booleans(),
@@ -80,9 +81,18 @@ finishes = st.fixed_dictionaries(
         "keep": st.booleans(),
     }
 )
+releases = st.fixed_dictionaries(
+    {"verb": st.just("release"), "which": which, "reason": st.sampled_from(["", "a: reason"])}
+)
 deletes = st.just({"verb": "delete"})
-_VERBS = [*[takes] * 9, *[leaves] * 4, *[questions] * 3, *[redeems] * 3, parks, finishes, deletes]
-_VERBS += [absorbs] * 3
+_VERBS = [
+    *[takes] * 9,
+    *[leaves] * 4,
+    *[questions] * 3,
+    *[redeems] * 3,
+    *[absorbs] * 3,
+    *[parks, finishes, releases, deletes],
+]
 steps = st.lists(  # mostly arrivals: what is to be found, is found in a line
     st.integers(0, len(_VERBS) - 1).flatmap(_VERBS.__getitem__), min_size=6, max_size=40
 )
@@ -116,6 +126,7 @@ class _Play:
         message: str | None,
         claimed: bool,
         renewed: bool,
+        settle: bool,
     ) -> None:
         handle = self._queue.handle(self._name)
         if not claimed:
@@ -127,12 +138,13 @@ class _Play:
             when_busy=when_busy,
             max_waiting=limit,
             when_full=when_full,
+            settle=_LIFETIME / 2 if settle else None,
             message_id=message,
             claimed=claimed,
         )
         status = await self._queue.take(handle, admission)
         expected = self._model.take(
-            handle.owner, when_busy, limit, when_full, message, claimed=claimed
+            handle.owner, when_busy, limit, when_full, message, claimed=claimed, settle=settle
         )
         assert _read(status) == expected
         if handle.number != NOT_ISSUED:
@@ -220,6 +232,12 @@ class _Play:
         waiting = await self._queue.finish(self._name, *arguments, keep=keep)
         assert waiting == self._model.finish(*arguments, keep=keep)
 
+    async def _release(self, *, which: int, reason: str) -> None:
+        handle = self._handles[which]
+        released = await self._queue.release(self._name, handle.number, handle.owner, reason)
+        expected = self._model.release(handle.number, handle.owner, reason)
+        assert expected in {None, released}
+
     async def _delete(self) -> None:
         await self._queue.delete(self._name)
         self._model.delete()
@@ -241,7 +259,7 @@ def _read(status: TicketStatus) -> Answer:
     return Answer(state, status.number, detail=status.detail)
 
 
-def _read_line(line: Line | None) -> list[tuple[int, str, bool]] | None:
+def _read_line(line: LinePicture | None) -> list[tuple[int, str, bool]] | None:
     if line is None:
         return None
     return [(t.number, t.owner, t.served_for is not None) for t in line.tickets]

@@ -25,12 +25,17 @@ SHORT, LONG = 0.2, 60.0
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def queue(
+async def store(
     request: pytest.FixtureRequest, redis_server: RedisServer
-) -> AsyncIterator[TicketQueue[Any]]:
+) -> AsyncIterator[LockStore]:
     store: LockStore = STORES[request.param](redis_server)()
     async with store:
-        yield store._runtime.queue
+        yield store
+
+
+@pytest.fixture
+async def queue(store: LockStore) -> TicketQueue[Any]:
+    return store._runtime.queue
 
 
 class Line:
@@ -123,3 +128,14 @@ async def test_one_that_expired_is_not_parked(line: Line) -> None:
     await asyncio.sleep(2 * SHORT)
     status = await line.park(redeemer)
     assert (status.state, status.detail) == (State.GONE, "expired")
+
+
+async def test_a_ticket_is_given_back_once_and_only_if_nobody_has_redeemed_it(
+    store: LockStore, line: Line
+) -> None:
+    redeemer, _ = await line.take(redeem=line.ticket)
+    assert not await store.give_back(line.name, line.ticket)
+    await line.park(redeemer)
+    assert not await store.give_back(line.name, "1.guessed")
+    assert await store.give_back(line.name, line.ticket)
+    assert not await store.give_back(line.name, line.ticket)

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from nowserving.protocol.status import NOT_ISSUED, Admission, IssuedTicket, State, TicketStatus
+from nowserving.protocol.status import (
+    NOT_ISSUED,
+    Absorption,
+    Admission,
+    IssuedTicket,
+    State,
+    TicketStatus,
+)
 from nowserving.stores.redis.script import load_script
 from tests.support import scripts
 from tests.support.decided_line import DecidedLine
@@ -39,6 +46,12 @@ class Shown(NamedTuple):
 def in_order(mail: Mail) -> Mail:
     """Return mail by owner; what is sent to one of them keeps its order."""
     return sorted(mail, key=itemgetter(0))
+
+
+def without_waits(absorption: Absorption) -> Absorption:
+    """Return an absorption without how long they have waited."""
+    tickets = tuple(one._replace(waited=0.0) for one in absorption.tickets)
+    return absorption._replace(tickets=tickets)
 
 
 class Play:
@@ -130,7 +143,11 @@ class Play:
         serves = [ticket for ticket in self._tickets if ticket.number == holder]
         # Mostly the holder asks; whoever else does is told where it stands.
         shown = serves[-1] if serves and which % 8 else self._tickets[which]
-        self._both("absorb", shown, most)
+        self._lua.at(self._now, self._decided.highest_token)
+        expected, answer = self._decided.absorb(shown, most), self._lua.absorb(shown, most)
+        assert without_waits(answer) == without_waits(expected)
+        for one, decided in zip(answer.tickets, expected.tickets, strict=True):
+            assert abs(one.waited - decided.waited) < 0.011  # a joining is kept in hundredths
 
     def _learn(self, owner: str, status: TicketStatus) -> None:
         if status.state in {State.SERVED, State.WAITING, State.INTERRUPTED}:
@@ -166,6 +183,9 @@ class Play:
     def _line(self) -> None:
         self._both("line")
 
+    def _release(self, *, which: int, reason: str) -> None:
+        self._both("release", self._tickets[which], reason)
+
     def _delete(self) -> None:
         self._both("delete")
 
@@ -181,7 +201,7 @@ def lua(request: pytest.FixtureRequest, server: RedisServer) -> Iterator[LuaLine
 
 
 @settings(
-    max_examples=300,
+    max_examples=120,
     deadline=None,  # a busy machine is no failure
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

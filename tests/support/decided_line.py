@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
         Admission,
         Departure,
         IssuedTicket,
-        Line,
+        LinePicture,
         LineUpdate,
         Outcome,
+        PicturedTicket,
         TicketStatus,
     )
     from nowserving.stores._lines.storage import Handle
@@ -64,8 +66,8 @@ class DecidedLine:
         return cast("TicketStatus", self._carry_out("take", owner, asked))
 
     def park(self, handle: Handle, issued: IssuedTicket, lifetime: float) -> TicketStatus:
-        place = Shown(int(issued), issued.secret)
-        return cast("TicketStatus", self._carry_out("park", handle, place, lifetime))
+        shown = Shown(int(issued), issued.secret)
+        return cast("TicketStatus", self._carry_out("park", handle.owner, shown, lifetime))
 
     def absorb(self, handle: Handle, most: int) -> Absorption:
         return cast("Absorption", self._carry_out("absorb", handle, most))
@@ -79,8 +81,17 @@ class DecidedLine:
     def poll(self, handles: Sequence[Handle]) -> LineUpdate:
         return cast("LineUpdate", self._carry_out("poll", handles))
 
-    def line(self) -> Line | None:
-        return cast("Line | None", self._carry_out("line"))
+    def line(self) -> LinePicture | None:
+        picture = cast("LinePicture | None", self._carry_out("line"))
+        if picture is None:
+            return None
+        return picture._replace(tickets=tuple(map(self._as_redis_keeps_it, picture.tickets)))
+
+    def _as_redis_keeps_it(self, ticket: PicturedTicket) -> PicturedTicket:
+        if ticket.waited is None:
+            return ticket
+        joined = math.floor((self.now - ticket.waited) * 100) / 100
+        return ticket._replace(waited=round(self.now - joined, 6))
 
     def save(self, lefts: Mapping[int, float], seen_below: int) -> None:
         self._carry_out("save", lefts.items(), seen_below)
@@ -91,6 +102,9 @@ class DecidedLine:
     def finish(self, issued: IssuedTicket, nonce: str, *, keep: bool) -> bool:
         shown = Shown(int(issued), issued.secret)
         return bool(self._carry_out("finish", shown, f"{nonce}~", keep))
+
+    def release(self, handle: Handle, reason: str) -> bool:
+        return bool(self._carry_out("release", handle, reason))
 
     def _carry_out(self, verb: str, *args: object) -> object:
         verbs = Verbs(self._rows, self.now)
@@ -112,12 +126,17 @@ class DecidedLine:
             if line is None:
                 return None
             tickets = {ticket.number: ticket for ticket in line.between(0, line.next)}
+            for ticket in tickets.values():
+                is_served = ticket.served_at is not None  # then it says nothing any more
+                ticket.joined = 0.0 if is_served else math.floor(ticket.joined * 100) / 100
             state = LineState(
                 line.next,
                 line.serving,
                 line.token,
                 line.predecessor,
                 line.superseded_below,
+                line.settles_until,
+                line.burst_since if line.settles_until else 0.0,
                 line.opened,
                 tickets,
             )

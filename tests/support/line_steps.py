@@ -19,6 +19,7 @@ ticks = st.sampled_from([1, 1, 2, 8, 8, 17, 40]).map(lambda count: count * TICK)
 lifetimes = st.sampled_from([8, 16, 24, 72]).map(lambda count: count * TICK)
 messages = st.sampled_from([None, None, "a", "b"])
 remembered = st.sampled_from([None, None, 4, 80]).map(lambda count: count and count * TICK)
+labels = st.sampled_from([None, None, None, "-", "a label"])
 owners = st.integers(0, 9).map(lambda index: f"{(OURS, THEIRS)[index % 2]}~{index % 3}.{index}")
 numbers = st.integers(0, 5)  # counted from the last one issued
 picks = st.integers(0, 30)  # one of the tickets so far, counted round and round
@@ -38,8 +39,11 @@ takes = verb(
     when_busy=st.sampled_from(["queue", "queue", "queue", "reject", "latest", "interrupt"]),
     limit=st.sampled_from([None, None, None, 0, 1, 2]),
     full=st.sampled_from(["reject", "reject", "drop_oldest"]),
+    settle=st.sampled_from([None, None, 1, 8]).map(lambda count: count and count * TICK),
+    settle_max=st.sampled_from([None, 8, 10]).map(lambda count: count and count * TICK),
     message=messages,
     remember_for=remembered,
+    label=labels,
 )
 leaves = verb(
     "leave",
@@ -58,6 +62,7 @@ redeems = verb(
     lifetime=lifetimes,
     message=messages,
     remember_for=remembered,
+    label=labels,
 )
 parks = verb("park", which=picks, shows=shown, lifetime=lifetimes)
 absorbs = verb("absorb", which=picks, most=st.sampled_from([0, 1, 2, 3, 250]))
@@ -69,6 +74,7 @@ saves = verb(
         numbers, st.sampled_from([-8, 1, 8, 24]).map(lambda count: count * TICK), max_size=4
     ),
 )
+releases = verb("release", which=picks, reason=st.sampled_from(["", "no reason: at all"]))
 passings = verb("time", seconds=ticks)
 _VERBS = [
     *[takes] * 12,
@@ -77,7 +83,7 @@ _VERBS = [
     *[redeems] * 3,
     *[parks] * 2,
     *[absorbs] * 3,
-    *[renews, leaves_unanswered] * 2,
+    *[renews, leaves_unanswered, releases] * 2,
     *[polls, renews_unanswered, finishes, saves],
     *[verb("line"), verb("delete")],
 ]
@@ -88,7 +94,7 @@ steps = st.lists(
 
 def take(owner: str, lifetime: float = 9.0, **how: Any) -> Step:
     usual = {"claimed": True, "renewed": False, "when_busy": "queue", "limit": None}
-    usual |= {"full": "reject", "remember_for": None}
+    usual |= {"full": "reject", "remember_for": None, "settle": None, "settle_max": None}
     return {"verb": "take", "owner": owner, "lifetime": lifetime, "message": None, **usual, **how}
 
 

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
 from nowserving.errors import LockError
+from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
 from tests.toys.verbs import Shown
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
         Admission,
         Departure,
         IssuedTicket,
-        Line,
+        LinePicture,
         LineUpdate,
         Outcome,
         TicketStatus,
@@ -97,9 +98,8 @@ class AskingQueue:
         lifetime: float,
         within: float | None = None,
     ) -> TicketStatus:
-        place = Shown(int(issued), issued.secret)
-        asked = (handle.conversation_id, shown(handle), place, lifetime)
-        status: TicketStatus = await self.ask("park", *asked, within=within)
+        asked = (handle.owner, Shown(int(issued), issued.secret), lifetime)
+        status: TicketStatus = await self.ask("park", handle.conversation_id, *asked, within=within)
         return status
 
     async def absorb(
@@ -128,11 +128,15 @@ class AskingQueue:
         update: LineUpdate = await self.ask("poll", conversation_id, [shown(h) for h in handles])
         return update
 
+    async def superseded(self, handle: TicketHandle) -> Superseded:
+        count, *messages = await self.ask("superseded", handle.conversation_id, shown(handle))
+        return Superseded(messages, count)
+
     async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
         return await handle.wait(timeout)
 
-    async def line(self, conversation_id: str) -> Line | None:
-        line: Line | None = await self.ask("line", conversation_id)
+    async def line(self, conversation_id: str) -> LinePicture | None:
+        line: LinePicture | None = await self.ask("line", conversation_id)
         return line
 
     async def save(self, lock: TicketLock) -> None:
@@ -147,6 +151,10 @@ class AskingQueue:
         issued, ours = Shown(number, secret), f"{self.name}."
         waiting: bool = await self.ask("finish", conversation_id, issued, ours, keep)
         return waiting
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
+        released: bool = await self.ask("release", conversation_id, Shown(number, owner), reason)
+        return released
 
     async def conversations(self) -> AsyncIterator[str]:
         for name in await self.ask("conversations"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nowserving.lock import Superseded
 from nowserving.protocol.status import (
     NOT_ISSUED,
     Absorption,
@@ -23,7 +24,7 @@ from tests.toys.rows import RowTicket
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from nowserving.protocol.status import Admission, Line, Outcome
+    from nowserving.protocol.status import Admission, LinePicture, Outcome
     from tests.toys.rows import RowLine, Rows
 
 
@@ -75,12 +76,13 @@ class Verbs:
                 return Departure(left=False, someone_waiting=False)
             return _lines.attempt_leave(line, ticket, outcome, self._now)
 
-    def park(self, name: str, ticket: Shown, place: Shown, lifetime: float) -> TicketStatus:
+    def park(self, name: str, owner: str, ticket: Shown, lifetime: float) -> TicketStatus:
+        issued, parked = IssuedTicket(ticket.number, ticket.owner), RowTicket(owner=ticket.owner)
+        redeemer = Shown(ticket.number, owner)
         with self._line(name) as line:
             if line is None:
                 return TicketStatus(State.GONE, ticket.number)
-            issued, parked = IssuedTicket(*place), RowTicket(owner=place.owner)
-            return _lines.attempt_park(line, ticket, issued, parked, lifetime, self._now)
+            return _lines.attempt_park(line, redeemer, issued, parked, lifetime, self._now)
 
     def absorb(self, name: str, ticket: Shown, most: int) -> Absorption:
         with self._line(name) as line:
@@ -101,7 +103,12 @@ class Verbs:
                 return LineUpdate(serving=0, blocked_for=0.0, news=news)
             return _lines.poll(line, tickets, self._now)
 
-    def line(self, name: str) -> Line | None:
+    def superseded(self, name: str, ticket: Shown) -> list[Any]:
+        with self._line(name) as line:
+            found = Superseded() if line is None else _lines.superseded_by(line, ticket)
+            return [found.count, *found]
+
+    def line(self, name: str) -> LinePicture | None:
         with self._line(name) as line:
             return None if line is None else _lines.picture(line, self._now)
 
@@ -121,6 +128,10 @@ class Verbs:
             return line is not None and _lines.finish(
                 line, issued, own_prefix, self._now, keep=keep
             )
+
+    def release(self, name: str, ticket: Shown, reason: str) -> bool:
+        with self._line(name) as line:
+            return line is not None and _lines.release(line, ticket, reason, self._now)
 
     def conversations(self) -> list[str]:
         return self._rows.names()

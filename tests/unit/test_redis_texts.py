@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nowserving.errors import CorruptLock, StoreUnavailable
-from nowserving.protocol.status import NOT_ISSUED, State
+from nowserving.protocol.status import NOT_ISSUED, PicturedTicket, State
 from nowserving.stores.redis.replies import (
     NOTHING_MORE,
     error_of,
@@ -36,10 +36,12 @@ _VERBS = (
     "renew",
     "poll",
     "leave",
+    "superseded",
     "line",
     "save",
     "delete",
     "finish",
+    "release",
     "sweep",
 )
 
@@ -109,8 +111,12 @@ def test_departures() -> None:
 def test_lines() -> None:
     assert parse_line(None) is None
     assert parse_line(["7", "-1"]) == (7, NOTHING_MORE, [])
-    page = parse_line(["9", "7", "5 1000000 2000000 nonce.1", "6 3000000 -1 -"])
-    assert page == (9, 7, [(5, 1.0, "nonce.1", 2.0), (6, 3.0, "", None)])
+    page = parse_line(
+        ["9", "7", "5 1000000 2000000 nonce.1 -1 - -", "6 3000000 -1 - 4000000 a%20label m"]
+    )
+    served = PicturedTicket(5, 1.0, "nonce.1", 2.0)
+    waiting = PicturedTicket(6, 3.0, "", None, 4.0, "a label", "m")
+    assert page == (9, 7, [served, waiting])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
-from nowserving.protocol.limits import LONGEST, LONGEST_REMEMBERED
+from nowserving.protocol import names
+from nowserving.protocol.limits import LONGEST, LONGEST_REMEMBERED, MOST_LABEL_BYTES
 from nowserving.protocol.status import IssuedTicket
 
 if TYPE_CHECKING:
@@ -128,6 +129,15 @@ def text_or_none(name: str, value: object) -> str | None:
         msg = f"{name}={value!r} must be a non-empty str or None"
         raise TypeError(msg)
     return value
+
+
+def label_or_none(name: str, value: object) -> str | None:
+    """Check a text of 200 bytes at most, as UTF-8, or None."""
+    text = text_or_none(name, value)
+    if text is not None and len(names.encode(text)) > MOST_LABEL_BYTES:
+        msg = f"{name}={text[:20]!r}… is longer than {MOST_LABEL_BYTES} bytes (as UTF-8)"
+        raise ValueError(msg)
+    return text
 
 
 def conversation(conversation_id: object) -> str:

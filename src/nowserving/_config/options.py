@@ -71,10 +71,13 @@ class Overrides(TypedDict, total=False):
     when_busy: WhenBusy
     max_waiting: int | None
     when_full: WhenFull
+    settle: float | None
+    settle_max: float | None
     ticket: IssuedTicket | int | str | None
     message_id: str | None
     remember_for: float | None
     keep_place: bool
+    label: str | None
     reentrant: bool
 
 
@@ -127,6 +130,9 @@ class Options:
         when_full: When so many wait already: ``"reject"`` raises ``LockBusy``; with
             ``"drop_oldest"`` the one that has waited longest leaves with ``LockSuperseded``. Where
             nobody may wait (``max_waiting=0``), the new one is refused in any case.
+        settle: Seconds for which nothing newer has to come before the turn begins; None for none.
+        settle_max: Seconds since the first message of a burst after which it begins all the same;
+            None for no limit.
         ticket: Redeem this ticket, issued earlier, instead of taking one.
         message_id: Raise ``DuplicateMessage`` when this message is known already.
         remember_for: Seconds for which a message that is done stays known, at most 604,800 (seven
@@ -134,6 +140,8 @@ class Options:
         keep_place: When the wait for ``ticket`` ends without a turn (``timeout`` is over, it is
             cancelled, the store is closed), leave the ticket in line, to be redeemed again by
             anybody within another ``lock_lifetime``. Needs ``ticket`` and ``timeout``.
+        label: What the turn is called by whoever looks at the line, a trace id say; at most 200
+            bytes; None for nothing.
         reentrant: Allow the task that holds the lock to take it again.
     """
 
@@ -155,10 +163,13 @@ class Options:
     when_full: WhenFull = _option(
         checks.choice(WhenFull), readers.choice(WhenFull), default="reject"
     )
+    settle: float | None = _option(checks.seconds_or_none, readers.seconds, default=None)
+    settle_max: float | None = _option(checks.seconds_or_none, readers.seconds, default=None)
     ticket: IssuedTicket | None = _option(checks.ticket_or_none, of_one_message=True, default=None)
     message_id: str | None = _option(checks.text_or_none, of_one_message=True, default=None)
     remember_for: float | None = _option(checks.up_to_a_week_or_none, readers.seconds, default=None)
     keep_place: bool = _option(checks.flag, of_one_message=True, default=False)
+    label: str | None = _option(checks.label_or_none, readers.text, default=None)
     reentrant: bool = _option(checks.flag, readers.flag, default=False)
 
     has_moments: bool = field(init=False, repr=False, compare=False)
@@ -210,9 +221,12 @@ class Options:
                 when_busy=self.when_busy,
                 max_waiting=self.max_waiting,
                 when_full=self.when_full,
+                settle=self.settle,
+                settle_max=self.settle_max,
                 message_id=self.message_id,
                 remember_for=self.remember_for,
                 redeem=self.ticket,
+                label=self.label,
             )
             found = Request(lifetime, wait_time, self, admission)
             self._requests[lifetime, wait_time] = found
@@ -235,7 +249,9 @@ class Options:
                 msg = f"{name!r} is not an option of lock(); known are {', '.join(NAMES)}"
                 raise TypeError(msg)
             overrides[name] = check(name, value)
-        return replace(self, **overrides)
+        changed = replace(self, **overrides)
+        _check_settling(changed)
+        return changed
 
 
 # Derived from the fields
@@ -252,7 +268,8 @@ OF_ONE_MESSAGE = tuple(option.name for option in _FIELDS if option.metadata["of_
 _POLICIES = {
     option.name: option.default
     for option in _FIELDS
-    if option.name in {"when_busy", "max_waiting", "when_full", "remember_for"}
+    if option.name
+    in {"when_busy", "max_waiting", "when_full", "remember_for", "settle", "settle_max", "label"}
 }
 
 READERS = readers_of(Options)
@@ -278,3 +295,13 @@ class Request:
     wait_time: float
     options: Options
     admission: Admission
+
+
+def _check_settling(options: Options) -> None:
+    """Refuse a longest time to settle without the usual one."""
+    if options.settle_max is not None and options.settle is None:
+        msg = (
+            f"settle_max={options.settle_max!r} limits for how long a burst of messages settles, "
+            "and there is no settle=, the seconds of silence that end it: give both"
+        )
+        raise ValueError(msg)

@@ -3,14 +3,15 @@
 The events, and who brings them:
 
 =======================  ==========================================================
-``take_answered``        its owner: the task or thread that entered the turn
+``wait_on``, ``begin``   its owner: the task or thread that entered the turn
+``end_body``             its owner
 ``give_up``              its owner; a finaliser, or a closed loop, once nobody is left to leave
-``end_body``, ``leave``  its owner
 ``hear``                 a bell or a poll, about a ticket that is held
 ``seen``                 a poll, about a ticket of either kind
 ``tick``                 the watch: a moment has come that nobody pushes
 ``poll_failed``          the watch: the store could not be asked
 ``lose``                 whoever found out that the lock is lost; the end of the store
+``stop_body``            its owner's loop, where the lock is lost or a newer message interrupts
 ``over``                 its owner; the child of a fork, whose parent has the ticket
 =======================  ==========================================================
 
@@ -140,15 +141,17 @@ class Life(Stay, Lease, Body, Poll):
         return self.request.options.auto_renew
 
     @property
-    def kept_place(self) -> KeptPlace | None:
-        """What of it stays in line when it is given back now; None if nothing does.
-
-        Its turn has not begun: after that the message is handled, and its ticket goes.
-        """
-        issued = self.request.options.ticket
-        if issued is None or self.served is not None or not self.request.options.keep_place:
+    def place(self) -> KeptPlace | None:
+        """What of it stays in line if its body never begins; None if nothing does."""
+        options = self.request.options
+        if options.ticket is None or not options.keep_place:
             return None
-        return KeptPlace(issued, self.request.lifetime)
+        return KeptPlace(options.ticket, self.request.lifetime)
+
+    @property
+    def kept_place(self) -> KeptPlace | None:
+        """What of it stays in line when it is given back now; nothing once its body may run."""
+        return self.place if self.served is None else None
 
     # From take to body
 
@@ -162,6 +165,16 @@ class Life(Stay, Lease, Body, Poll):
         self.confirm(asked, status)
         self.blocked_until = asked + status.blocked_for
         self.move("waits")
+
+    def hear_waiting(self, news: TicketStatus, now: float) -> None:
+        """It was pushed that it still waits, and until when the line will not move on.
+
+        Args:
+            news: What was pushed.
+            now: The monotonic clock.
+        """
+        self.blocked_until = now + news.blocked_for
+        self.poll_at = 0.0  # what was planned before is planned anew
 
     def begin(self, status: TicketStatus, now: float) -> tuple[Effect, ...]:
         """It is served, and the body is about to run: from now on news of it is heard.

@@ -2,8 +2,7 @@
 
 Pushes can be lost, so every ``wait_time_in_seconds`` all tickets of the loop, waiting and held, are
 polled: one verb a conversation, all of them in shared round trips. Waiters sleep meanwhile; only
-those with news are woken. (When each waiter asked for itself, a busy machine came to a standstill:
-with thousands of them a wave of questions was due before the last one was answered.)
+those with news are woken.
 
 Between polls it minds the moments that nobody pushes: a lease that ends, ``max_hold``, a renewal
 that fails. A turn that begins and ends between two ticks costs one comparison.

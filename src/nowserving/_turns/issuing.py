@@ -64,8 +64,11 @@ class Issuing:
             when_busy=chosen.when_busy,
             max_waiting=chosen.max_waiting,
             when_full=chosen.when_full,
+            settle=chosen.settle,
+            settle_max=chosen.settle_max,
             message_id=message_id,
             remember_for=chosen.remember_for,
+            label=chosen.label,
         )
         handle = self._handle = runtime.queue.handle(name, identity.nonce())
         try:

@@ -103,7 +103,11 @@ class Turn:
                     runtime.check_open()
                 now = monotonic()
             ticket.confirm(asked, status)
-            if status.state is not SERVED or (now > asked and now >= ticket.ends_at):
+            if (
+                status.state is not SERVED
+                or status.detail
+                or (now > asked and now >= ticket.ends_at)
+            ):
                 status = await wait_in_line(runtime, ticket, status, asked)
                 now = monotonic()
             effects = ticket.begin(status, now)
@@ -330,8 +334,9 @@ class Turn:
         if self._request.options.auto_renew:
             runtime.stop_renewing(ticket)
         try:
-            outcome, place = ticket.outcome or outcome, ticket.kept_place
-            runtime.leaving.at_once(ticket.handle, outcome, ticket.ends_at, place)
+            # Whoever was interrupted on its way in may have been served, but has no body.
+            place = ticket.place if outcome == "abandoned" else None
+            runtime.leaving.at_once(ticket.handle, ticket.outcome or outcome, ticket.ends_at, place)
         finally:
             ticket.end()
 

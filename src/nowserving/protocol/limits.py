@@ -10,3 +10,6 @@ MOST_AT_ONCE = 500
 
 LONGEST_REMEMBERED = 604_800
 """Seconds (seven days) for which a message that is done is remembered at the most."""
+
+MOST_LABEL_BYTES = 200
+"""How long a label may be, as UTF-8, and so may be the reason of a release."""

@@ -19,13 +19,13 @@ from nowserving.protocol.status import LineUpdate, State
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from nowserving.lock import TicketLock
+    from nowserving.lock import Superseded, TicketLock
     from nowserving.protocol.status import (
         Absorption,
         Admission,
         Departure,
         IssuedTicket,
-        Line,
+        LinePicture,
         Outcome,
         TicketStatus,
     )
@@ -198,6 +198,13 @@ class TicketQueue(Protocol[HandleT]):
         """
         ...
 
+    async def superseded(self, handle: HandleT) -> Superseded:
+        """Return the messages that had to leave for this ticket, and which it answers for.
+
+        Asked only of one whose status says so (``ANSWERS``).
+        """
+        ...
+
     async def absorb(self, handle: HandleT, most: int, within: float | None = None) -> Absorption:
         """Take those who wait into the holder's turn: if it leaves ``done`` they leave with it.
 
@@ -215,7 +222,7 @@ class TicketQueue(Protocol[HandleT]):
         """Wait ``timeout`` seconds at most for news of a ticket; may return early with None."""
         ...
 
-    async def line(self, conversation_id: str) -> Line | None:
+    async def line(self, conversation_id: str) -> LinePicture | None:
         """Return the line, None where the reference would say that there is no lock."""
         ...
 
@@ -244,6 +251,20 @@ class TicketQueue(Protocol[HandleT]):
 
         Returns:
             Whether there is a live ticket in the line afterwards.
+        """
+        ...
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
+        """Take a ticket out, whoever has it, and tell its owner (``store.release``).
+
+        Args:
+            conversation_id: The conversation.
+            number: The ticket's number.
+            owner: Its owner, or the secret of one to be redeemed, as :meth:`line` shows it.
+            reason: What the owner is told.
+
+        Returns:
+            Whether it was in line, or was taken out by this very call before: a reply can be lost.
         """
         ...
 

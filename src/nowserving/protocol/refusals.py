@@ -10,11 +10,12 @@ from nowserving.errors import (
     LockAbsorbed,
     LockBusy,
     LockError,
+    LockReleased,
     LockSuperseded,
     LockTimeout,
     StoreUnavailable,
 )
-from nowserving.protocol.status import NOT_ISSUED, State
+from nowserving.protocol.status import NOT_ISSUED, State, release_reason
 
 if TYPE_CHECKING:
     from nowserving.protocol.status import TicketStatus
@@ -27,6 +28,13 @@ REFUSALS: dict[State, type[LockError]] = {
     State.DUPLICATE: DuplicateMessage,
 }
 """The error that each final status means to whoever asked for the lock."""
+
+
+_SAID: dict[type[LockError], str] = {
+    LockSuperseded: ": a newer message took its place",
+    LockAbsorbed: ": the turn before took its message in, and has ended well",
+}
+"""What is said of why, where there is nothing else to tell."""
 
 
 def refusal(  # noqa: PLR0913 - what is known of a ticket
@@ -48,6 +56,9 @@ def refusal(  # noqa: PLR0913 - what is known of a ticket
         waited: Seconds it waited.
         lifetime: Seconds it had to live; None if it was renewed.
     """
+    reason = release_reason(status.detail) if kind is LockError else None
+    if reason is not None:
+        kind = LockReleased
     error = kind(
         f"Could not acquire lock for conversation_id '{conversation_id}'"
         f"{_because(kind, status, message_id, waited)}."
@@ -62,6 +73,8 @@ def refusal(  # noqa: PLR0913 - what is known of a ticket
         error.held_since = time.time() - status.since
     elif isinstance(error, DuplicateMessage):
         error.state = status.detail
+    elif isinstance(error, LockReleased):
+        error.reason = reason or ""
     return error
 
 
@@ -104,11 +117,10 @@ def _because(
         return f": {status.ahead} in line, {holder} is served for {status.since:.3g} s"
     if kind is DuplicateMessage:
         return f": message {message_id!r} is {status.detail} already"
-    if kind is LockSuperseded:
-        return ": a newer message took its place"
-    if kind is LockAbsorbed:
-        return ": the turn before took its message in, and has ended well"
-    return ""  # the reference's own sentence for a ticket that expired or is gone
+    if kind is LockReleased:
+        reason = release_reason(status.detail)
+        return ": somebody has released its ticket" + (f" ({reason})" if reason else "")
+    return _SAID.get(kind, "")  # the reference's own sentence for a ticket that expired or is gone
 
 
 def _remedy(

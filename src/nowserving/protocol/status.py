@@ -55,6 +55,9 @@ class State(Enum):
 SERVED, WAITING, INTERRUPTED = State.SERVED, State.WAITING, State.INTERRUPTED
 """For the hot path: up to Python 3.10 each ``State.SERVED`` is a call."""
 
+ANSWERS = "answers"
+"""The detail of a served ticket for which others had to leave: its queue is asked which."""
+
 ALIVE = frozenset({State.SERVED, State.WAITING, State.INTERRUPTED})
 """The states of a ticket that is in line."""
 
@@ -69,11 +72,15 @@ class Admission:
         when_busy: What to do when the conversation is busy.
         max_waiting: How many tickets may wait; None for no limit.
         when_full: What to do when so many wait already.
+        settle: Seconds for which nothing newer has to come before it is served; None for none.
+        settle_max: Seconds from the first message of a burst after which it is served all the same;
+            None for no limit.
         message_id: Refuse when the message with this id is known; None for no check.
         remember_for: Seconds for which it stays known once it is done; None for one lifetime.
         redeem: The ticket issued earlier that this take redeems, None for a new one.
         claimed: False for a ticket to be redeemed later: it has no inbox, and being served does
             not restart its life.
+        label: What its owner calls it, for whoever looks at the line; None for nothing.
     """
 
     lifetime: float
@@ -81,10 +88,13 @@ class Admission:
     when_busy: WhenBusy = "queue"
     max_waiting: int | None = None
     when_full: WhenFull = "reject"
+    settle: float | None = None
+    settle_max: float | None = None
     message_id: str | None = None
     remember_for: float | None = None
     redeem: IssuedTicket | None = None
     claimed: bool = True
+    label: str | None = None
 
 
 class TicketStatus(NamedTuple):
@@ -100,8 +110,8 @@ class TicketStatus(NamedTuple):
         predecessor: How the turn before this one ended; ``"none"`` when nobody knows.
         detail: For ``BUSY`` the holder's owner id, for ``DUPLICATE`` how far the message
             is, for ``GONE``, ``SUPERSEDED`` and ``ABSORBED`` why: ``"expired"``, ``"released"``,
-            ``"superseded"``, ``"absorbed"``, or empty if the store does not know, since it keeps
-            no trace of it.
+            ``"superseded"``, ``"absorbed"``, what :func:`released_for` returns, or empty if the
+            store keeps no trace of it; for a served one ``ANSWERS`` if others had to leave for it.
         since: For ``BUSY``, seconds since the holder is being served.
     """
 
@@ -168,7 +178,23 @@ _WHY_GONE = {
 
 def why_gone(detail: str) -> str:
     """Return in words why a lock is lost, from the ``detail`` or ``why`` that a store gives."""
+    reason = release_reason(detail)
+    if reason is not None:
+        return f"{RELEASED}: {reason}" if reason else RELEASED
     return _WHY_GONE.get(detail, detail)
+
+
+_RELEASED_FOR = "released:"
+
+
+def released_for(reason: str) -> str:
+    """Return the ``detail`` of a ticket that ``store.release`` takes out, for this reason."""
+    return _RELEASED_FOR + reason
+
+
+def release_reason(detail: str) -> str | None:
+    """Return the reason of a release, empty if none was given; None if it was none."""
+    return detail[len(_RELEASED_FOR) :] if detail.startswith(_RELEASED_FOR) else None
 
 
 class Departure(NamedTuple):
@@ -200,7 +226,7 @@ class LineUpdate(NamedTuple):
     news: dict[str, TicketStatus]
 
 
-class LineTicket(NamedTuple):
+class PicturedTicket(NamedTuple):
     """One live ticket of a line, as an operator sees it.
 
     Attributes:
@@ -208,15 +234,21 @@ class LineTicket(NamedTuple):
         expires_in: Seconds until it expires unless renewed.
         owner: Its owner id.
         served_for: Seconds since it is being served, None while it waits.
+        waited: Seconds since it joined, None if that is not known, or says nothing any more.
+        label: What its owner calls it, None for nothing.
+        message_id: The message that it is for, None if that was not said.
     """
 
     number: int
     expires_in: float
     owner: str
     served_for: float | None
+    waited: float | None = None
+    label: str | None = None
+    message_id: str | None = None
 
 
-class Line(NamedTuple):
+class LinePicture(NamedTuple):
     """A whole conversation's line.
 
     Attributes:
@@ -225,7 +257,7 @@ class Line(NamedTuple):
     """
 
     next_number: int
-    tickets: tuple[LineTicket, ...]
+    tickets: tuple[PicturedTicket, ...]
 
 
 class IssuedTicket(int):

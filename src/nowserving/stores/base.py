@@ -161,6 +161,13 @@ class LockStore(IssuedTickets):
                 ``LockBusy``; with ``"drop_oldest"`` the one that has waited longest leaves with
                 ``LockSuperseded``. Where nobody may wait (0), the new one is refused in any case.
 
+                ``settle`` (None, begin at once): seconds for which nothing newer has to come before
+                a turn begins, counted from arrival: people write three short messages. With
+                ``when_busy="latest"`` the newest then answers for all.
+
+                ``settle_max`` (None, no limit): seconds since the first message of a burst after
+                which a turn begins all the same.
+
                 ``ticket`` (None, a new one): redeem this ticket of ``take_ticket`` or
                 ``issue_ticket``, with the place it took.
 
@@ -173,6 +180,8 @@ class LockStore(IssuedTickets):
                 ``keep_place`` (False): with ``ticket`` and ``timeout``; a wait that ends without a
                 turn leaves the ticket in line, to be redeemed again, by anybody who has it, within
                 another ``lock_lifetime``. ``LockTimeout`` then tells its ``position``.
+                ``label`` (None): what the turn is called by whoever looks at the line, a trace id
+                say; at most 200 bytes as UTF-8.
 
                 ``reentrant`` (False): allow the task that holds the lock to take it again.
 
@@ -182,9 +191,9 @@ class LockStore(IssuedTickets):
 
         Entering raises ``LockError`` when the ticket expired while it waited, and the child of it
         that says what else happened (``LockTimeout``, ``LockBusy``, ``LockSuperseded``,
-        ``DuplicateMessage``, ``LockReentered``, ``StoreUnavailable``, ``StoreClosed``,
-        ``CorruptLock``). Leaving raises ``LockInterrupted`` or ``LockLost`` if the body was
-        cancelled for that, and never covers an exception of the body.
+        ``LockReleased``, ``DuplicateMessage``, ``LockReentered``, ``StoreUnavailable``,
+        ``StoreClosed``, ``CorruptLock``). Leaving raises ``LockInterrupted`` or ``LockLost`` if the
+        body was cancelled for that, and never covers an exception of the body.
         """
         # What is nearly always given is not checked again at every turn.
         if type(conversation_id) is not str or not conversation_id:
@@ -206,6 +215,9 @@ class LockStore(IssuedTickets):
         when_busy: WhenBusy | None = None,
         when_full: WhenFull | None = None,
         remember_for: float | None = None,
+        settle: float | None = None,
+        settle_max: float | None = None,
+        label: str | None = None,
     ) -> IssuedTicket:
         """Take a place in line now, to be redeemed later with ``lock(ticket=...)``.
 
@@ -221,8 +233,13 @@ class LockStore(IssuedTickets):
             when_busy: What the message does when the conversation is busy, as in :meth:`lock`,
                 and at once: redeeming asks nothing more. The store's default if None.
             when_full: What it does when ``max_waiting`` wait already; the store's default if None.
+            settle: As in :meth:`lock`, counted from now: redeeming waits for nothing more. The
+                store's default if None.
+            settle_max: As in :meth:`lock`; the store's default if None.
             remember_for: Seconds for which the message stays known once it is done, unless whoever
                 redeems the ticket says otherwise; the store's default if None.
+            label: What it is called by whoever looks at the line, at most 200 bytes as UTF-8; the
+                store's default if None. Whoever redeems it may give it another one.
 
         Returns:
             The ticket: an ``int`` that pickles and whose ``str()`` may travel.
@@ -242,6 +259,9 @@ class LockStore(IssuedTickets):
             when_busy=when_busy,
             when_full=when_full,
             remember_for=remember_for,
+            settle=settle,
+            settle_max=settle_max,
+            label=label,
         )
 
     def serialized(

@@ -18,9 +18,10 @@ from weakref import WeakValueDictionary
 from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
 from nowserving.errors import LockError, StoreUnavailable
+from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.queue import Guarantees, poll_one_by_one
-from nowserving.protocol.status import Departure, Line, LineTicket, State, TicketStatus
+from nowserving.protocol.status import Departure, LinePicture, PicturedTicket, State, TicketStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 
 
 _TOO_MUCH = (
-    "when_busy, max_waiting, when_full, message_id, remember_for and ticket need a store that "
-    "decides atomically; this one defines only get_lock, save_lock and delete_lock."
+    "when_busy, max_waiting, when_full, settle, settle_max, message_id, remember_for, "
+    "ticket and label need a store that decides atomically; this one defines only get_lock, "
+    "save_lock and delete_lock."
 )
 
 
@@ -121,16 +123,18 @@ class SnapshotQueue:
 
         Raises:
             LockError: For what needs a store that decides atomically: ``when_busy`` other than
-                ``"queue"``, ``max_waiting``, ``when_full``, ``message_id``, ``remember_for``,
-                ``ticket``.
+                ``"queue"``, ``max_waiting``, ``when_full``, ``settle``, ``message_id``,
+                ``remember_for``, ``ticket``, ``label``.
         """
         asks_for_more = (
             admission.when_busy != "queue"
             or admission.max_waiting is not None
             or admission.when_full != "reject"
+            or admission.settle is not None
             or admission.message_id is not None
             or admission.remember_for is not None
             or admission.redeem is not None
+            or admission.label is not None
         )
         if asks_for_more:
             raise LockError(_TOO_MUCH)
@@ -204,6 +208,10 @@ class SnapshotQueue:
         """
         raise LockError(_TOO_MUCH)
 
+    async def superseded(self, handle: TicketHandle) -> Superseded:  # noqa: ARG002
+        """Return nothing: nobody is superseded here."""
+        return Superseded()
+
     async def absorb(
         self,
         handle: TicketHandle,  # noqa: ARG002
@@ -221,7 +229,7 @@ class SnapshotQueue:
         """Sleep: nobody pushes here, except a release in this very process."""
         return await handle.wait(timeout)
 
-    async def line(self, conversation_id: str) -> Line | None:
+    async def line(self, conversation_id: str) -> LinePicture | None:
         """Read the line, take the expired tickets out, and save."""
         with self._mutex:
             lock = self._read(conversation_id)
@@ -229,8 +237,8 @@ class SnapshotQueue:
                 return None
             self._storage.save_lock(lock)
         now = time.time()
-        tickets = tuple(LineTicket(t.number, t.expires - now, "", None) for t in lock.tickets)
-        return Line(lock.last_issued + 1, tickets)
+        tickets = tuple(PicturedTicket(t.number, t.expires - now, "", None) for t in lock.tickets)
+        return LinePicture(lock.last_issued + 1, tickets)
 
     async def save(self, lock: TicketLock) -> None:
         """Save the picture as it is."""
@@ -256,6 +264,10 @@ class SnapshotQueue:
             if not waiting and not keep:
                 self._storage.delete_lock(conversation_id)
             return waiting
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:  # noqa: ARG002
+        """Refuse: a picture has no room for the reason, and shows no owner."""
+        raise LockError("a store of get_lock, save_lock and delete_lock releases nothing")
 
     async def conversations(self) -> AsyncIterator[str]:
         """Nobody knows them."""

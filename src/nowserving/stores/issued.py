@@ -8,20 +8,27 @@ from nowserving._config import checks
 from nowserving._host.libraries import refuse_other_libraries
 from nowserving.errors import LockError
 from nowserving.protocol.status import ALIVE, IssuedTicket
+from nowserving.stores.blocking import Blocking
+from nowserving.stores.operating import OperatingMethods
 from nowserving.stores.reference import ReferenceMethods
 
 if TYPE_CHECKING:
     from nowserving.protocol.handle import TicketHandle
 
 
-class IssuedTickets(ReferenceMethods):
+class IssuedTickets(ReferenceMethods, OperatingMethods):
     """Tickets that were issued and are not redeemed, or whose place was kept.
 
     Whoever has a ticket is known by its secret, as an owner is. So nothing here touches a ticket
     that somebody has redeemed: that one is its redeemer's.
     """
 
-    async def give_back(self, conversation_id: str, ticket: IssuedTicket | str) -> bool:
+    @property
+    def blocking(self) -> Blocking:
+        """The same for a caller without an event loop: ``store.blocking.give_back(...)``."""
+        return Blocking(self, self._runtime.run)
+
+    async def give_back(self, conversation_id: str, ticket: IssuedTicket | int | str) -> bool:
         """Leave the line with a ticket that nobody will redeem any more.
 
         Nobody behind it waits for it from then on. Its message may come again.
@@ -45,7 +52,7 @@ class IssuedTickets(ReferenceMethods):
         return departure.left
 
     async def renew_ticket(
-        self, conversation_id: str, ticket: IssuedTicket | str, lifetime: float
+        self, conversation_id: str, ticket: IssuedTicket | int | str, lifetime: float
     ) -> bool:
         """Give a ticket more time to be redeemed in.
 
@@ -72,10 +79,10 @@ class IssuedTickets(ReferenceMethods):
             raise answer
         return answer.state in ALIVE
 
-    def _of_ticket(self, method: str, conversation_id: str, ticket: object) -> TicketHandle:
+    def _of_ticket(self, method: str, conversation_id: str, ticket: int | str) -> TicketHandle:
         """Return a handle for whoever has this ticket."""
         refuse_other_libraries()
-        issued = IssuedTicket.parse(ticket)  # type: ignore[arg-type]  # it checks
+        issued = IssuedTicket.parse(ticket)
         name = self._name(conversation_id)
         if not issued.secret:
             msg = (

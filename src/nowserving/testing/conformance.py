@@ -14,12 +14,14 @@ from nowserving.testing.losing import Losing
 from nowserving.testing.messages import Messages
 from nowserving.testing.names import Names, WrongArguments
 from nowserving.testing.nesting import Reentrancy, Serialized
+from nowserving.testing.operating import Operating
 from nowserving.testing.order import LineOrder, Threads
 from nowserving.testing.outside import FromOutside
 from nowserving.testing.reasons import Reasons
 from nowserving.testing.reference import ReferenceApi
 from nowserving.testing.rejecting import Rejecting
 from nowserving.testing.renewal import Renewal
+from nowserving.testing.settling import Settling
 from nowserving.testing.turns import Fencing, Predecessor
 from nowserving.testing.waiting import WaitLimits
 
@@ -38,8 +40,10 @@ class StoreConformance(
     Rejecting,
     Latest,
     Interrupting,
+    Settling,
     FromOutside,
     Messages,
+    Operating,
     Absorbing,
     Issued,
     KeptPlaces,

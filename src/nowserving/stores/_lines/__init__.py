@@ -10,6 +10,8 @@ Where is it decided ...                         file
 ==============================================  =================
 who is refused, who has to make room            ``admission.py``
 who is served next, and with which token        ``promotion.py``, ``tokens.py``
+when a burst of messages is over                ``settling.py``
+which messages a turn answers for               ``answers.py``
 what a ticket issued earlier is good for        ``redemption.py``
 what becomes of those whom a holder absorbs     ``absorption.py``
 what is noted of a ticket that goes, and who    ``departure.py``
@@ -26,6 +28,7 @@ how a line is pictured, and a picture merged    ``pictures.py``
 
 from nowserving.stores._lines.absorption import absorb
 from nowserving.stores._lines.admission import take
+from nowserving.stores._lines.answers import superseded_by
 from nowserving.stores._lines.attempts import (
     attempt_leave,
     attempt_park,
@@ -35,7 +38,7 @@ from nowserving.stores._lines.attempts import (
 from nowserving.stores._lines.pictures import picture, save
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.redemption import park, redeem
-from nowserving.stores._lines.removal import delete, finish, leave
+from nowserving.stores._lines.removal import delete, finish, leave, release
 from nowserving.stores._lines.renewal import poll, renew
 from nowserving.stores._lines.status import SUPERSEDED, removed
 from nowserving.stores._lines.storage import (
@@ -68,8 +71,10 @@ __all__ = [
     "poll",
     "promote",
     "redeem",
+    "release",
     "removed",
     "renew",
     "save",
+    "superseded_by",
     "take",
 ]

@@ -122,5 +122,5 @@ def end_absorbed(line: LineStorage[T], number: int, now: float) -> None:
 
 
 def _shown(ticket: T, now: float) -> Absorbed:
-    waited = now - (ticket.expires - ticket.lifetime)
-    return Absorbed(ticket.number, ticket.message_id, None, max(waited, 0.0))
+    waited = max(now - ticket.joined, 0.0)
+    return Absorbed(ticket.number, ticket.message_id, ticket.label, waited)

@@ -10,7 +10,10 @@ In this order:
    that has waited longest; so these are refused only by a limit of 0.
 5. With ``latest`` and ``interrupt`` all who wait are superseded; with ``interrupt`` the holder is
    asked to stop, too, once. Whoever makes room for one more is superseded as well.
-6. The ticket joins the end of the line. On an empty line it is served at once.
+6. The ticket joins the end of the line. On an empty line it is served at once, unless it asks that
+   the line settles first (``settling.py``).
+
+If the line settles, its first ticket waits like any other, and is counted and superseded like any.
 """
 
 from __future__ import annotations
@@ -19,8 +22,10 @@ from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import State, TicketStatus
 from nowserving.stores._lines.absorption import absorbing, is_absorbed, tell_listener
+from nowserving.stores._lines.answers import answers_for
 from nowserving.stores._lines.messages import progress
 from nowserving.stores._lines.promotion import promote, serve
+from nowserving.stores._lines.settling import extend_burst, waits_at_head
 from nowserving.stores._lines.status import SUPERSEDED, removed, status
 
 if TYPE_CHECKING:
@@ -48,8 +53,7 @@ def take(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> T
     refusal = refuse(line, admission, now)
     if refusal is not None:
         return refusal
-    make_room(line, admission, now)
-    return join(line, ticket, admission, now)
+    return admit(line, ticket, admission, now)
 
 
 def refuse(line: LineStorage[T], admission: Admission, now: float) -> TicketStatus | None:
@@ -80,26 +84,45 @@ def _is_full(line: LineStorage[T], admission: Admission, now: float) -> bool:
     return limit is not None and line.has_waiting(limit, now)
 
 
-def make_room(line: LineStorage[T], admission: Admission, now: float) -> None:
-    """Have those leave who must for a newer message."""
+def admit(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> TicketStatus:
+    """Let a ticket join that is not refused, once those have left who must for it."""
+    superseded = _make_room(line, admission, now)
+    if superseded:
+        ticket.answers = answers_for(superseded)
+    return _join(line, ticket, admission, now)
+
+
+def _make_room(line: LineStorage[T], admission: Admission, now: float) -> Sequence[T]:
+    """Have those leave who must; return for whom the newer message answers."""
     if line.serving >= line.next:
-        return
+        return ()
     if admission.when_busy in _SUPERSEDING:
-        _supersede_all(line, now)
+        superseded = _clear(line, now)
         if admission.when_busy == "interrupt":
             _interrupt(line, now)
-    elif admission.when_full == "drop_oldest" and _is_full(line, admission, now):
+        if admission.settle is None:
+            line.settles_until = 0.0
+        return superseded
+    if admission.when_full == "drop_oldest" and _is_full(line, admission, now):
         _drop_oldest(line, now)
+        if admission.settle is None and line.serving >= line.next:
+            line.settles_until = 0.0
+    return ()
 
 
-def _supersede_all(line: LineStorage[T], now: float) -> None:
-    """Have all leave who wait, but for those whom the holder has absorbed."""
-    if not absorbing(line):
-        _note_superseded(line, line.remove_from(line.serving + 1), line.next, now)
-        return
-    behind = line.between(line.serving + 1, line.next - 1)
-    waiters = [waiter for waiter in behind if not is_absorbed(line, waiter)]
-    _take_out(line, waiters, now)
+def _clear(line: LineStorage[T], now: float) -> Sequence[T]:
+    """Have everybody leave who waits, but for those whom the holder has absorbed; return them."""
+    if absorbing(line):
+        behind = line.between(line.serving + 1, line.next - 1)
+        others = [waiter for waiter in behind if not is_absorbed(line, waiter)]
+        _take_out(line, others, now)
+        return others
+    alone = waits_at_head(line)
+    waiters = line.remove_from(line.serving if alone else line.serving + 1)
+    if alone:
+        line.serving = line.next
+    _note_superseded(line, waiters, line.next, now)
+    return waiters
 
 
 def _drop_oldest(line: LineStorage[T], now: float) -> None:
@@ -108,11 +131,19 @@ def _drop_oldest(line: LineStorage[T], now: float) -> None:
     One that the holder has absorbed stays. Where all of them are, nobody leaves, and the new one
     waits in addition.
     """
+    head = line.ticket(line.serving) if waits_at_head(line) else None
+    if head is not None:
+        line.remove(head)
+        _note_superseded(line, [head], head.number + 1, now)
+        burst = line.settles_until  # goes on, though for a moment nobody may be in line
+        promote(line, now)
+        line.settles_until = burst
+        return
     if absorbing(line):
         for waiter in line.between(line.serving + 1, line.next - 1):
             if waiter.expires > now and not is_absorbed(line, waiter):
                 _take_out(line, [waiter], now)
-                return
+                break
         return
     first = max(line.serving + 1, line.superseded_below)
     while first < line.next:
@@ -157,16 +188,20 @@ def _interrupt(line: LineStorage[T], now: float) -> None:
         line.mail.append((holder, status(line, holder, now)))
 
 
-def join(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> TicketStatus:
+def _join(line: LineStorage[T], ticket: T, admission: Admission, now: float) -> TicketStatus:
     """Put a ticket at the end of the line; served at once if nobody else is there."""
     number = line.next
     ticket.number = number
     ticket.expires = now + admission.lifetime
+    ticket.joined = now
     agree(ticket, admission)
     if admission.message_id is not None:
         ticket.message_id, ticket.remember_for = admission.message_id, admission.remember_for
+    if admission.label is not None:
+        ticket.label = admission.label
     line.next = number + 1
-    if line.serving == number:
+    extend_burst(line, admission, now)
+    if line.serving == number and now >= line.settles_until:
         serve(line, ticket, now)
     else:
         line.put(ticket)

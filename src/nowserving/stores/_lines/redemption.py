@@ -55,6 +55,8 @@ def redeem(
         ticket.message_id = message_id
     if ticket.message_id is not None and admission.remember_for is not None:
         ticket.remember_for = admission.remember_for
+    if admission.label is not None:
+        ticket.label = admission.label
     ticket.expires = now + admission.lifetime
     agree(ticket, admission)
     line.put(ticket)
@@ -114,3 +116,6 @@ def _replace(line: LineStorage[T], known: T, ticket: T) -> None:
     ticket.number, ticket.served_at = known.number, known.served_at
     ticket.interrupted, ticket.absorbed_by = known.interrupted, known.absorbed_by
     ticket.message_id, ticket.remember_for = known.message_id, known.remember_for
+    ticket.label, ticket.joined = known.label, known.joined
+    if known.answers is not None:
+        ticket.answers = known.answers

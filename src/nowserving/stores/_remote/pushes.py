@@ -1,9 +1,8 @@
 """What comes of pushes: bells that are rung, and a check where a push was missed.
 
-A push can be lost, so nobody relies on one. But a connection can stand over which none comes any
-more. So when a poll finds a ticket served of which no push told, the connection is
-asked for a sign of life. If none comes, or if several pushes in a row are missed although it does,
-the connection is given up and another one made.
+A push can be lost, so nobody relies on one. But a connection may stand and bring none any more. So
+if a poll finds a served ticket that got no push, the connection is asked for a sign of life. If
+none comes, or if several pushes in a row are missed although it does, the connection is replaced.
 """
 
 from __future__ import annotations

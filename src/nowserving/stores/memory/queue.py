@@ -20,6 +20,8 @@ from nowserving._host.clock import monotonic
 from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
 from nowserving.errors import LockError
+from nowserving.lock import Superseded
+from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import Absorption, Departure, IssuedTicket, LineUpdate
 from nowserving.stores import _lines
@@ -32,9 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from nowserving.lock import TicketLock
-    from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import AtOnce
-    from nowserving.protocol.status import Admission, Line, Outcome, TicketStatus
+    from nowserving.protocol.status import Admission, LinePicture, Outcome, TicketStatus
 
 logger = logging.getLogger("nowserving.queues.memory.queue")
 
@@ -108,7 +109,7 @@ class MemoryQueue:
                 record = self._records[name] = Record(self._tokens)
             if admission.redeem is not None:
                 status = _lines.redeem(record, admission.redeem, handle, admission, now)
-            elif record.tickets or admission.message_id is not None:
+            elif record.tickets or admission.message_id is not None or admission.settle is not None:
                 status = _lines.take(record, handle, admission, now)
             else:
                 status = record.take_alone(handle, admission, now)
@@ -244,11 +245,17 @@ class MemoryQueue:
                 conversation_id=conversation_id,
             )
 
+    async def superseded(self, handle: TicketHandle) -> Superseded:
+        """Return the messages that had to leave for this ticket."""
+        with self._step(handle.conversation_id):
+            record = self._records.get(handle.conversation_id)
+            return Superseded() if record is None else _lines.superseded_by(record, handle)
+
     async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
         """Wait for the bell; a promotion always rings it."""
         return await handle.wait(timeout)
 
-    async def line(self, conversation_id: str) -> Line | None:
+    async def line(self, conversation_id: str) -> LinePicture | None:
         """Return the line, None where there is no lock."""
         with self._step(conversation_id):
             record = self._records.get(conversation_id)
@@ -291,6 +298,19 @@ class MemoryQueue:
             waiting = _lines.finish(record, issued, _ANYBODY, now, keep=keep)
             self._close_step(conversation_id, record, now)
         return waiting
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
+        """Take a ticket out, and tell its owner."""
+        shown = TicketHandle(conversation_id, owner)
+        shown.number = number
+        with self._step(conversation_id):
+            record = self._records.get(conversation_id)
+            if record is None:
+                return False
+            now = monotonic()
+            released = _lines.release(record, shown, reason, now)
+            self._close_step(conversation_id, record, now)
+        return released
 
     async def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record."""
@@ -382,5 +402,7 @@ steps.register(
         MemoryQueue.save,
         MemoryQueue.delete,
         MemoryQueue.finish,
+        MemoryQueue.superseded,
+        MemoryQueue.release,
     ]
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 from nowserving._host.forks import on_fork
@@ -15,12 +14,13 @@ from nowserving.protocol.status import (
     SERVED,
     Absorption,
     Departure,
-    Line,
+    LinePicture,
     State,
     TicketStatus,
 )
 from nowserving.stores._remote.handle import RemoteHandle
 from nowserving.stores.redis.call_settings import CallSettings
+from nowserving.stores.redis.extras import encode_extras, encode_why
 from nowserving.stores.redis.header import Header
 from nowserving.stores.redis.loop_connections import Connections
 from nowserving.stores.redis.picture import pieces_of
@@ -36,6 +36,7 @@ from nowserving.stores.redis.replies import (
     parse_line,
     parse_progress,
     parse_status,
+    parse_superseded,
     version_of,
 )
 from nowserving.stores.redis.script import load_script
@@ -44,13 +45,13 @@ from nowserving.stores.redis.walking import LEFT_OVER, SIGNS, finished
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from nowserving.lock import TicketLock
+    from nowserving.lock import Superseded, TicketLock
     from nowserving.protocol.status import (
         Admission,
         IssuedTicket,
-        LineTicket,
         LineUpdate,
         Outcome,
+        PicturedTicket,
     )
     from nowserving.stores.redis.renewing import Renewal
     from nowserving.stores.redis.topologies.topology import Topology
@@ -122,7 +123,14 @@ class RedisQueue:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
         flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
         lifetime = max(1, round(admission.lifetime * 1000)) * 1000  # as _lifetime(), at each turn
-        message = message_of(admission)
+        message, extras = _NONE, _NONE
+        if (
+            admission.message_id is not None
+            or admission.label is not None
+            or admission.remember_for is not None
+        ):
+            message = message_of(admission)
+            extras = encode_extras(admission.label, admission.message_id)
         if admission.redeem is not None:
             args: tuple[Any, ...] = (
                 "redeem",
@@ -132,12 +140,13 @@ class RedisQueue:
                 lifetime,
                 flags,
                 message,
+                extras,
             )
             again = args
         else:
             limit = -1 if admission.max_waiting is None else admission.max_waiting
             policy = policy_of(admission)
-            args = ("take", handle.owner, lifetime, flags, policy, limit, message, "0")
+            args = ("take", handle.owner, lifetime, flags, policy, limit, message, extras, "0")
             again = (*args[:-1], "1")
         here = self.connections.here()
         call = here.session.call(self.key(handle.conversation_id), args, again, within=within)
@@ -272,10 +281,15 @@ class RedisQueue:
         self.connections.here().inbox.open()
         return await handle.wait(timeout)
 
-    async def line(self, conversation_id: str) -> Line | None:
+    async def superseded(self, handle: RemoteHandle) -> Superseded:
+        """Return the messages that had to leave for this ticket (``superseded.lua``)."""
+        asked = ("superseded", handle.number, handle.owner)
+        return parse_superseded(await self._call(handle.conversation_id, *asked))
+
+    async def line(self, conversation_id: str) -> LinePicture | None:
         """Return the line (``line.lua``). One of more than some hundred is read in pieces."""
         on, next_number = -1, None
-        tickets: list[LineTicket] = []
+        tickets: list[PicturedTicket] = []
         while on != NOTHING_MORE or next_number is None:
             page = parse_line(await self._call(conversation_id, "line", on))
             if page is None:
@@ -286,7 +300,7 @@ class RedisQueue:
         if next_number is None:
             return None
         # What was issued meanwhile is of another picture than the number.
-        return Line(next_number, tuple(t for t in tickets if t.number < next_number))
+        return LinePicture(next_number, tuple(t for t in tickets if t.number < next_number))
 
     async def save(self, lock: TicketLock) -> None:
         """Merge a caller's picture of the line (``save.lua``). A long one is merged in pieces."""
@@ -312,6 +326,11 @@ class RedisQueue:
             to_the_end=not keep,
         )
         return parse_answer(reply)
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
+        """Take a ticket out, and tell its owner (``release.lua``)."""
+        said = number, owner or _NONE, encode_why(reason)
+        return parse_answer(await self._call(conversation_id, "release", *said))
 
     async def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record, by ``SCAN``."""
@@ -363,9 +382,13 @@ class RedisQueue:
 
 def policy_of(admission: Admission) -> str:
     """Return what ``take.lua`` is told of what the message does where somebody is in line."""
-    if admission.when_full == "drop_oldest" and admission.when_busy == "queue":
-        return _DROP_OLDEST
-    return _POLICIES[admission.when_busy]
+    policy = _POLICIES[admission.when_busy]
+    if admission.when_full == "drop_oldest" and policy == "q":
+        policy = _DROP_OLDEST
+    if admission.settle is None:
+        return policy
+    limit = "" if admission.settle_max is None else _lifetime(admission.settle_max)
+    return f"{policy}~{_lifetime(admission.settle)}~{limit}"
 
 
 def _lifetime(seconds: float) -> int:
@@ -379,7 +402,7 @@ def message_of(admission: Admission) -> str:
         return _NONE if admission.redeem is None else _remembered(_NONE, admission)
     # Hashed: any string becomes a short field that needs no escaping.
     digest = hashlib.blake2b(names.encode(admission.message_id), digest_size=12).hexdigest()
-    return _remembered(digest, admission) + json.dumps({"m": admission.message_id})
+    return _remembered(digest, admission)
 
 
 def _remembered(message: str, admission: Admission) -> str:

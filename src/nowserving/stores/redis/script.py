@@ -13,6 +13,7 @@ _WHEN_NEEDED = (
     "tickets",
     "tombstones",
     "messages",
+    "answers",
     "serving",
     "sweeping",
     "absorbing",
@@ -23,11 +24,13 @@ _WHEN_NEEDED = (
     "renew",
     "poll",
     "leave",
+    "superseded",
     "absorb",
     "line",
     "save",
     "delete",
     "finish",
+    "release",
     "sweep",
 )
 """Inside a function: Lua would make dozens of closures in each call that a quick step answers."""

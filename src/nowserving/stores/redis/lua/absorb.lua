@@ -5,7 +5,7 @@
 -- Returns: a list: the holder's status (any but "S ..." and "I ...": then nothing else follows);
 --       how many it has absorbed, "1" if somebody waits whom it might absorb (else "0"), the number
 --       to go on from (-1: that was all), then for each absorbed ticket in line "number waited extras"
---       (waited in us; extras: see e:<number>, "-" for none). "?on" as every verb.
+--       (waited in us; extras: see e:<number>, "- -" for none). "?on" as every verb.
 function verbs.absorb(key, number, owner, most, from)
   local rec = load(key, number)
   if rec.missing then return {epitaph(number)} end
@@ -57,9 +57,7 @@ function verbs.absorb(key, number, owner, most, from)
   local answer = {status(rec, head), int(count), more, int(further)}
   for i = 1, #found do
     local t = found[i]
-    local extras = t.message ~= '-' and redis.call('HGET', key, 'e:' .. int(t.number))
-    answer[i + 4] = int(t.number) .. ' ' .. int(math.max(now + t.lifetime - t.expires, 0)) .. ' ' ..
-      (extras or '-')
+    answer[i + 4] = int(t.number) .. ' ' .. int(math.max(now - t.joined, 0)) .. ' ' .. extras_of(rec, t)
   end
   commit(rec)
   return answer

@@ -17,7 +17,7 @@ end
 
 -- The flags of whoever takes the place of a ticket in line.
 local function flags_in_place_of(t, flags)
-  local all = (flags == '-' and '' or flags) .. (has(t, 'i') and 'i' or '') ..
+  local all = (flags == '-' and '' or flags) .. (has(t, 'i') and 'i' or '') .. (has(t, 's') and 's' or '') ..
     (string.match(t.flags, 'a%d+') or '')
   return all ~= '' and all or '-'
 end
@@ -70,13 +70,16 @@ end
 
 -- Take waiters out, one by one, that the holder has not absorbed, for a newer message: all of them, or
 -- the oldest that lives. Return whether that is done; if it is not, it goes on when it is said again.
+-- The ticket that is about to be issued answers for those of the last call.
 local function supersede_others(rec, only_oldest)
+  if not only_oldest then answer_for(rec, rec.next) end
   for first = first_waiting(rec), rec.next - 1, PIECE do
     local texts, changed = texts_of(rec, first, math.min(first + PIECE, rec.next) - 1), false
     for i = 1, #texts do
       local number = first + i - 1
       local t = ticket_of(rec, number, texts[i])
       if t and marked_by(t) ~= rec.serving and (t.expires > now or not only_oldest) then
+        if not only_oldest then note_answer(rec, t, rec.next) end
         drop(rec, t, 'abandoned')
         if has(t, 'c') then bury(rec, t.owner, number, 'X') end
         mail(rec, t, 'X ' .. int(number))
@@ -85,7 +88,10 @@ local function supersede_others(rec, only_oldest)
         if only_oldest then return true end
       end
     end
-    if changed and effort <= 0 then return false end
+    if changed and effort <= 0 and first + PIECE < rec.next then
+      answer_for(rec, nil)
+      return false
+    end
   end
   return true
 end

@@ -3,6 +3,7 @@
 -- Whether `limit` live tickets wait. If the walk got too long, second with what it goes on.
 local function is_full(rec, limit, on)
   local from, left = string.match(on or '', '^(%d+) (%d+)$')
+  if not left and waits_at_head(rec) then left = limit - 1 end
   from, left = math.max(tonumber(from) or 0, first_waiting(rec)), tonumber(left) or limit
   for first = from, rec.next - 1, PIECE do
     if left <= 0 or rec.next - first < left then break end
@@ -25,31 +26,50 @@ local function supersede(rec, first, below)
 end
 
 -- The one that has waited longest leaves, and with it whoever has expired before it. If the walk to it
--- gets too long, return where it goes on.
+-- gets too long, return where it goes on, and how many more have to be found for the line to be full.
 local function drop_oldest(rec)
-  local head = head_of(rec)
+  local head = waits_at_head(rec)
+  if head then
+    take_superseded(rec, head)
+    supersede(rec, head.number + 1, head.number + 1)
+    local ends, since = rec.settles_until, rec.burst_since
+    local over = promote(rec)
+    hold_back(rec, ends, since)  -- the burst goes on, though for a moment nobody may be in line
+    if not over then return rec.next, 1 end
+    return
+  end
+  head = head_of(rec)
   if head and absorbing(head) then
     supersede_others(rec, true)
-    return nil
+    return
   end
   if rec.from then sweep(rec) end  -- whoever has expired before is not superseded now
   local first = first_waiting(rec)
+  if rec.from then return first, 0 end  -- those who are left have had to leave for another
   local oldest, _, found = first_live(rec, first)
   supersede(rec, first, math.min(found and oldest + 1 or oldest, rec.next))
-  if not found then return oldest end
+  if not found then return oldest, 0 end
 end
 
--- Every waiter leaves for the ticket that is about to be issued, but for those whom the holder has
--- absorbed; with `interrupt` the holder is asked to. Return whether that is done.
+-- Every waiter leaves for the ticket that is about to be issued, which answers for them, but for those
+-- whom the holder has absorbed; with `interrupt` the holder is asked to. Return whether that is done.
 local function clear_line(rec, interrupt)
   if rec.from then sweep(rec) end
-  local head, over = head_of(rec), true
-  if head and absorbing(head) then
+  local holder, over = head_of(rec), true
+  if holder and absorbing(holder) then
     over = supersede_others(rec, false)
   else
-    supersede(rec, first_waiting(rec), rec.next)
+    local first = first_waiting(rec)
+    if waits_at_head(rec) then
+      first, rec.serving = rec.serving, rec.next
+      set(rec, 'serving', int(rec.serving))
+    end
+    answer_for(rec, rec.next)
+    supersede(rec, first, rec.next)
+    if rec.from then sweep(rec) end
   end
-  if interrupt and head and not has(head, 'i') then
+  local head = interrupt and head_of(rec)
+  if head and not has(head, 'i') then
     head.flags = (head.flags == '-' and '' or head.flags) .. 'i'
     write(rec, head)
     mail(rec, head, status(rec, head))
