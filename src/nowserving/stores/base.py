@@ -180,6 +180,7 @@ class LockStore(IssuedTickets):
                 ``keep_place`` (False): with ``ticket`` and ``timeout``; a wait that ends without a
                 turn leaves the ticket in line, to be redeemed again, by anybody who has it, within
                 another ``lock_lifetime``. ``LockTimeout`` then tells its ``position``.
+
                 ``label`` (None): what the turn is called by whoever looks at the line, a trace id
                 say; at most 200 bytes as UTF-8.
 
