@@ -39,6 +39,7 @@ _VERBS = (
     "delete",
     "finish",
     "release",
+    "process",
     "sweep",
 )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from nowserving.stores.redis.call_settings import CallSettings
+    from nowserving.stores.redis.processes import ProcessNote
     from nowserving.stores.redis.topologies.topology import Topology
 
 
@@ -43,7 +44,12 @@ class LoopConnections:
         sweeper: Goes on with what a call has left over.
         heartbeat: For renewals.
         inbox: For pushes.
+        is_closed: Whether they are.
+        timer: When this process is to be noted again, None where that is not planned.
     """
+
+    is_closed = False
+    timer: asyncio.TimerHandle | None = None
 
     def __init__(
         self,
@@ -87,12 +93,16 @@ class LoopConnections:
 
     def close(self) -> None:
         """Hang up; called on their own loop."""
+        self.is_closed = True
+        if self.timer is not None:
+            self.timer.cancel()
         self.session.close()
         self.heartbeat.close()
         self.inbox.close()
 
     def hang_up(self) -> None:
         """Have Redis end the connections of a loop that does not run."""
+        self.is_closed = True
         for part in (self.session, self.heartbeat, self.inbox):
             part.hang_up()
 
@@ -112,16 +122,18 @@ class Connections(PerLoop[LoopConnections]):
     Args:
         topology: Where the records are, and how to reach them.
         settings: How calls travel.
+        process: Notes which process this is.
 
     Attributes:
         nonce: What all owners begin with.
     """
 
-    def __init__(self, topology: Topology, settings: CallSettings) -> None:
+    def __init__(self, topology: Topology, settings: CallSettings, process: ProcessNote) -> None:
         super().__init__()
         self.nonce = nonce()
         self._topology = topology
         self._settings = settings
+        self._process = process
         self._counter = itertools.count()
         self._eviction_judged = False
         self._closed = False
@@ -142,6 +154,7 @@ class Connections(PerLoop[LoopConnections]):
             raise _closed()
         name = f"{self.nonce}~{next(self._counter)}"
         made = LoopConnections(loop, self, self._topology, self._settings, name)
+        soon(loop, self._process.keep, made, self.nonce)
         if not self._eviction_judged:
             self._eviction_judged = True
             soon(loop, self._judge_eviction, made)  # behind the call that is about to be made
@@ -164,6 +177,7 @@ class Connections(PerLoop[LoopConnections]):
     def forked(self) -> None:
         """Forget the parent's without closing them, and name those to come by a new nonce."""
         super().forked()
+        self._process.begin_anew()
         self.nonce = nonce()
 
 
