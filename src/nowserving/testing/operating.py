@@ -147,6 +147,9 @@ class Operating(StoreHarness):
                 assert line.holder.label == "mine"
                 assert name in store.blocking.conversations()
                 assert store.blocking.release(name, reason="enough")
+                end = time.monotonic() + self.limit
+                while not lock.lost and time.monotonic() < end:
+                    time.sleep(self.seconds(0.01))
                 assert lock.lost
 
     @scenario
