@@ -21,9 +21,9 @@ from nowserving.errors import (
     StoreUnavailable,
 )
 from nowserving.held import HeldLock
-from nowserving.lock import NO_TICKET_ISSUED, Ticket, TicketLock
+from nowserving.lock import NO_TICKET_ISSUED, Superseded, Ticket, TicketLock
 from nowserving.protocol.line import Line, LineTicket
-from nowserving.protocol.status import IssuedTicket, WhenBusy
+from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
 from nowserving.stores.base import LOCK_LIFETIME, LockStore
 from nowserving.stores.memory.store import InMemoryLockStore
 from nowserving.stores.redis.settings import (
@@ -66,8 +66,10 @@ __all__ = [
     "RedisLockStore",
     "StoreClosed",
     "StoreUnavailable",
+    "Superseded",
     "Ticket",
     "TicketLock",
     "Turn",
     "WhenBusy",
+    "WhenFull",
 ]

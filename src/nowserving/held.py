@@ -11,6 +11,8 @@ from nowserving.lock import Ticket, TicketLock
 if TYPE_CHECKING:
     import asyncio
 
+    from nowserving.lock import Superseded
+
 
 class HeldTicket(Protocol):
     """What a lock asks of the ticket that it is held by (``_runtime/ticket.py``)."""
@@ -38,6 +40,11 @@ class HeldTicket(Protocol):
     @property
     def waited(self) -> float:
         """Seconds between asking and being served."""
+        ...
+
+    @property
+    def superseded(self) -> Superseded:
+        """What its turn answers for beside its own message."""
         ...
 
     def meet(self) -> None:
@@ -107,6 +114,16 @@ class HeldLock(TicketLock):
         ``"released"`` (by an operator), or ``"none"`` when the store remembers none.
         """
         return self._used.predecessor
+
+    @property
+    def superseded(self) -> Superseded:
+        """The messages that had to leave for this one, and which this turn answers for.
+
+        Those that ``when_busy="latest"`` or ``"interrupt"`` has superseded, oldest first, and those
+        that they had superseded themselves: message ids, else the numbers of their tickets. At most
+        1,000 are told; ``superseded.count`` says how many they were.
+        """
+        return self._used.superseded
 
     @property
     def waited(self) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from nowserving.protocol.status import Outcome, WhenBusy
+    from nowserving.protocol.status import Outcome, WhenBusy, WhenFull
 
 
 @dataclass
@@ -40,6 +40,7 @@ class LineModel:
         self.predecessor = "none"
         self.done: set[str] = set()
         self.superseded_below = 0
+        self.settles = False  # and for ever: no time passes here
         self.opened = False
         self.is_known = False  # whether a ticket was ever issued
         self.removed: dict[str, str] = {}  # by owner why somebody else has taken the ticket out
@@ -49,33 +50,44 @@ class LineModel:
         owner: str,
         when_busy: WhenBusy,
         limit: int | None,
+        when_full: WhenFull,
         message: str | None,
         *,
         claimed: bool,
+        settle: bool,
     ) -> Answer:
         progress = self._progress(message)
         if progress:
             return Answer("DUPLICATE", detail=progress)
         supersedes = when_busy in {"latest", "interrupt"}
         if self.tickets:
-            waiting = len(self.tickets) - 1
-            full = limit is not None and (limit == 0 if supersedes else waiting >= limit)
-            if when_busy == "reject" or full:
+            waiting = [ticket for ticket in self.tickets if not ticket.served]
+            full = limit is not None and len(waiting) >= limit
+            drops = full and when_busy == "queue" and when_full == "drop_oldest"
+            if when_busy == "reject" or (full and not supersedes and not drops) or limit == 0:
                 head = self.tickets[0]
                 return Answer("BUSY", ahead=self.next - head.number, detail=head.owner)
-        if supersedes and self.tickets:
-            for waiter in self.tickets[1:]:
-                self._drop(waiter, "abandoned")
-                self.removed[waiter.owner] = "superseded"
-            self.superseded_below = self.next
-            if when_busy == "interrupt":
+            if supersedes:
+                self._supersede(waiting)
+                self.superseded_below = self.next
+            elif drops:
+                self._supersede(waiting[:1])
+            if when_busy == "interrupt" and self.tickets:
                 self.tickets[0].interrupted = True
+        if settle or supersedes or not self.tickets:
+            self.settles = settle
         self.is_known = True
         ticket = ModelTicket(self.next, owner, claimed, message)
         self.tickets.append(ticket)
         self.next += 1
         self._serve()
         return self._answer(ticket)
+
+    def _supersede(self, waiters: list[ModelTicket]) -> None:
+        for waiter in waiters:
+            self._drop(waiter, "abandoned")
+            self.removed[waiter.owner] = "superseded"
+            self.superseded_below = waiter.number + 1
 
     def redeem(self, number: int, secret: str, owner: str) -> Answer:
         ticket = self._find(number)
@@ -118,7 +130,7 @@ class LineModel:
             self._drop(ticket, "released")
             if ticket.claimed:
                 self.removed[ticket.owner] = "released"
-        self.opened = False
+        self.opened = self.settles = False
         self._begin_anew()
 
     def release(self, number: int, owner: str, reason: str) -> bool | None:
@@ -150,7 +162,9 @@ class LineModel:
         return "done" if message in self.done else ""
 
     def _serve(self) -> None:
-        if self.tickets:
+        if not self.tickets:
+            self.settles = False
+        elif not self.settles:
             self.tickets[0].served = True
 
     def _begin_anew(self) -> None:

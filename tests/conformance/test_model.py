@@ -42,6 +42,8 @@ takes = st.fixed_dictionaries(
         "verb": st.just("take"),
         "when_busy": st.sampled_from(["queue", "queue", "reject", "latest", "interrupt"]),
         "limit": st.sampled_from([None, None, 0, 1, 2]),
+        "settle": st.sampled_from([False, False, False, True]),
+        "when_full": st.sampled_from(["reject", "drop_oldest"]),
         "message": st.sampled_from([None, None, "a", "b"]),
         "claimed": st.booleans(),
         "renewed": st.booleans(),
@@ -111,9 +113,11 @@ class _Play:
         *,
         when_busy: Any,
         limit: int | None,
+        when_full: Any,
         message: str | None,
         claimed: bool,
         renewed: bool,
+        settle: bool,
     ) -> None:
         handle = self._queue.handle(self._name)
         if not claimed:
@@ -124,11 +128,15 @@ class _Play:
             renewed=renewed and claimed,
             when_busy=when_busy,
             max_waiting=limit,
+            when_full=when_full,
+            settle=_LIFETIME / 2 if settle else None,
             message_id=message,
             claimed=claimed,
         )
         status = await self._queue.take(handle, admission)
-        expected = self._model.take(handle.owner, when_busy, limit, message, claimed=claimed)
+        expected = self._model.take(
+            handle.owner, when_busy, limit, when_full, message, claimed=claimed, settle=settle
+        )
         assert _read(status) == expected
         if handle.number != NOT_ISSUED:
             self._handles.append(handle)

@@ -89,10 +89,9 @@ class Play:
                 del state.messages[message]
 
     def _must_be_kept_until(self, state: LineState) -> float:
-        remembered = (at for at in state.messages.values() if isinstance(at, float))
         lives = (ticket.expires + ticket.lifetime for ticket in state.tickets.values())
         buried = [self._now + TICK] if state.tombstones else []
-        return max([0.0, *remembered, *lives, *buried])
+        return max([0.0, *lives, *buried])
 
     # Steps
 
@@ -102,12 +101,13 @@ class Play:
             self._lua.forget()
             self._decided.forget()
 
-    def _take(self, *, owner: str, message: str | None, limit: int | None, **how: Any) -> None:
+    def _take(self, *, owner: str, limit: int | None, full: Any, **how: Any) -> None:
         if self._decided.is_past(owner):
             return
         repeated = owner in self._taken
         self._taken.add(owner)
-        admission = Admission(max_waiting=limit, message_id=message, **how)
+        message: str | None = how.pop("message")
+        admission = Admission(max_waiting=limit, when_full=full, message_id=message, **how)
         self._learn(owner, self._both("take", owner, admission, repeated=repeated))
 
     def _redeem(
@@ -168,11 +168,11 @@ def lua(request: pytest.FixtureRequest, server: RedisServer) -> Iterator[LuaLine
         line = LuaLine(client, scripts.on_our_clock(script()), LATE)
         with contextlib.closing(line):
             yield line
-        line.forget()
+        line.forget_all()
 
 
 @settings(
-    max_examples=300,
+    max_examples=120,
     deadline=None,  # a busy machine is no failure
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -187,7 +187,7 @@ def test_lua_decides_the_same_where_it_once_did_not(lua: LuaLine, history: str) 
 
 
 def play(lua: LuaLine, steps: list[Step]) -> None:
-    lua.forget()
+    lua.forget_all()
     lua.mail()
     with contextlib.closing(DecidedLine(LATE)) as decided:
         both = Play(lua, decided)

@@ -59,7 +59,7 @@ class Verbs:
 
     def in_line(self) -> list[str]:
         _, _, *line = self.say("line", -1) or ["", ""]
-        return [ticket.split()[-1] for ticket in line]
+        return [ticket.split()[3] for ticket in line]
 
     def sweep(self) -> None:
         """Do all that the verb before has left over."""

@@ -52,9 +52,8 @@ class DecidedLine:
         return self._tokens.highest
 
     def forget(self) -> None:
-        """Let the record expire."""
-        self._rows.execute("UPDATE lines SET kept_until = 0")
-        self._rows.sweep(1.0)
+        """Let the record expire; what is remembered of messages has its own time."""
+        self._rows.forget_lines()
 
     # The verbs
 
@@ -128,6 +127,8 @@ class DecidedLine:
                 line.token,
                 line.predecessor,
                 line.superseded_below,
+                line.settles_until,
+                line.burst_since if line.settles_until else 0.0,
                 line.opened,
                 tickets,
             )

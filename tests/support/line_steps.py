@@ -18,6 +18,7 @@ OURS, THEIRS = "us", "them"
 ticks = st.sampled_from([1, 1, 2, 8, 8, 17, 40]).map(lambda count: count * TICK)
 lifetimes = st.sampled_from([8, 16, 24, 72]).map(lambda count: count * TICK)
 messages = st.sampled_from([None, None, "a", "b"])
+remembered = st.sampled_from([None, None, 4, 80]).map(lambda count: count and count * TICK)
 labels = st.sampled_from([None, None, None, "-", "a label"])
 owners = st.integers(0, 9).map(lambda index: f"{(OURS, THEIRS)[index % 2]}~{index % 3}.{index}")
 numbers = st.integers(0, 5)  # counted from the last one issued
@@ -37,7 +38,11 @@ takes = verb(
     renewed=st.booleans(),
     when_busy=st.sampled_from(["queue", "queue", "queue", "reject", "latest", "interrupt"]),
     limit=st.sampled_from([None, None, None, 0, 1, 2]),
+    full=st.sampled_from(["reject", "reject", "drop_oldest"]),
+    settle=st.sampled_from([None, None, 1, 8]).map(lambda count: count and count * TICK),
+    settle_max=st.sampled_from([None, 8, 10]).map(lambda count: count and count * TICK),
     message=messages,
+    remember_for=remembered,
     label=labels,
 )
 leaves = verb(
@@ -56,6 +61,7 @@ redeems = verb(
     owner=owners,
     lifetime=lifetimes,
     message=messages,
+    remember_for=remembered,
     label=labels,
 )
 finishes = verb("finish", which=picks, shows=shown, keep=st.booleans())
@@ -84,6 +90,7 @@ steps = st.lists(
 
 def take(owner: str, lifetime: float = 9.0, **how: Any) -> Step:
     usual = {"claimed": True, "renewed": False, "when_busy": "queue", "limit": None}
+    usual |= {"full": "reject", "remember_for": None, "settle": None, "settle_max": None}
     return {"verb": "take", "owner": owner, "lifetime": lifetime, "message": None, **usual, **how}
 
 

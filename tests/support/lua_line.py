@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nowserving.protocol.status import Departure, LinePicture, LineUpdate, TicketStatus
 from nowserving.stores._lines import Tombstone
 from nowserving.stores.redis.extras import decode_extras, decode_why, encode_extras, encode_why
+from nowserving.stores.redis.queue import policy_of
 from nowserving.stores.redis.replies import (
     MICROSECONDS,
     parse_answer,
@@ -16,6 +17,7 @@ from nowserving.stores.redis.replies import (
     parse_line,
     parse_poll,
     parse_status,
+    parse_superseded,
 )
 from tests.support import scripts
 from tests.toys.rows import RowTicket
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 Mail = list[tuple[str, TicketStatus]]
 
-_POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
 _INBOX = "in:"
 _WHY = {"-": "", "X": "superseded", "G released": "released"}
 _BEYOND = 2**53 - 1
@@ -52,6 +53,8 @@ class LineState:
     token: int = 0
     predecessor: str = "none"
     superseded_below: int = 0
+    settles_until: float = 0.0
+    burst_since: float = 0.0
     opened: bool = False
     tickets: dict[int, RowTicket] = field(default_factory=dict)
     messages: dict[str, int | float] = field(default_factory=dict)
@@ -83,8 +86,12 @@ class LuaLine:
         self._inbox.close()
 
     def forget(self) -> None:
-        """Let the record expire."""
+        """Let the record expire; what is remembered of messages has its own time."""
         self._client.delete(self.key)
+
+    def forget_all(self) -> None:
+        """Know nothing any more."""
+        self._client.delete(self.key, *self._client.scan_iter(f"{self.key}:*"))
 
     def at(self, now: float, highest_token: int) -> None:
         """Set the clock, and the highest fencing token that the caller has seen."""
@@ -95,7 +102,7 @@ class LuaLine:
 
     def take(self, owner: str, admission: Admission, *, repeated: bool) -> TicketStatus:
         limit = -1 if admission.max_waiting is None else admission.max_waiting
-        how = _flags(admission), _POLICIES[admission.when_busy], limit, *_names(admission)
+        how = _flags(admission), policy_of(admission), limit, *_names(admission)
         reply = self._say("take", owner, _us(admission.lifetime), *how, int(repeated))
         return parse_status(reply)
 
@@ -177,12 +184,15 @@ class LuaLine:
         fields: Any = self._client.hgetall(self.key)
         if not fields:
             return None
+        settles_until, burst_since, _ = fields.get("held_back", "0 0 0").split(" ")
         state = LineState(
             next=int(fields["next"]),
             serving=int(fields["serving"]),
             token=int(fields["token"]),
             predecessor=fields.get("predecessor", "none"),
             superseded_below=int(fields.get("superseded_below", 0)),
+            settles_until=int(settles_until) / MICROSECONDS,
+            burst_since=int(burst_since) / MICROSECONDS,
             opened="opened" in fields,
         )
         for name, text in fields.items():
@@ -190,20 +200,25 @@ class LuaLine:
             if name.isdecimal():
                 extras = fields.get(f"e:{name}", "- -")
                 state.tickets[int(name)] = _read_ticket(int(name), text, extras)
+                if "s" in text.split(" ")[3]:
+                    state.tickets[int(name)].answers = parse_superseded(fields[f"a:{name}"])
             elif kind == "m":
-                done, _, rest = text.partition(" ")
-                state.messages[what] = int(rest.split()[0]) / MICROSECONDS if rest else int(done)
+                state.messages[what] = int(text)
             elif kind == "x":
                 until, number, _, why = text.split(" ", 3)
                 if int(until) > _us(now):
                     state.tombstones[what] = Tombstone(int(number), _WHY.get(why) or _reason(why))
+        for key in self._client.scan_iter(f"{self.key}:done:*"):
+            end: Any = self._client.hget(key, "until")
+            state.messages.setdefault(key.rpartition(":")[2], int(end) / MICROSECONDS)
         return state
 
 
 def _read_ticket(number: int, text: str, extras: str) -> RowTicket:
-    expires, lifetime, since, flags, owner, *message = text.split(" ")
+    expires, lifetime, since, flags, owner, *rest = text.split(" ")
+    message, _, remember_for = rest[0].partition("~") if rest else ("", "", "")
     label, message_id = decode_extras(extras)
-    assert message == ([message_id or "."] if message_id or label else [])
+    assert message == (message_id or "." if message_id or label else "")
     return RowTicket(
         number=number,
         owner="" if owner == "-" else owner,
@@ -216,6 +231,7 @@ def _read_ticket(number: int, text: str, extras: str) -> RowTicket:
         interrupted="i" in flags,
         message_id=message_id,
         label=label,
+        remember_for=int(remember_for) / 1000 if remember_for else None,
     )
 
 
@@ -228,7 +244,10 @@ def _flags(admission: Admission) -> str:
 
 
 def _names(admission: Admission) -> tuple[str, str]:
-    return admission.message_id or "-", encode_extras(admission.label, admission.message_id)
+    message, remember_for = admission.message_id or "-", admission.remember_for
+    if remember_for is not None:
+        message = f"{message}~{round(remember_for * 1000)}"
+    return message, encode_extras(admission.label, admission.message_id)
 
 
 def _us(seconds: float) -> int:

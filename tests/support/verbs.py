@@ -20,6 +20,8 @@ SECOND = 1_000_000
 LATE = 5 * SECOND
 BEYOND = 2**53 - 1
 
+_SETTLING = ["", "", "", "", f"~{SECOND // 2}~", f"~{2 * SECOND}~{3 * SECOND}"]
+
 Fields = dict[str, str]
 
 
@@ -40,6 +42,8 @@ class Line:
         self._key = key
         self._script = client.register_script(script.source)
         self.seen_token = 0
+        for known in client.scan_iter(f"{key}:*"):
+            client.delete(known)
 
     def say(self, verb: str, *args: object) -> Any:
         """Say a verb until it has an answer."""
@@ -98,10 +102,9 @@ class Chance:
     def moment(self, now: int) -> int:
         """Let some time pass; now and then, set the clock back or forth."""
         step = self._random.random()
-        if step < 0.02:
-            return now - 3600 * SECOND
         if step < 0.04:
-            return now + 3600 * SECOND
+            self._owners += 1  # no attempt of a take comes an hour late
+            return now + (-3600 if step < 0.02 else 3600) * SECOND
         return now + self._random.choice([1, 40, 5000, SECOND // 3, 2 * SECOND])
 
     def token(self, now: int) -> int:
@@ -132,7 +135,7 @@ class Chance:
         again = int(owner in self._first_attempts or choose(range(6)) == 0)
         if not again:  # there is only one, which may come late
             self._first_attempts.add(owner)
-        how = choose(["c", "c", "cr", "-"]), choose("qqqqqqqqrli")
+        how = choose(["c", "c", "cr", "-"]), choose("qqqqqqqqrlid") + choose(_SETTLING)
         limit, message = choose([-1, -1, -1, -1, 0, 1, 3]), choose("-----mn")
         extras = choose(["-", "-", "-", "label -", "label m"])
         return (owner, self._lifetime(), *how, limit, message, extras, again)

@@ -64,7 +64,7 @@ def read_verb(verb: str, *args: Any) -> tuple[Any, ...]:
     if verb == "take":
         redeem = args[2]["redeem"]
         read[2] = Admission(**{**args[2], "redeem": redeem and IssuedTicket(*redeem)})
-    elif verb in {"leave", "renew", "finish", "release"}:
+    elif verb in {"leave", "renew", "finish", "release", "superseded"}:
         read[1] = Shown(*args[1])
     elif verb == "poll":
         read[1] = [Shown(*ticket) for ticket in args[1]]

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
 from nowserving.errors import LockError
+from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
 from tests.toys.verbs import Shown
 
@@ -107,6 +108,10 @@ class AskingQueue:
     async def poll(self, conversation_id: str, handles: Sequence[TicketHandle]) -> LineUpdate:
         update: LineUpdate = await self.ask("poll", conversation_id, [shown(h) for h in handles])
         return update
+
+    async def superseded(self, handle: TicketHandle) -> Superseded:
+        count, *messages = await self.ask("superseded", handle.conversation_id, shown(handle))
+        return Superseded(messages, count)
 
     async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
         return await handle.wait(timeout)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nowserving.lock import Superseded
 from nowserving.protocol.status import (
     NOT_ISSUED,
     Departure,
@@ -86,6 +87,11 @@ class Verbs:
                 news = {ticket.owner: TicketStatus(State.GONE, ticket.number) for ticket in tickets}
                 return LineUpdate(serving=0, blocked_for=0.0, news=news)
             return _lines.poll(line, tickets, self._now)
+
+    def superseded(self, name: str, ticket: Shown) -> list[Any]:
+        with self._line(name) as line:
+            found = Superseded() if line is None else _lines.superseded_by(line, ticket)
+            return [found.count, *found]
 
     def line(self, name: str) -> LinePicture | None:
         with self._line(name) as line:

@@ -34,6 +34,7 @@ _VERBS = (
     "renew",
     "poll",
     "leave",
+    "superseded",
     "line",
     "save",
     "delete",

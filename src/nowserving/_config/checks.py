@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, get_args
 
 from nowserving.protocol import names
-from nowserving.protocol.limits import LONGEST, MOST_LABEL_BYTES
+from nowserving.protocol.limits import LONGEST, LONGEST_REMEMBERED, MOST_LABEL_BYTES
 from nowserving.protocol.status import IssuedTicket
 
 if TYPE_CHECKING:
@@ -60,6 +60,15 @@ def seconds_or_zero(name: str, value: object) -> float:
 def seconds_or_none(name: str, value: object) -> float | None:
     """Check a duration in seconds; None stands for no limit."""
     return None if value is None else seconds(name, value)
+
+
+def up_to_a_week_or_none(name: str, value: object) -> float | None:
+    """Check a duration in seconds of at most seven days, or None."""
+    checked = seconds_or_none(name, value)
+    if checked is not None and checked > LONGEST_REMEMBERED:
+        msg = f"{name}={value!r} must be at most {LONGEST_REMEMBERED} seconds, which are seven days"
+        raise ValueError(msg)
+    return checked
 
 
 def timeout(name: str, value: object) -> float | None:

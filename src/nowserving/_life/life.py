@@ -153,6 +153,16 @@ class Life(Stay, Lease, Body, Poll):
         self.blocked_until = asked + status.blocked_for
         self.move("waits")
 
+    def hear_waiting(self, news: TicketStatus, now: float) -> None:
+        """It was pushed that it still waits, and until when the line will not move on.
+
+        Args:
+            news: What was pushed.
+            now: The monotonic clock.
+        """
+        self.blocked_until = now + news.blocked_for
+        self.poll_at = 0.0  # what was planned before is planned anew
+
     def begin(self, status: TicketStatus, now: float) -> tuple[Effect, ...]:
         """It is served, and the body is about to run: from now on news of it is heard.
 

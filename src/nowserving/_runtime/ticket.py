@@ -20,6 +20,7 @@ from nowserving._life.life import CancelBody, GiveBack, Life, TellExpiring, Tell
 from nowserving._runtime.cancellation import BodyCancellation
 from nowserving.errors import LockError, LockInterrupted, LockLost
 from nowserving.instrumentation import logs
+from nowserving.lock import Superseded
 from nowserving.protocol.status import LEASE_ENDED
 
 if TYPE_CHECKING:
@@ -77,11 +78,13 @@ class LiveTicket(Life):
         home: The same.
         watched_in: The register of the watch that looks after a thread's ticket, if one does.
         statement: In a thread: whose ``with`` statement has entered it, where that is known.
+        superseded: The messages that its turn answers for beside its own.
         cancellation: The body's, once we have asked for it.
         tell_expiring: Calls the turn's ``on_expiring``; None where nobody wants that.
         context: The context of whoever entered it, for as long as the turn goes on.
     """
 
+    superseded = Superseded()
     cancellation: BodyCancellation | None = None
     tell_expiring: Callable[[LiveTicket], None] | None = None
     watched_in: dict[TicketKey, LiveTicket] | None = None

@@ -101,7 +101,11 @@ class Turn:
                     runtime.check_open()
                 now = monotonic()
             ticket.confirm(asked, status)
-            if status.state is not SERVED or (now > asked and now >= ticket.ends_at):
+            if (
+                status.state is not SERVED
+                or status.detail
+                or (now > asked and now >= ticket.ends_at)
+            ):
                 status = await wait_in_line(runtime, ticket, status, asked)
                 now = monotonic()
             effects = ticket.begin(status, now)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from nowserving._host.process import Process
-    from nowserving.lock import TicketLock
+    from nowserving.lock import Superseded, TicketLock
     from nowserving.protocol.status import Admission, Departure, LinePicture, Outcome, TicketStatus
 
 
@@ -166,6 +166,13 @@ class TicketQueue(Protocol[HandleT]):
 
         A handle without a number (its take was never answered) is looked up by its owner, who is
         remembered whether or not it is there, so that an attempt that arrives later is refused.
+        """
+        ...
+
+    async def superseded(self, handle: HandleT) -> Superseded:
+        """Return the messages that had to leave for this ticket, and which it answers for.
+
+        Asked only of one whose status says so (``ANSWERS``).
         """
         ...
 

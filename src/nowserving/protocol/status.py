@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 WhenBusy = Literal["queue", "reject", "latest", "interrupt"]
 """What a new message does when the conversation is busy."""
 
+WhenFull = Literal["reject", "drop_oldest"]
+"""What a new message does when ``max_waiting`` wait already."""
+
 Outcome = Literal["done", "failed", "interrupted", "expired", "released", "abandoned"]
 """How a stay in line ended; ``abandoned`` is a waiter that left before it was served."""
 
@@ -48,6 +51,9 @@ class State(Enum):
 SERVED, WAITING, INTERRUPTED = State.SERVED, State.WAITING, State.INTERRUPTED
 """For the hot path: up to Python 3.10 each ``State.SERVED`` is a call."""
 
+ANSWERS = "answers"
+"""The detail of a served ticket for which others had to leave: its queue is asked which."""
+
 ALIVE = frozenset({State.SERVED, State.WAITING, State.INTERRUPTED})
 """The states of a ticket that is in line."""
 
@@ -60,8 +66,13 @@ class Admission:
         lifetime: Seconds the ticket lives unless it is renewed.
         renewed: Its owner's heartbeat keeps it alive, so being served does not restart its life.
         when_busy: What to do when the conversation is busy.
-        max_waiting: Refuse when this many tickets wait already; None for no limit.
+        max_waiting: How many tickets may wait; None for no limit.
+        when_full: What to do when so many wait already.
+        settle: Seconds for which nothing newer has to come before it is served; None for none.
+        settle_max: Seconds from the first message of a burst after which it is served all the same;
+            None for no limit.
         message_id: Refuse when the message with this id is known; None for no check.
+        remember_for: Seconds for which it stays known once it is done; None for one lifetime.
         redeem: The ticket issued earlier that this take redeems, None for a new one.
         claimed: False for a ticket to be redeemed later: it has no inbox, and being served does
             not restart its life.
@@ -72,7 +83,11 @@ class Admission:
     renewed: bool = False
     when_busy: WhenBusy = "queue"
     max_waiting: int | None = None
+    when_full: WhenFull = "reject"
+    settle: float | None = None
+    settle_max: float | None = None
     message_id: str | None = None
+    remember_for: float | None = None
     redeem: IssuedTicket | None = None
     claimed: bool = True
     label: str | None = None
@@ -92,7 +107,7 @@ class TicketStatus(NamedTuple):
         detail: For ``BUSY`` the holder's owner id, for ``DUPLICATE`` how far the message
             is, for ``GONE`` and ``SUPERSEDED`` why: ``"expired"``, ``"released"``,
             ``"superseded"``, what :func:`released_for` returns, or empty if the store keeps no
-            trace of it.
+            trace of it; for a served one ``ANSWERS`` if others had to leave for it.
         since: For ``BUSY``, seconds since the holder is being served.
     """
 

@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
 from nowserving.errors import LockError, StoreUnavailable
+from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.queue import Guarantees, poll_one_by_one
 from nowserving.protocol.status import Departure, LinePicture, PicturedTicket, State, TicketStatus
@@ -110,19 +111,24 @@ class SnapshotQueue:
 
         Raises:
             LockError: For what needs a store that decides atomically: ``when_busy`` other than
-                ``"queue"``, ``max_waiting``, ``message_id``, ``ticket``, ``label``.
+                ``"queue"``, ``max_waiting``, ``when_full``, ``settle``, ``message_id``,
+                ``remember_for``, ``ticket``, ``label``.
         """
         asks_for_more = (
             admission.when_busy != "queue"
             or admission.max_waiting is not None
+            or admission.when_full != "reject"
+            or admission.settle is not None
             or admission.message_id is not None
+            or admission.remember_for is not None
             or admission.redeem is not None
             or admission.label is not None
         )
         if asks_for_more:
             raise LockError(
-                "when_busy, max_waiting, message_id, ticket and label need a store that decides "
-                "atomically; this one defines only get_lock, save_lock and delete_lock."
+                "when_busy, max_waiting, when_full, settle, settle_max, message_id, remember_for, "
+                "ticket and label need a store that decides atomically; this one defines only "
+                "get_lock, save_lock and delete_lock."
             )
         with self._mutex, _asked(handle):
             lock = self._read(handle.conversation_id)
@@ -179,6 +185,10 @@ class SnapshotQueue:
             self._held.pop((handle.conversation_id, handle.number), None)
             left = status.state is not State.GONE
             return Departure(left=left, someone_waiting=waiting, why=status.detail)
+
+    async def superseded(self, handle: TicketHandle) -> Superseded:  # noqa: ARG002
+        """Return nothing: nobody is superseded here."""
+        return Superseded()
 
     async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
         """Sleep: nobody pushes here, except a release in this very process."""

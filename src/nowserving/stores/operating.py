@@ -45,11 +45,13 @@ class OperatingMethods(RunningStore):
             return None
         known = await queue.processes([t.owner for t in picture.tickets if t.owner])
         now = time.time()
+        # Nobody is served only while the line settles.
+        settles = all(ticket.served_for is None for ticket in picture.tickets)
         served: list[LineTicket] = []
         waiting: list[LineTicket] = []
         for ticket in picture.tickets:
             those = waiting if ticket.served_for is None else served
-            those.append(_shown(ticket, known.get(ticket.owner), now))
+            those.append(_shown(ticket, known.get(ticket.owner), now, settling=settles))
         return Line(served[0] if served else None, tuple(waiting))
 
     async def conversations(self) -> AsyncIterator[str]:
@@ -169,7 +171,9 @@ async def _collect(names: AsyncIterator[str]) -> list[str]:
     return [name async for name in names]
 
 
-def _shown(ticket: PicturedTicket, process: Process | None, now: float) -> LineTicket:
+def _shown(
+    ticket: PicturedTicket, process: Process | None, now: float, *, settling: bool
+) -> LineTicket:
     ago = ticket.waited if ticket.served_for is None else ticket.served_for
     return LineTicket(
         number=ticket.number,
@@ -179,4 +183,5 @@ def _shown(ticket: PicturedTicket, process: Process | None, now: float) -> LineT
         message_id=ticket.message_id,
         since=None if ago is None else now - ago,
         expires_in=ticket.expires_in,
+        settling=settling,
     )

@@ -59,6 +59,15 @@ class Cancellation(StoreHarness):
         else:
             self.refused(when_busy=when_busy)
 
+    def test_whoever_settles_is_cancelled_at_every_await(self) -> None:
+        """It takes the place of those who wait, settles, and learns for whom it answers."""
+        with self.opened() as store:
+            decides = self.guarantees(store).policies
+        if decides:
+            self._sweep(self._handed_over, {"when_busy": "latest", "settle": self.seconds(0.05)})
+        else:
+            self.refused(when_busy="latest", settle=1.0)
+
     def test_a_redeemer_is_cancelled_at_every_await(self) -> None:
         with self.opened() as store:
             decides = self.guarantees(store).policies

@@ -10,6 +10,8 @@ Where is it decided ...                         file
 ==============================================  =================
 who is refused, who has to make room            ``admission.py``
 who is served next, and with which token        ``promotion.py``, ``tokens.py``
+when a burst of messages is over                ``settling.py``
+which messages a turn answers for               ``answers.py``
 what a ticket issued earlier is good for        ``redemption.py``
 what is noted of a ticket that goes, and who    ``departure.py``
 is told; how long a record is kept
@@ -24,6 +26,7 @@ how a line is pictured, and a picture merged    ``pictures.py``
 """
 
 from nowserving.stores._lines.admission import take
+from nowserving.stores._lines.answers import superseded_by
 from nowserving.stores._lines.attempts import attempt_leave, attempt_redeem, attempt_take
 from nowserving.stores._lines.pictures import picture, save
 from nowserving.stores._lines.promotion import promote
@@ -55,5 +58,6 @@ __all__ = [
     "removed",
     "renew",
     "save",
+    "superseded_by",
     "take",
 ]

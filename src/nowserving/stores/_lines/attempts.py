@@ -29,7 +29,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import NOT_ISSUED, State, TicketStatus
-from nowserving.stores._lines.admission import join, make_room, refuse
+from nowserving.stores._lines.admission import admit, refuse
 from nowserving.stores._lines.departure import note_departure
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.redemption import redeem
@@ -75,8 +75,7 @@ def attempt_take(
         # Its ticket is gone, or it was refused, or its owner has left, and nobody waits for the
         # answer: a repetition may be late as well. Which of these, nobody can tell.
         return _epitaph(tombstone)
-    make_room(line, admission, now)
-    answer = join(line, ticket, admission, now)
+    answer = admit(line, ticket, admission, now)
     if repeated:
         line.bury(owner, Tombstone(ticket.number), now)
     return answer

@@ -16,9 +16,9 @@ a newer message supersedes it    nothing        forgotten                 is tol
 The successor is told how the last turn that was *held* ended. So nothing is noted of a waiter, and
 nothing of a ticket that was ``abandoned``: its owner left before it knew that it was served.
 
-A record is kept for a lifetime of whichever ticket goes, and as long as it remembers a message or a
-tombstone. When it goes its numbers go with it, and begin anew. Its fencing token is not missed: the
-clock has passed it.
+A record is kept for a lifetime of whichever ticket goes, and as long as it remembers a message (in
+Redis each of these is kept by itself) or a tombstone. When it goes its numbers go with it, and
+begin anew. Its fencing token is not missed: the clock has passed it.
 """
 
 from __future__ import annotations

@@ -48,7 +48,12 @@ def redeem(
     line.remove(known)
     ticket.number, ticket.served_at = number, known.served_at
     ticket.interrupted = known.interrupted
+    if known.answers is not None:
+        ticket.answers = known.answers
     ticket.message_id = known.message_id if message_id is None else message_id
+    if ticket.message_id is not None:
+        said = admission.remember_for
+        ticket.remember_for = known.remember_for if said is None else said
     ticket.label = known.label if admission.label is None else admission.label
     ticket.joined = known.joined
     ticket.expires = now + admission.lifetime

@@ -105,3 +105,4 @@ def begin_anew(line: LineStorage[T], number: int) -> None:
     """Let the numbers of an empty line begin anew: order never rests on a number alone."""
     line.next = line.serving = number
     line.superseded_below = 0
+    line.settles_until = 0.0

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import (
+    ANSWERS,
     INTERRUPTED,
     NOT_ISSUED,
     SERVED,
@@ -37,7 +38,8 @@ def status(line: LineStorage[T], ticket: T, now: float) -> TicketStatus:
     number = ticket.number
     if ticket.served_at is not None:
         state = INTERRUPTED if ticket.interrupted else SERVED
-        return make_status((state, number, 0, left, left, line.token, line.predecessor, "", 0.0))
+        more = "" if ticket.answers is None else ANSWERS
+        return make_status((state, number, 0, left, left, line.token, line.predecessor, more, 0.0))
     ahead, blocked = number - line.serving, blocked_for(line, number, now)
     return make_status((WAITING, number, ahead, left, blocked, 0, "none", "", 0.0))
 
@@ -99,12 +101,15 @@ def restarts(ticket: Ticket) -> bool:
 def blocked_for(line: LineStorage[T], number: int, now: float) -> float:
     """Return for how many seconds the line can't move on without a notice to this number.
 
-    It moves on when the ticket that is served ends. If its holder leaves before, another one that
+    If it settles, it moves on for its first ticket when that is over. Else it does when the ticket
+    that is served ends. If its holder leaves before, another one that
     waits before this number is served, and may end: not earlier than if it were served right now.
     """
     head = line.ticket(line.serving)
     if head is None:
         return 0.0
+    if number == line.serving and head.served_at is None:
+        return line.settles_until - now
     ends = head.expires - now
     first = max(line.serving + 1, line.superseded_below)
     if first < number:

@@ -1,8 +1,8 @@
 """What comes of pushes: bells that are rung, and a check where a push was missed.
 
 A push can be lost, so nobody relies on one. But a connection may stand and bring none any more. So
-if a poll finds a served ticket that got no push, the connection is asked for a sign of life. If none
-comes, or if several pushes in a row are missed although it does, the connection is replaced.
+if a poll finds a served ticket that got no push, the connection is asked for a sign of life. If
+none comes, or if several pushes in a row are missed although it does, the connection is replaced.
 """
 
 from __future__ import annotations

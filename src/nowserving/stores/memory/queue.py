@@ -21,6 +21,7 @@ from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
 from nowserving._host.process import this_process
 from nowserving.errors import LockError
+from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import Departure, IssuedTicket, LineUpdate
@@ -110,7 +111,7 @@ class MemoryQueue:
                 record = self._records[name] = Record(self._tokens)
             if admission.redeem is not None:
                 status = _lines.redeem(record, admission.redeem, handle, admission, now)
-            elif record.tickets or admission.message_id is not None:
+            elif record.tickets or admission.message_id is not None or admission.settle is not None:
                 status = _lines.take(record, handle, admission, now)
             else:
                 status = record.take_alone(handle, admission, now)
@@ -209,6 +210,12 @@ class MemoryQueue:
                 "can be left, but nothing else: take and look elsewhere.",
                 conversation_id=conversation_id,
             )
+
+    async def superseded(self, handle: TicketHandle) -> Superseded:
+        """Return the messages that had to leave for this ticket."""
+        with self._step(handle.conversation_id):
+            record = self._records.get(handle.conversation_id)
+            return Superseded() if record is None else _lines.superseded_by(record, handle)
 
     async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
         """Wait for the bell; a promotion always rings it."""
@@ -363,6 +370,7 @@ steps.register(
         MemoryQueue.save,
         MemoryQueue.delete,
         MemoryQueue.finish,
+        MemoryQueue.superseded,
         MemoryQueue.release,
     ]
 )

@@ -10,6 +10,7 @@ from nowserving.protocol.status import NOT_ISSUED
 
 if TYPE_CHECKING:
     from nowserving._host.identity import Owners
+    from nowserving.lock import Superseded
 
 
 class MemoryTicket(TicketHandle):
@@ -26,6 +27,8 @@ class MemoryTicket(TicketHandle):
     renewed = False
     interrupted = False
     message_id: str | None = None
+    remember_for: float | None = None
+    answers: Superseded | None = None
     label: str | None = None
     removed = ""
     """Why somebody else has taken it out of its line; empty if nobody has."""

@@ -28,6 +28,7 @@ from nowserving.stores.redis.replies import (
     parse_line,
     parse_progress,
     parse_status,
+    parse_superseded,
     version_of,
 )
 from nowserving.stores.redis.script import load_script
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from nowserving._host.process import Process
-    from nowserving.lock import TicketLock
+    from nowserving.lock import Superseded, TicketLock
     from nowserving.protocol.status import (
         Admission,
         LineUpdate,
@@ -53,6 +54,7 @@ _MAYBE_LEFT = ("expired", "")
 """What is said of a ticket of which no trace is left: so it is also when its owner has left."""
 
 _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
+_DROP_OLDEST = "d"
 
 
 class RedisQueue:
@@ -116,8 +118,12 @@ class RedisQueue:
         flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
         lifetime = max(1, round(admission.lifetime * 1000)) * 1000  # as _lifetime(), at each turn
         message, extras = _NONE, _NONE
-        if admission.message_id is not None or admission.label is not None:
-            message = _message(admission.message_id)
+        if (
+            admission.message_id is not None
+            or admission.label is not None
+            or admission.remember_for is not None
+        ):
+            message = message_of(admission)
             extras = encode_extras(admission.label, admission.message_id)
         if admission.redeem is not None:
             args: tuple[Any, ...] = (
@@ -133,7 +139,7 @@ class RedisQueue:
             again = args
         else:
             limit = -1 if admission.max_waiting is None else admission.max_waiting
-            policy = _POLICIES[admission.when_busy]
+            policy = policy_of(admission)
             args = ("take", handle.owner, lifetime, flags, policy, limit, message, extras, "0")
             again = (*args[:-1], "1")
         here = self.connections.here()
@@ -222,6 +228,11 @@ class RedisQueue:
         """Wait for a push to this loop's inbox."""
         self.connections.here().inbox.open()
         return await handle.wait(timeout)
+
+    async def superseded(self, handle: RemoteHandle) -> Superseded:
+        """Return the messages that had to leave for this ticket (``superseded.lua``)."""
+        asked = ("superseded", handle.number, handle.owner)
+        return parse_superseded(await self._call(handle.conversation_id, *asked))
 
     async def line(self, conversation_id: str) -> LinePicture | None:
         """Return the line (``line.lua``). One of more than some hundred is read in pieces."""
@@ -324,13 +335,32 @@ class RedisQueue:
         return self._read(answer)
 
 
+def policy_of(admission: Admission) -> str:
+    """Return what ``take.lua`` is told of what the message does where somebody is in line."""
+    policy = _POLICIES[admission.when_busy]
+    if admission.when_full == "drop_oldest" and policy == "q":
+        policy = _DROP_OLDEST
+    if admission.settle is None:
+        return policy
+    limit = "" if admission.settle_max is None else _lifetime(admission.settle_max)
+    return f"{policy}~{_lifetime(admission.settle)}~{limit}"
+
+
 def _lifetime(seconds: float) -> int:
     # Whole milliseconds: so a ticket has it, and no ticket lives longer than its lifetime.
     return max(1, round(seconds * 1000)) * 1000
 
 
-def _message(message_id: str | None) -> str:
+def message_of(admission: Admission) -> str:
+    """Return what ``take.lua`` is told of the message, and of how long it is remembered."""
+    if admission.message_id is None:
+        return _NONE if admission.redeem is None else _remembered(_NONE, admission)
     # Hashed: any string becomes a short field that needs no escaping.
-    if message_id is None:
-        return _NONE
-    return hashlib.blake2b(names.encode(message_id), digest_size=12).hexdigest()
+    digest = hashlib.blake2b(names.encode(admission.message_id), digest_size=12).hexdigest()
+    return _remembered(digest, admission)
+
+
+def _remembered(message: str, admission: Admission) -> str:
+    if admission.remember_for is None:
+        return message
+    return f"{message}~{max(1, round(admission.remember_for * 1000))}"

@@ -6,8 +6,10 @@ from functools import wraps
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from nowserving.errors import CorruptLock, LockError, StoreUnavailable
+from nowserving.lock import Superseded
 from nowserving.protocol import names
 from nowserving.protocol.status import (
+    ANSWERS,
     INTERRUPTED,
     SERVED,
     Departure,
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MICROSECONDS = 1_000_000
+_SERVED_FIELDS = 7
+"""Words of the status of a served ticket that answers for nobody else."""
 _STATES = {state.value: state for state in State}
 
 
@@ -52,7 +56,8 @@ def parse_status(text: str) -> TicketStatus:
     state = _STATES[fields[0]]
     if state is SERVED or state is INTERRUPTED:
         left = int(fields[3]) / MICROSECONDS
-        return TicketStatus(state, int(fields[1]), 0, left, left, int(fields[5]), fields[6])
+        more = ANSWERS if len(fields) > _SERVED_FIELDS else ""
+        return TicketStatus(state, int(fields[1]), 0, left, left, int(fields[5]), fields[6], more)
     if state is State.WAITING:
         left, blocked = int(fields[3]) / MICROSECONDS, int(fields[4]) / MICROSECONDS
         return TicketStatus(state, int(fields[1]), int(fields[2]), left, blocked)
@@ -137,6 +142,17 @@ def parse_departure(text: str) -> Departure:
 def parse_answer(text: str) -> bool:
     """Read what ``finish.lua`` says."""
     return _ANSWERS[text]
+
+
+@_making_sense
+def parse_superseded(text: str) -> Superseded:
+    """Read what ``superseded.lua`` says."""
+    count, *lines = text.split("\n")
+    told = (line.partition(" ") for line in lines)
+    return Superseded(
+        [decode_extras(f"- {message}")[1] or int(number) for number, _, message in told],
+        int(count),
+    )
 
 
 @_making_sense

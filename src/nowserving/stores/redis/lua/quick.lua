@@ -2,8 +2,11 @@
 -- Redis. A quick step answers, or it has done nothing and hands on the fields it has read: then the
 -- verb itself decides (its file has KEYS, ARGV and what it returns). Whatever is decided here is
 -- decided just so there. Handed on is also whatever the clock was set back for (clamp()), and what
--- meets something that is to be swept (sweeping.lua).
+-- meets something that is to be swept (sweeping.lua), or a line that settles.
 local quick = {}
+
+-- The flags of nearly all tickets: whose turn is interrupted, or answers for others, the verbs see to.
+local usual = {c = true, cr = true, ['-'] = true}
 
 local TICKET = '^(%d+) (%d+) (%-?%d+) (%S+) (%S+)( ?%S*)$'  -- see decode()
 
@@ -28,12 +31,18 @@ local function next_token(last)
   return least > now and int(least) or NOW
 end
 
+-- The field with the ticket of a message as an argument says it; see split_message().
+local function field_of(message)
+  return 'm:' .. string.match(message, '^[^~]*')
+end
+
 -- Nobody is in line, and any policy and any limit admits; or somebody who lives is served, and
 -- this one goes to the end of the line.
 function quick.take(key, owner, lifetime, flags, policy, limit, message, extras, again)
-  local f = read(key, 'x:' .. owner, message == '-' and 'graves' or 'm:' .. message)
+  local f = read(key, 'x:' .. owner, message == '-' and 'graves' or field_of(message))
   local number = f[1]
-  if not number or f[7] or f[10] or again ~= '0' or message ~= '-' or extras ~= '-' then
+  if not number or f[7] or f[10] or f[11] or again ~= '0' or message ~= '-' or extras ~= '-' or
+      #policy > 1 then
     return nil, f
   end
   if f[8] then  -- somebody is buried: is there something to sweep?
@@ -91,9 +100,9 @@ end
 function quick.leave(key, number, owner, outcome)
   local following = int(tonumber(number) + 1)
   local f = read(key, number, following)
-  if not f[7] or f[10] or f[2] ~= number or outcome == 'abandoned' then return nil, f end
-  local expires, _, _, _, mine, message = string.match(f[7], TICKET)
-  if mine ~= owner or message ~= '' or tonumber(expires) <= now then return nil, f end
+  if not f[7] or f[10] or f[11] or f[2] ~= number or outcome == 'abandoned' then return nil, f end
+  local expires, _, _, its_flags, mine, message = string.match(f[7], TICKET)
+  if mine ~= owner or message ~= '' or not usual[its_flags] or tonumber(expires) <= now then return nil, f end
 
   if f[1] == following then
     redis.call('HDEL', key, number)
@@ -107,7 +116,9 @@ function quick.leave(key, number, owner, outcome)
 
   local lifetime, served_at, flags, its_message
   expires, lifetime, served_at, flags, mine, its_message = string.match(f[8] or '', TICKET)
-  if not served_at or not waits(served_at) or tonumber(expires) <= now then return nil, f end
+  if not served_at or not waits(served_at) or tonumber(expires) <= now or not usual[flags] then
+    return nil, f
+  end
   local ends, life = tonumber(expires), lifetime * 1000
   if ends > now + life then return nil, f end
   if restarts(flags) then

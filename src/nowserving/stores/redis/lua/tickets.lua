@@ -1,5 +1,12 @@
 -- A record's tickets: read, found, written.
 
+-- The message in an argument or a ticket, and for how long it is to be remembered, nil for the ticket's
+-- lifetime: "<message>" or "<message>~<milliseconds>".
+local function split_message(text)
+  local message, lasts = string.match(text, '^([^~]*)~?(%d*)$')
+  return message, lasts ~= '' and lasts * 1000 or nil
+end
+
 -- A ticket is gone when the line is past it, or when a newer message has superseded it. What is
 -- gone may still stand in the hash: it is swept a few at a time (sweeping.lua). Nothing but the
 -- sweep may look at it.
@@ -17,10 +24,13 @@ local function decode(text, number)
   if not expires then corrupt('its ticket ' .. int(number) .. ' is not readable') end
   local joined = string.byte(served_at) == 45 and -served_at or 0
   if joined > 0 then served_at = 0 end
+  local has_extras, remember_for = message ~= '', nil
+  message, remember_for = split_message(message)
   return {
     number = number, expires = tonumber(expires), lifetime = lifetime * 1000,
     served_at = served_at * 1000, joined = joined * 10000, flags = flags, owner = owner,
-    message = message ~= '' and message ~= '.' and message or '-', has_extras = message ~= '',
+    message = message ~= '' and message ~= '.' and message or '-', remember_for = remember_for,
+    has_extras = has_extras,
   }
 end
 
@@ -29,6 +39,9 @@ local function write(rec, t)
   local since = t.served_at > 0 and int(math.floor(t.served_at / 1000)) or
     '-' .. int(math.floor(t.joined / 10000))
   local message = t.message ~= '-' and t.message or t.has_extras and '.'
+  if t.message ~= '-' and t.remember_for then
+    message = message .. '~' .. int(t.remember_for / 1000)
+  end
   set(rec, int(t.number), int(t.expires) .. ' ' .. int(math.ceil(t.lifetime / 1000)) .. ' ' ..
       since .. ' ' .. t.flags .. ' ' .. t.owner .. (message and ' ' .. message or ''))
 end
