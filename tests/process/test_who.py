@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -11,9 +12,17 @@ if TYPE_CHECKING:
     from tests.support.redis_server import RedisServer
 
 
+async def noted(server: RedisServer) -> None:
+    """Wait until this process is noted."""
+    with server.client() as client:
+        while not list(client.scan_iter("lock:process:*")):
+            await asyncio.sleep(0.05)
+
+
 async def test_a_line_shows_whose_its_tickets_are(server: RedisServer, store: LockStore) -> None:
     async with store.lock("c"):
         issued = await store.take_ticket("c")
+        await noted(server)
         line = await store.inspect("c")
         assert line is not None
         assert line.holder is not None
@@ -29,14 +38,15 @@ async def test_a_process_is_noted_once(server: RedisServer, store: LockStore) ->
     for name in ("c", "d", "c"):
         async with store.lock(name):
             pass
+    await noted(server)
     with server.client() as client:
         assert len(list(client.scan_iter("lock:process:*"))) == 1
 
 
 async def test_whose_note_is_gone_nobody_knows(server: RedisServer, store: LockStore) -> None:
     async with store.lock("c"):
+        await noted(server)
         with server.client() as client:
-            await store.inspect("c")
             for note in list(client.scan_iter("lock:process:*")):
                 client.delete(note)
         line = await store.inspect("c")

@@ -1,7 +1,7 @@
 """Which process has a ticket: noted once a process, under the nonce that its owners begin with.
 
-Nothing of it is in a ticket. It is noted behind the first call, and read only when somebody looks.
-Where that is refused, nobody is told host and pid, and everything else works.
+Nothing of it is in a ticket. It is noted a second after the first call, and read only when somebody
+looks. Where that is refused, nobody is told host and pid, and everything else works.
 """
 
 from __future__ import annotations
