@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 async def noted(server: RedisServer) -> None:
     """Wait until this process is noted."""
     with server.client() as client:
-        while not list(client.scan_iter("lock:process:*")):
+        while not list(client.scan_iter("lock:process:*")):  # noqa: ASYNC110 - it is in Redis
             await asyncio.sleep(0.05)
 
 
