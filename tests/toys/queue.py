@@ -17,6 +17,7 @@ from tests.toys.verbs import Shown
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from nowserving._host.process import Process
     from nowserving.lock import TicketLock
     from nowserving.protocol.queue import Guarantees
     from nowserving.protocol.status import (
@@ -155,6 +156,9 @@ class AskingQueue:
     async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
         released: bool = await self.ask("release", conversation_id, Shown(number, owner), reason)
         return released
+
+    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:  # noqa: ARG002
+        return {}  # nobody has noted them
 
     async def conversations(self) -> AsyncIterator[str]:
         for name in await self.ask("conversations"):

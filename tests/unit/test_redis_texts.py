@@ -42,6 +42,7 @@ _VERBS = (
     "delete",
     "finish",
     "release",
+    "process",
     "sweep",
 )
 

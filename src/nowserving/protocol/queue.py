@@ -19,6 +19,7 @@ from nowserving.protocol.status import LineUpdate, State
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from nowserving._host.process import Process
     from nowserving.lock import Superseded, TicketLock
     from nowserving.protocol.status import (
         Absorption,
@@ -266,6 +267,10 @@ class TicketQueue(Protocol[HandleT]):
         Returns:
             Whether it was in line, or was taken out by this very call before: a reply can be lost.
         """
+        ...
+
+    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:
+        """Return by owner what is known of the processes that have these tickets."""
         ...
 
     def conversations(self) -> AsyncIterator[str]:

@@ -26,6 +26,7 @@ from nowserving.protocol.status import Departure, LinePicture, PicturedTicket, S
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
+    from nowserving._host.process import Process
     from nowserving.lock import Ticket, TicketLock
     from nowserving.protocol.status import (
         Absorption,
@@ -268,6 +269,10 @@ class SnapshotQueue:
     async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:  # noqa: ARG002
         """Refuse: a picture has no room for the reason, and shows no owner."""
         raise LockError("a store of get_lock, save_lock and delete_lock releases nothing")
+
+    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:  # noqa: ARG002
+        """Nobody knows them."""
+        return {}
 
     async def conversations(self) -> AsyncIterator[str]:
         """Nobody knows them."""

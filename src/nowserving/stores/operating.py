@@ -15,6 +15,7 @@ from nowserving.stores.running import RunningStore
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from nowserving._host.process import Process
     from nowserving.protocol.queue import TicketQueue
     from nowserving.protocol.status import PicturedTicket
 
@@ -36,16 +37,20 @@ class OperatingMethods(RunningStore):
             StoreUnavailable: If the store does not answer in time.
             CorruptLock: If foreign data stands where the lock belongs.
         """
-        picture = await self._operated().line(checks.conversation(conversation_id))
+        queue = self._operated()
+        picture = await queue.line(checks.conversation(conversation_id))
         if picture is None or not picture.tickets:
             return None
+        known = await queue.processes([t.owner for t in picture.tickets if t.owner])
         now = time.time()
         # Nobody is served only while the line settles.
         settles = all(ticket.served_for is None for ticket in picture.tickets)
-        shown = [(ticket, _shown(ticket, now, settling=settles)) for ticket in picture.tickets]
-        served = [line_ticket for ticket, line_ticket in shown if ticket.served_for is not None]
-        waiting = tuple(line_ticket for ticket, line_ticket in shown if ticket.served_for is None)
-        return Line(served[0] if served else None, waiting)
+        served: list[LineTicket] = []
+        waiting: list[LineTicket] = []
+        for ticket in picture.tickets:
+            those = waiting if ticket.served_for is None else served
+            those.append(_shown(ticket, known.get(ticket.owner), now, settling=settles))
+        return Line(served[0] if served else None, tuple(waiting))
 
     async def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations of which the store has a record, in no order.
@@ -122,13 +127,15 @@ class OperatingMethods(RunningStore):
             )
 
 
-def _shown(ticket: PicturedTicket, now: float, *, settling: bool) -> LineTicket:
+def _shown(
+    ticket: PicturedTicket, process: Process | None, now: float, *, settling: bool
+) -> LineTicket:
     ago = ticket.waited if ticket.served_for is None else ticket.served_for
     return LineTicket(
         number=ticket.number,
         label=ticket.label,
-        host=None,
-        pid=None,
+        host=None if process is None else process.host,
+        pid=None if process is None else process.pid,
         message_id=ticket.message_id,
         since=None if ago is None else now - ago,
         expires_in=ticket.expires_in,

@@ -149,7 +149,7 @@ class Operating(StoreHarness):
                 assert store.blocking.release(name, reason="enough")
                 end = time.monotonic() + self.limit
                 while not lock.lost and time.monotonic() < end:
-                    time.sleep(0.01)  # it is told by another thread, in some stores
+                    time.sleep(self.seconds(0.01))
                 assert lock.lost
 
     @scenario

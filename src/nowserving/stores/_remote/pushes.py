@@ -1,7 +1,7 @@
 """What comes of pushes: bells that are rung, and a check where a push was missed.
 
-A push can be lost, so nobody relies on one. But a connection may stand and bring none any more. So
-if a poll finds a served ticket that got no push, the connection is asked for a sign of life. If
+A push can be lost, so nobody relies on one. But a connection may stand and bring none any more.
+If a poll finds a served ticket that got no push, the connection is asked for a sign of life. If
 none comes, or if several pushes in a row are missed although it does, the connection is replaced.
 """
 

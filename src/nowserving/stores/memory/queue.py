@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from nowserving._host.clock import monotonic
 from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
+from nowserving._host.process import this_process
 from nowserving.errors import LockError
 from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
@@ -33,6 +34,7 @@ from nowserving.stores.memory.ticket import MemoryTicket
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
+    from nowserving._host.process import Process
     from nowserving.lock import TicketLock
     from nowserving.protocol.queue import AtOnce
     from nowserving.protocol.status import Admission, LinePicture, Outcome, TicketStatus
@@ -311,6 +313,10 @@ class MemoryQueue:
             released = _lines.release(record, shown, reason, now)
             self._close_step(conversation_id, record, now)
         return released
+
+    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:
+        """Tell which process has these tickets: there is only this one."""
+        return dict.fromkeys(owners, this_process())
 
     async def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record."""

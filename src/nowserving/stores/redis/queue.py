@@ -25,6 +25,7 @@ from nowserving.stores.redis.header import Header
 from nowserving.stores.redis.loop_connections import Connections
 from nowserving.stores.redis.picture import pieces_of
 from nowserving.stores.redis.poll import poll_line
+from nowserving.stores.redis.processes import ProcessNote, nonce_of, processes
 from nowserving.stores.redis.renewing import renew_all
 from nowserving.stores.redis.replicas import Replicas
 from nowserving.stores.redis.replies import (
@@ -45,6 +46,7 @@ from nowserving.stores.redis.walking import LEFT_OVER, SIGNS, finished
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from nowserving._host.process import Process
     from nowserving.lock import Superseded, TicketLock
     from nowserving.protocol.status import (
         Admission,
@@ -97,8 +99,9 @@ class RedisQueue:
         self.replicas = Replicas(min_replicas, timeout) if min_replicas else None
         self._header = Header(f"{key_prefix}inbox:", timeout)
         settings = CallSettings(load_script(), self._header, timeout, self.replicas)
-        self.connections = Connections(topology, settings)
         self._key_prefix = key_prefix.encode()
+        self._process = ProcessNote(self._key_prefix)
+        self.connections = Connections(topology, settings, self._process)
         on_fork(self)
 
     def key(self, conversation_id: str) -> bytes:
@@ -331,6 +334,13 @@ class RedisQueue:
         """Take a ticket out, and tell its owner (``release.lua``)."""
         said = number, owner or _NONE, encode_why(reason)
         return parse_answer(await self._call(conversation_id, "release", *said))
+
+    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:
+        """Tell which processes have tickets (``process.lua``), one question for each of them."""
+        nonces = {owner: nonce_of(owner) for owner in owners}
+        keys = {nonce: self._process.key(nonce) for nonce in set(nonces.values()) if nonce}
+        known = await processes(self.connections.here(), keys)
+        return {owner: known[nonce] for owner, nonce in nonces.items() if nonce in known}
 
     async def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record, by ``SCAN``."""

@@ -31,6 +31,7 @@ _WHEN_NEEDED = (
     "delete",
     "finish",
     "release",
+    "process",
     "sweep",
 )
 """Inside a function: Lua would make dozens of closures in each call that a quick step answers."""
