@@ -153,8 +153,8 @@ class Play:
         if status.state in {State.SERVED, State.WAITING, State.INTERRUPTED}:
             self._tickets.append(Shown(status.number, owner))
 
-    def _leave(self, *, which: int, outcome: str) -> None:
-        self._both("leave", self._tickets[which], outcome)
+    def _leave(self, *, which: int, outcome: str, known: tuple[int, ...] | None = None) -> None:
+        self._both("leave", self._tickets[which], outcome, known)
 
     def _leave_unanswered(self, *, owner: str) -> None:
         self._taken.add(owner)

@@ -13,7 +13,7 @@ from tests.toys.rows import Rows
 from tests.toys.verbs import Shown, Verbs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from nowserving.protocol.status import (
         Absorption,
@@ -72,8 +72,10 @@ class DecidedLine:
     def absorb(self, handle: Handle, most: int) -> Absorption:
         return cast("Absorption", self._carry_out("absorb", handle, most))
 
-    def leave(self, handle: Handle, outcome: Outcome) -> Departure:
-        return cast("Departure", self._carry_out("leave", handle, outcome))
+    def leave(
+        self, handle: Handle, outcome: Outcome, known: Collection[int] | None = None
+    ) -> Departure:
+        return cast("Departure", self._carry_out("leave", handle, outcome, known))
 
     def renew(self, handle: Handle, lifetime: float) -> TicketStatus:
         return cast("TicketStatus", self._carry_out("renew", handle, lifetime))

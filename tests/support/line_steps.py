@@ -49,6 +49,7 @@ leaves = verb(
     "leave",
     which=picks,
     outcome=st.sampled_from(["done", "done", "failed", "interrupted", "abandoned"]),
+    known=st.sampled_from([None, None, None, (), (1, 3), (2,)]),
 )
 leaves_unanswered = verb("leave_unanswered", owner=owners)
 renews = verb("renew", which=picks, lifetime=st.one_of(st.just(0.0), lifetimes))

@@ -16,7 +16,13 @@ from nowserving.protocol.status import (
     TicketStatus,
 )
 from nowserving.stores._lines import Tombstone
-from nowserving.stores.redis.extras import decode_extras, decode_why, encode_extras, encode_why
+from nowserving.stores.redis.extras import (
+    decode_extras,
+    decode_why,
+    encode_extras,
+    encode_why,
+    known_text,
+)
 from nowserving.stores.redis.queue import policy_of
 from nowserving.stores.redis.replies import (
     MICROSECONDS,
@@ -33,7 +39,7 @@ from tests.support import scripts
 from tests.toys.rows import RowTicket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import redis
 
@@ -131,7 +137,12 @@ class LuaLine:
         assert page.on == NOTHING_MORE
         return Absorption(page.holder, page.taken, page.more, tuple(page.tickets))
 
-    def leave(self, handle: Handle, outcome: Outcome) -> Departure:
+    def leave(
+        self, handle: Handle, outcome: Outcome, known: Collection[int] | None = None
+    ) -> Departure:
+        if outcome == "done" and known is not None:
+            asked = handle.number, handle.owner, known_text(known)
+            return parse_departure(self._say("leave_knowing", *asked))
         return parse_departure(self._say("leave", handle.number, handle.owner, outcome))
 
     def renew(self, handle: Handle, lifetime: float) -> TicketStatus:

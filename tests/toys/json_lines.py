@@ -95,9 +95,9 @@ def _read_line(answer: Any) -> LinePicture | None:
 
 
 def _read_absorption(answer: Any) -> Absorption:
-    holder, count, more, tickets = answer
+    holder, count, more, tickets, repeated = answer
     absorbed = tuple(Absorbed(*ticket) for ticket in tickets)
-    return Absorption(read_status(holder), count, more, absorbed)
+    return Absorption(read_status(holder), count, more, absorbed, repeated)
 
 
 def _read_update(answer: Any) -> LineUpdate:

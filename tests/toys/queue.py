@@ -88,7 +88,7 @@ class AskingQueue:
     async def leave(
         self, handle: TicketHandle, outcome: Outcome, within: float | None = None
     ) -> Departure:
-        asked = (handle.conversation_id, shown(handle), outcome)
+        asked = (handle.conversation_id, shown(handle), outcome, handle.known_absorbed)
         departure: Departure = await self.ask("leave", *asked, within=within)
         return departure
 

@@ -22,7 +22,7 @@ from nowserving.stores import _lines
 from tests.toys.rows import RowTicket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from nowserving.protocol.status import Admission, LinePicture, Outcome
     from tests.toys.rows import RowLine, Rows
@@ -70,11 +70,13 @@ class Verbs:
                 return _lines.attempt_redeem(line, issued, ticket, admission, self._now)
             return _lines.attempt_take(line, ticket, admission, self._now, repeated=repeated)
 
-    def leave(self, name: str, ticket: Shown, outcome: Outcome) -> Departure:
+    def leave(
+        self, name: str, ticket: Shown, outcome: Outcome, known: Collection[int] | None = None
+    ) -> Departure:
         with self._line(name, create=ticket.number == NOT_ISSUED) as line:
             if line is None:
                 return Departure(left=False, someone_waiting=False)
-            return _lines.attempt_leave(line, ticket, outcome, self._now)
+            return _lines.attempt_leave(line, ticket, outcome, self._now, known)
 
     def park(self, name: str, owner: str, ticket: Shown, lifetime: float) -> TicketStatus:
         issued, parked = IssuedTicket(ticket.number, ticket.owner), RowTicket(owner=ticket.owner)

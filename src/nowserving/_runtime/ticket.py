@@ -98,6 +98,7 @@ class LiveTicket(Life):
     _absorbed: dict[int, Absorbed] | None = None
     _absorbed_count = 0
     """As the store counts: also those that left before they were told of."""
+    _absorbs_unanswered = 0
 
     _task: weakref.ref[asyncio.Task[Any]] | None
     _cancellations: int
@@ -333,14 +334,26 @@ class LiveTicket(Life):
         """
         count = self._absorbed_count
         most = MOST_ABSORBED if limit is None else min(count + limit, MOST_ABSORBED)
-        absorption = await self._ask_who_waits(most)
-        # All that are marked are told each time: what a lost answer told of is new here.
         if self._absorbed is None:
             self._absorbed = {}
+        # Once an answer is lost (cancelled, or the store is away), that stays: the request may be
+        # carried out at any time, also behind a later one. What the body is not told of must not
+        # leave with it, if it ends well all the same.
+        self._absorbs_unanswered += 1
+        self._note_known()
+        absorption = await self._ask_who_waits(most)
+        if not absorption.repeated:
+            self._absorbs_unanswered -= 1
+        # All that are marked are told each time: what a lost answer told of is new here.
         new = [one for one in absorption.tickets if one.number not in self._absorbed]
         self._absorbed.update((one.number, one) for one in new)
         self._absorbed_count = max(absorption.taken, self._absorbed_count)
+        self._note_known()
         return new
+
+    def _note_known(self) -> None:
+        known = tuple(self._absorbed or ())
+        self.handle.known_absorbed = known if self._absorbs_unanswered else None
 
     async def news(self) -> None:
         """Return as soon as somebody waits who is not absorbed."""

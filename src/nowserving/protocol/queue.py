@@ -174,6 +174,8 @@ class TicketQueue(Protocol[HandleT]):
 
         A handle without a number (its take was never answered) is looked up by its owner, who is
         remembered whether or not it is there, so that an attempt that arrives later is refused.
+        With ``done`` those leave as well whom it has absorbed; of them only the handle's
+        ``known_absorbed``, if that is set.
         """
         ...
 

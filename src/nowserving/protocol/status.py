@@ -135,12 +135,15 @@ class Absorption(NamedTuple):
         taken: How many this turn has absorbed by now, those that have left since included.
         more: Whether somebody waits who is not absorbed, and could be.
         tickets: Those that are absorbed and in line, in their order.
+        repeated: The question was sent more than once: an attempt may still be on its way, and
+            absorb what this does not tell of.
     """
 
     holder: TicketStatus
     taken: int = 0
     more: bool = False
     tickets: tuple[Absorbed, ...] = ()
+    repeated: bool = False
 
 
 class KeptPlace(NamedTuple):

@@ -104,6 +104,27 @@ class Absorbing(StoreHarness):
         await holder.goes()
         assert isinstance(await other.end(), LockAbsorbed)
 
+    @policy(message_id="a")
+    async def test_what_the_body_was_not_told_of_is_served(self, store: LockStore) -> None:
+        """It gave up asking, at whichever step, and ended well."""
+        for steps in range(5):
+            name = self.conversation()
+            holder = await self.enter(store, name)
+            waiter = await self.line_up(store, name)
+            asked = asyncio.ensure_future(holder.held.absorb())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            asked.cancel()
+            await asyncio.wait({asked})
+            told = holder.held.absorbed
+            await asyncio.sleep(self.seconds(0.05))  # the store may have absorbed it by now
+            await holder.goes()
+            if told:
+                assert isinstance(await waiter.end(), LockAbsorbed)
+            else:
+                await waiter.serves()
+                await waiter.goes()
+
     @policy(ticket=0)
     async def test_a_ticket_that_nobody_has_is_not_absorbed(self, store: LockStore) -> None:
         name = self.conversation()

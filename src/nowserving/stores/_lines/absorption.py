@@ -12,6 +12,9 @@ goes on                            wait; a newer message does not supersede them
                                    may leave, and their own lifetimes end, as anybody's
 =================================  ================================================================
 
+If the answer of an ``absorb`` was lost, the holder says at its leave of whom it knows: the others
+were not handled, and are served.
+
 One whose own lifetime is over by then is told nothing, but its message is done: it was handled.
 A message that has come again since, in another ticket, is that ticket's.
 
@@ -30,6 +33,8 @@ from nowserving.stores._lines.status import gone, own, removed, status
 from nowserving.stores._lines.storage import Absorbing
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from nowserving.stores._lines.storage import Handle, LineStorage, T
 
 _PIECE = 200
@@ -99,15 +104,24 @@ def tell_listener(line: LineStorage[T], ticket: T, now: float) -> None:
         line.mail.append((holder, status(line, holder, now)))
 
 
-def end_absorbed(line: LineStorage[T], number: int, now: float) -> None:
-    """Have those leave whom a holder has absorbed that has left, after its body ended well."""
-    known = line.absorbing
-    if known is None or known.by != number:
+def end_absorbed(
+    line: LineStorage[T], number: int, now: float, known: Collection[int] | None
+) -> None:
+    """Have those leave whom a holder has absorbed that has left, after its body ended well.
+
+    Args:
+        line: The line.
+        number: The holder's number.
+        now: The moment.
+        known: The numbers that it was told of, if that may not be all; None if it is.
+    """
+    absorbed = line.absorbing
+    if absorbed is None or absorbed.by != number:
         return
     line.absorbing = None
     told = []
-    for ticket in line.between(number + 1, known.upto):
-        if ticket.absorbed_by != number:
+    for ticket in line.between(number + 1, absorbed.upto):
+        if ticket.absorbed_by != number or (known is not None and ticket.number not in known):
             continue
         line.remove(ticket)
         line.keep(now + ticket.lifetime)

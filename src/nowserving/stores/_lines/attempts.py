@@ -39,6 +39,8 @@ from nowserving.stores._lines.status import removed, status
 from nowserving.stores._lines.storage import Tombstone
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from nowserving.protocol.status import Admission, Departure, IssuedTicket, Outcome
     from nowserving.stores._lines.storage import AttemptStorage, Handle, T
 
@@ -133,12 +135,16 @@ def attempt_park(  # noqa: PLR0913 - as park()
 
 
 def attempt_leave(
-    line: AttemptStorage[T], handle: Handle, outcome: Outcome, now: float
+    line: AttemptStorage[T],
+    handle: Handle,
+    outcome: Outcome,
+    now: float,
+    known: Collection[int] | None = None,
 ) -> Departure:
     """Decide a leave whose take may still be on its way."""
     if handle.number == NOT_ISSUED:
         line.bury(handle.owner, Tombstone(), now)
-    return leave(line, handle, outcome, now)
+    return leave(line, handle, outcome, now, known)
 
 
 def _epitaph(tombstone: Tombstone) -> TicketStatus:

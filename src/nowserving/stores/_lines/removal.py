@@ -11,19 +11,35 @@ from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.status import own, why_gone
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from nowserving.protocol.status import IssuedTicket, Outcome
     from nowserving.stores._lines.storage import Handle, LineStorage, T, Ticket
 
 
-def leave(line: LineStorage[T], handle: Handle, outcome: Outcome, now: float) -> Departure:
-    """Give a ticket back, and serve the next one. One that has expired is not there any more."""
+def leave(
+    line: LineStorage[T],
+    handle: Handle,
+    outcome: Outcome,
+    now: float,
+    known: Collection[int] | None = None,
+) -> Departure:
+    """Give a ticket back, and serve the next one. One that has expired is not there any more.
+
+    Args:
+        line: The line.
+        handle: The ticket, and who has it.
+        outcome: How its turn ended.
+        now: The moment.
+        known: Whom it knows to have absorbed (``known_absorbed`` of its handle).
+    """
     ticket, left = own(line, handle), False
     if ticket is not None:
         left = ticket.expires > now
         line.remove(ticket)
         note_departure(line, ticket, outcome if left else "expired", now)
         if left and outcome == "done" and line.absorbing is not None:
-            end_absorbed(line, ticket.number, now)
+            end_absorbed(line, ticket.number, now, known)
     promote(line, now)
     why = "" if left else why_gone(line, handle, now)
     return Departure(left, someone_waiting=line.serving < line.next, why=why)

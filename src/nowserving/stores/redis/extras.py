@@ -5,10 +5,14 @@ A ticket's field ``e:<number>`` is its label, and the message as its sender call
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
 from nowserving.protocol import names
 from nowserving.protocol.status import release_reason, released_for
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 NONE = "-"
 """Where there is nothing to be said."""
@@ -25,6 +29,11 @@ def decode_extras(text: str) -> tuple[str | None, str | None]:
     """Return label and message id from what :func:`encode_extras` returned for them."""
     label, _, message_id = text.partition(" ")
     return _text(label), _text(message_id)
+
+
+def known_text(numbers: Collection[int]) -> str:
+    """Return numbers of tickets as the script looks them up: each between commas."""
+    return f",{','.join(map(str, numbers))},"
 
 
 def encode_why(reason: str) -> str:

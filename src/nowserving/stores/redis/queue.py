@@ -20,7 +20,7 @@ from nowserving.protocol.status import (
 )
 from nowserving.stores._remote.handle import RemoteHandle
 from nowserving.stores.redis.call_settings import CallSettings
-from nowserving.stores.redis.extras import encode_extras, encode_why
+from nowserving.stores.redis.extras import encode_extras, encode_why, known_text
 from nowserving.stores.redis.header import Header
 from nowserving.stores.redis.loop_connections import Connections
 from nowserving.stores.redis.picture import pieces_of
@@ -217,7 +217,12 @@ class RedisQueue:
         handle.clear_line_version()
         if handle.number == NOT_ISSUED and not handle.may_be_in_line():
             return Departure(left=False, someone_waiting=False)
-        args = ("leave", handle.number, handle.owner, outcome)
+        known = handle.known_absorbed
+        args: tuple[str | int, ...]
+        if known is None or outcome != "done":
+            args = ("leave", handle.number, handle.owner, outcome)
+        else:
+            args = ("leave_knowing", handle.number, handle.owner, known_text(known))
         here = self.connections.here()
         call = here.session.call(self.key(handle.conversation_id), args, within=within)
         if outcome != "done" and not call.sent:
@@ -267,17 +272,18 @@ class RedisQueue:
         """Take those who wait into the holder's turn (``absorb.lua``), in pieces if need be."""
         here = self.connections.here()
         here.inbox.open()
-        on, more, found = -1, False, []
+        on, more, found, repeated = -1, False, [], False
         while True:
             args = ("absorb", handle.number, handle.owner, most, on)
             call = here.session.call(self.key(handle.conversation_id), args, within=within)
             call = await finished(here.session, call, args)
+            repeated = repeated or call.repeated
             page = parse_absorption(here.sweeper.read(call.key, call.future.result()))
             found += page.tickets
             more = more or page.more
             on = page.on
             if on == NOTHING_MORE:
-                return Absorption(page.holder, page.taken, more, tuple(found))
+                return Absorption(page.holder, page.taken, more, tuple(found), repeated)
 
     async def wait(self, handle: RemoteHandle, timeout: float) -> TicketStatus | None:
         """Wait for a push to this loop's inbox."""

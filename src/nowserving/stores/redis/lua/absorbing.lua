@@ -36,8 +36,9 @@ local function tell_listener(rec, t)
   end
 end
 
--- Have those leave whom a holder has absorbed that leaves after its body ended well. At most 250.
-local function end_absorbed(rec, holder)
+-- Have those leave whom a holder has absorbed that leaves after its body ended well. At most 250. `known`:
+-- ",number,number,", of whom it was told, if that may not be all of them.
+local function end_absorbed(rec, holder, known)
   local _, upto = absorbing(holder)
   local changed = false
   for first = holder.number + 1, upto or 0, PIECE do
@@ -45,7 +46,8 @@ local function end_absorbed(rec, holder)
     for i = 1, #texts do
       local number = first + i - 1
       local t = ticket_of(rec, number, texts[i])
-      if t and marked_by(t) == holder.number then
+      if t and marked_by(t) == holder.number and
+        (not known or string.find(known, ',' .. int(number) .. ',', 1, true)) then
         drop(rec, t, 'abandoned')
         changed = true
         if t.message ~= '-' then
