@@ -36,6 +36,7 @@ _VERBS = (
     "renew",
     "poll",
     "leave",
+    "leave_knowing",
     "superseded",
     "line",
     "save",
