@@ -8,20 +8,23 @@ from nowserving.errors import (
     ConnectionException,
     CorruptLock,
     DuplicateMessage,
+    LockAbsorbed,
     LockBusy,
     LockError,
     LockInterrupted,
     LockLost,
     LockReentered,
+    LockReleased,
     LockSuperseded,
     LockTimeout,
     RasaException,
     StoreClosed,
     StoreUnavailable,
 )
-from nowserving.held import HeldLock
-from nowserving.lock import NO_TICKET_ISSUED, Ticket, TicketLock
-from nowserving.protocol.status import IssuedTicket, WhenBusy
+from nowserving.held import Absorbed, HeldLock
+from nowserving.lock import NO_TICKET_ISSUED, Superseded, Ticket, TicketLock
+from nowserving.protocol.line import Line, LineTicket
+from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
 from nowserving.stores.base import LOCK_LIFETIME, LockStore
 from nowserving.stores.memory.store import InMemoryLockStore
 from nowserving.stores.redis.settings import (
@@ -37,6 +40,7 @@ __all__ = [
     "DEFAULT_SOCKET_TIMEOUT_IN_SECONDS",
     "LOCK_LIFETIME",
     "NO_TICKET_ISSUED",
+    "Absorbed",
     "ConfigurationError",
     "ConnectionException",
     "CorruptLock",
@@ -46,11 +50,15 @@ __all__ = [
     "HeldLock",
     "InMemoryLockStore",
     "IssuedTicket",
+    "Line",
+    "LineTicket",
+    "LockAbsorbed",
     "LockBusy",
     "LockError",
     "LockInterrupted",
     "LockLost",
     "LockReentered",
+    "LockReleased",
     "LockStore",
     "LockSuperseded",
     "LockTimeout",
@@ -61,8 +69,10 @@ __all__ = [
     "RedisLockStore",
     "StoreClosed",
     "StoreUnavailable",
+    "Superseded",
     "Ticket",
     "TicketLock",
     "Turn",
     "WhenBusy",
+    "WhenFull",
 ]

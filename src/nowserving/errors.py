@@ -57,7 +57,11 @@ class LockError(RasaException):
 
 
 class LockTimeout(LockError):  # noqa: N818 - the project's vocabulary (docs/design.md)
-    """The wait took longer than ``timeout``; the ticket was given back."""
+    """The wait took longer than ``timeout``; the ticket was given back.
+
+    With ``keep_place=True`` it was not: it stands in line with ``position`` tickets ahead, to be
+    redeemed again. A ``position`` of 0 says that its turn has come by now.
+    """
 
 
 class LockBusy(LockError):  # noqa: N818
@@ -74,6 +78,20 @@ class LockBusy(LockError):  # noqa: N818
 
 class LockSuperseded(LockError):  # noqa: N818
     """A newer message of the conversation took this waiter's place (``latest``, ``interrupt``)."""
+
+
+class LockReleased(LockError):  # noqa: N818
+    """Somebody has released this waiter's ticket (``store.release``).
+
+    Attributes:
+        reason: What was given as the reason; empty if nothing was.
+    """
+
+    reason: str = ""
+
+
+class LockAbsorbed(LockError):  # noqa: N818
+    """The holder took this waiter's message into its own turn (``absorb``), and that ended well."""
 
 
 class LockInterrupted(LockError):  # noqa: N818

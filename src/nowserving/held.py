@@ -4,12 +4,34 @@ from __future__ import annotations
 
 from collections import deque
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from nowserving.lock import Ticket, TicketLock
 
 if TYPE_CHECKING:
     import asyncio
+
+    from nowserving.lock import Superseded
+
+
+MOST_ABSORBED = 250
+"""How many messages one turn may absorb: they leave with it in one step."""
+
+
+class Absorbed(NamedTuple):
+    """A message that a holder has taken into its own turn.
+
+    Attributes:
+        number: The number of its ticket.
+        message_id: The ``message_id`` that its ticket was taken with; None if it had none.
+        label: The ``label`` that its ticket was taken with; None if it had none.
+        waited: Seconds for which it has waited.
+    """
+
+    number: int
+    message_id: str | None
+    label: str | None
+    waited: float
 
 
 class HeldTicket(Protocol):
@@ -38,6 +60,24 @@ class HeldTicket(Protocol):
     @property
     def waited(self) -> float:
         """Seconds between asking and being served."""
+        ...
+
+    @property
+    def superseded(self) -> Superseded:
+        """What its turn answers for beside its own message."""
+        ...
+
+    @property
+    def absorbed(self) -> tuple[Absorbed, ...]:
+        """What it has taken into its turn so far."""
+        ...
+
+    async def absorb(self, limit: int | None) -> list[Absorbed]:
+        """Take those who wait into its turn."""
+        ...
+
+    async def news(self) -> None:
+        """Return as soon as somebody waits who is not absorbed."""
         ...
 
     def meet(self) -> None:
@@ -109,9 +149,73 @@ class HeldLock(TicketLock):
         return self._used.predecessor
 
     @property
+    def superseded(self) -> Superseded:
+        """The messages that had to leave for this one, and which this turn answers for.
+
+        Those that ``when_busy="latest"`` or ``"interrupt"`` has superseded, oldest first, and those
+        that they had superseded themselves: message ids, else the numbers of their tickets. At most
+        1,000 are told; ``superseded.count`` says how many they were.
+        """
+        return self._used.superseded
+
+    @property
     def waited(self) -> float:
         """Seconds between asking for the lock and getting it."""
         return self._used.waited
+
+    @property
+    def absorbed(self) -> tuple[Absorbed, ...]:
+        """All messages that this turn has taken in so far (:meth:`absorb`), in that order."""
+        return self._used.absorbed
+
+    async def absorb(self, limit: int | None = None) -> list[Absorbed]:
+        """Take the messages that wait into this turn: an agent that is asked more while it works.
+
+        They stay in line. If the body ends well they leave with ``LockAbsorbed``, and their message
+        ids count as done. If it ends in any other way (it fails, its lock is lost or released, it
+        is interrupted, its process dies), they are served in order, as if nothing had been. So each
+        is handled in this turn or in its own. Whoever waits with a message may give up, also after
+        it was absorbed.
+
+        Only tickets are absorbed that somebody waits with, and none twice: call it again for what
+        has come since. A newer message does not supersede what is absorbed.
+
+        It is awaited on any event loop; whoever holds the lock by a plain ``with`` has none, and
+        can't use it.
+
+        Args:
+            limit: How many to take at most, 1 to 250; None for as many as there are. One turn
+                absorbs no more than 250 altogether.
+
+        Returns:
+            What was taken in by this call, in order; empty if nobody waits.
+
+        Raises:
+            LockLost: If the lock is lost.
+            RuntimeError: If its turn is over.
+            StoreUnavailable: If the store does not answer. What was absorbed all the same is
+                returned by the next call.
+            LockError: If the store can't do this.
+            ValueError: If ``limit`` is out of range.
+        """
+        if limit is not None and (type(limit) is not int or not 1 <= limit <= MOST_ABSORBED):
+            msg = f"limit={limit!r} must be a whole number from 1 to {MOST_ABSORBED}, or None."
+            raise ValueError(msg)
+        return await self._used.absorb(limit)
+
+    async def news(self) -> None:
+        """Return as soon as a message waits that :meth:`absorb` would take in.
+
+        The store pushes it. A push that is lost is made up for by a question every
+        ``wait_time_in_seconds``, for as long as somebody awaits this.
+
+        Raises:
+            LockLost: If the lock is lost, also while this waits.
+            RuntimeError: If its turn is over, also while this waits.
+            StoreUnavailable: If the store does not answer.
+            LockError: If the store can't do this.
+        """
+        await self._used.news()
 
     @property
     def lost(self) -> bool:

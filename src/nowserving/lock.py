@@ -14,8 +14,39 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from typing_extensions import Self
+
 NO_TICKET_ISSUED = -1
 """``last_issued`` of a lock without tickets."""
+
+
+MOST_SUPERSEDED = 1000
+"""How many messages a turn is told at the most that it answers for."""
+
+
+class Superseded(tuple[str | int, ...]):  # noqa: SLOT001 - a tuple has no room for named slots
+    """The messages that a turn answers for beside its own, oldest first.
+
+    Each is its ``message_id``, or the number of its ticket where it had none. At most 1,000 are
+    kept, the oldest.
+    """
+
+    _count: int
+
+    @property
+    def count(self) -> int:  # type: ignore[override]  # a tuple's own counts items that are equal
+        """How many they were in all."""
+        return self._count
+
+    def __new__(cls, messages: Iterable[str | int] = (), count: int | None = None) -> Self:
+        """Keep some messages; ``count`` are all that they stand for."""
+        kept = tuple(messages)
+        made = super().__new__(cls, kept[:MOST_SUPERSEDED])
+        made._count = len(kept) if count is None else count
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (tuple(self), self.count))
 
 
 class Ticket:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from nowserving.protocol.status import Outcome, WhenBusy
+    from nowserving.protocol.status import Outcome, WhenBusy, WhenFull
 
 
 @dataclass
@@ -19,6 +19,7 @@ class ModelTicket:
     message: str | None
     served: bool = False
     interrupted: bool = False
+    absorbed_by: int | None = None
 
 
 class Answer(NamedTuple):
@@ -40,8 +41,11 @@ class LineModel:
         self.predecessor = "none"
         self.done: set[str] = set()
         self.superseded_below = 0
+        self.settles = False  # and for ever: no time passes here
         self.opened = False
         self.is_known = False  # whether a ticket was ever issued
+        self.absorber: int | None = None  # the holder that wants to know who waits
+        self.taken = 0  # how many it has absorbed
         self.removed: dict[str, str] = {}  # by owner why somebody else has taken the ticket out
 
     def take(
@@ -49,33 +53,79 @@ class LineModel:
         owner: str,
         when_busy: WhenBusy,
         limit: int | None,
+        when_full: WhenFull,
         message: str | None,
         *,
         claimed: bool,
+        settle: bool,
     ) -> Answer:
         progress = self._progress(message)
         if progress:
             return Answer("DUPLICATE", detail=progress)
         supersedes = when_busy in {"latest", "interrupt"}
         if self.tickets:
-            waiting = len(self.tickets) - 1
-            full = limit is not None and (limit == 0 if supersedes else waiting >= limit)
-            if when_busy == "reject" or full:
+            waiting = [ticket for ticket in self.tickets if not ticket.served]
+            full = limit is not None and len(waiting) >= limit
+            drops = full and when_busy == "queue" and when_full == "drop_oldest"
+            if when_busy == "reject" or (full and not supersedes and not drops) or limit == 0:
                 head = self.tickets[0]
                 return Answer("BUSY", ahead=self.next - head.number, detail=head.owner)
-        if supersedes and self.tickets:
-            for waiter in self.tickets[1:]:
-                self._drop(waiter, "abandoned")
-                self.removed[waiter.owner] = "superseded"
-            self.superseded_below = self.next
-            if when_busy == "interrupt":
+            if supersedes:
+                self._supersede(self._to_supersede(waiting))
+                if not self._absorbs():
+                    self.superseded_below = self.next
+            elif drops:
+                self._supersede(self._to_supersede(waiting)[:1])
+            if when_busy == "interrupt" and self.tickets:
                 self.tickets[0].interrupted = True
+        if settle or supersedes or not self.tickets:
+            self.settles = settle
         self.is_known = True
         ticket = ModelTicket(self.next, owner, claimed, message)
         self.tickets.append(ticket)
         self.next += 1
         self._serve()
         return self._answer(ticket)
+
+    def _supersede(self, waiters: list[ModelTicket]) -> None:
+        for waiter in waiters:
+            self._drop(waiter, "abandoned")
+            if self._absorbs():
+                if waiter.claimed:
+                    self.removed[waiter.owner] = "superseded"
+                continue
+            self.removed[waiter.owner] = "superseded"
+            self.superseded_below = waiter.number + 1
+
+    def _absorbs(self) -> bool:
+        return bool(self.tickets) and self.absorber == self.tickets[0].number
+
+    def _to_supersede(self, waiting: list[ModelTicket]) -> list[ModelTicket]:
+        return [t for t in waiting if not self._absorbs() or t.absorbed_by != self.absorber]
+
+    def absorb(self, number: int, owner: str, most: int) -> tuple[Answer, int, bool, list[int]]:
+        answer = self.status(number, owner)
+        if answer.state not in {"SERVED", "INTERRUPTED"}:
+            return answer, 0, False, []
+        self.taken = self.taken if self.absorber == number else 0
+        self.absorber, more, absorbed = number, False, []
+        for ticket in self.tickets[1:]:
+            if ticket.absorbed_by != number and ticket.claimed:
+                if self.taken < most:
+                    ticket.absorbed_by, self.taken = number, self.taken + 1
+                else:
+                    more = True
+            if ticket.absorbed_by == number:
+                absorbed.append(ticket.number)
+        return answer, self.taken, more, absorbed
+
+    def _end_absorbed(self, number: int) -> None:
+        for ticket in list(self.tickets):
+            if ticket.absorbed_by == number:
+                self._drop(ticket, "done")
+                if ticket.claimed:
+                    self.removed[ticket.owner] = "absorbed"
+        self.absorber = None
 
     def redeem(self, number: int, secret: str, owner: str) -> Answer:
         ticket = self._find(number)
@@ -84,6 +134,20 @@ class LineModel:
         if ticket.claimed or secret not in {"", ticket.owner}:
             return Answer("GONE", number)
         ticket.claimed, ticket.owner = True, owner
+        if ticket.served:
+            self.absorber = None
+        return self._answer(ticket)
+
+    def park(self, number: int, secret: str, owner: str) -> Answer:
+        ticket = self._find(number)
+        if ticket is None:
+            return self._gone(number, self.why_gone(number, owner))
+        if ticket.owner == owner:
+            ticket.claimed, ticket.owner = False, secret
+            if ticket.served:
+                self.absorber = None
+        elif ticket.claimed or secret not in {"", ticket.owner}:
+            return Answer("GONE", number)
         return self._answer(ticket)
 
     def status(self, number: int, owner: str) -> Answer:
@@ -97,6 +161,8 @@ class LineModel:
         left = ticket is not None and ticket.owner == owner
         if ticket is not None and left:
             self._drop(ticket, outcome)
+            if outcome == "done" and self.absorber == number:
+                self._end_absorbed(number)
         self._serve()
         return left, bool(self.tickets)
 
@@ -118,8 +184,19 @@ class LineModel:
             self._drop(ticket, "released")
             if ticket.claimed:
                 self.removed[ticket.owner] = "released"
-        self.opened = False
+        self.opened = self.settles = False
         self._begin_anew()
+
+    def release(self, number: int, owner: str, reason: str) -> bool | None:
+        """Say whether it was there; None if it was released before, by whichever call."""
+        ticket = self._find(number)
+        if ticket is None or ticket.owner != owner:
+            return None if self.removed.get(owner, "").startswith("released:") else False
+        self._drop(ticket, "released")
+        if ticket.claimed:
+            self.removed[owner] = f"released:{reason}"
+        self._serve()
+        return True
 
     def line(self) -> list[tuple[int, str, bool]] | None:
         """Number, owner and whether it is served, for every ticket; None where there is no lock."""
@@ -139,11 +216,14 @@ class LineModel:
         return "done" if message in self.done else ""
 
     def _serve(self) -> None:
-        if self.tickets:
+        if not self.tickets:
+            self.settles = False
+        elif not self.settles:
             self.tickets[0].served = True
 
     def _begin_anew(self) -> None:
         self.next = self.superseded_below = 0
+        self.absorber = None
 
     def _drop(self, ticket: ModelTicket, outcome: Outcome) -> None:
         self.tickets.remove(ticket)
@@ -167,4 +247,5 @@ class LineModel:
         return "expired" if number < self.next else ""
 
     def _gone(self, number: int, why: str) -> Answer:
-        return Answer("SUPERSEDED" if why == "superseded" else "GONE", number, detail=why)
+        state = {"superseded": "SUPERSEDED", "absorbed": "ABSORBED"}.get(why, "GONE")
+        return Answer(state, number, detail=why)

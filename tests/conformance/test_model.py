@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nowserving import LockStore
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import TicketQueue
-    from nowserving.protocol.status import Line, Outcome
+    from nowserving.protocol.status import LinePicture, Outcome
     from tests.support.redis_server import RedisServer
 
     OpenQueue = Callable[[], AbstractAsyncContextManager[TicketQueue[Any]]]
@@ -42,6 +42,8 @@ takes = st.fixed_dictionaries(
         "verb": st.just("take"),
         "when_busy": st.sampled_from(["queue", "queue", "reject", "latest", "interrupt"]),
         "limit": st.sampled_from([None, None, 0, 1, 2]),
+        "settle": st.sampled_from([False, False, False, True]),
+        "when_full": st.sampled_from(["reject", "drop_oldest"]),
         "message": st.sampled_from([None, None, "a", "b"]),
         "claimed": st.booleans(),
         "renewed": st.booleans(),
@@ -61,6 +63,16 @@ redeems = st.fixed_dictionaries(
         "renewed": st.booleans(),
     }
 )
+parks = st.fixed_dictionaries(
+    {
+        "verb": st.just("park"),
+        "which": which,
+        "shows": st.sampled_from(["a new one", "a new one", "its own", "none"]),
+    }
+)
+absorbs = st.fixed_dictionaries(
+    {"verb": st.just("absorb"), "which": which, "most": st.sampled_from([0, 1, 2, 250])}
+)
 finishes = st.fixed_dictionaries(
     {
         "verb": st.just("finish"),
@@ -69,8 +81,18 @@ finishes = st.fixed_dictionaries(
         "keep": st.booleans(),
     }
 )
+releases = st.fixed_dictionaries(
+    {"verb": st.just("release"), "which": which, "reason": st.sampled_from(["", "a: reason"])}
+)
 deletes = st.just({"verb": "delete"})
-_VERBS = [*[takes] * 9, *[leaves] * 4, *[questions] * 3, *[redeems] * 2, finishes, deletes]
+_VERBS = [
+    *[takes] * 9,
+    *[leaves] * 4,
+    *[questions] * 3,
+    *[redeems] * 3,
+    *[absorbs] * 3,
+    *[parks, finishes, releases, deletes],
+]
 steps = st.lists(  # mostly arrivals: what is to be found, is found in a line
     st.integers(0, len(_VERBS) - 1).flatmap(_VERBS.__getitem__), min_size=6, max_size=40
 )
@@ -100,9 +122,11 @@ class _Play:
         *,
         when_busy: Any,
         limit: int | None,
+        when_full: Any,
         message: str | None,
         claimed: bool,
         renewed: bool,
+        settle: bool,
     ) -> None:
         handle = self._queue.handle(self._name)
         if not claimed:
@@ -113,11 +137,15 @@ class _Play:
             renewed=renewed and claimed,
             when_busy=when_busy,
             max_waiting=limit,
+            when_full=when_full,
+            settle=_LIFETIME / 2 if settle else None,
             message_id=message,
             claimed=claimed,
         )
         status = await self._queue.take(handle, admission)
-        expected = self._model.take(handle.owner, when_busy, limit, message, claimed=claimed)
+        expected = self._model.take(
+            handle.owner, when_busy, limit, when_full, message, claimed=claimed, settle=settle
+        )
         assert _read(status) == expected
         if handle.number != NOT_ISSUED:
             self._handles.append(handle)
@@ -139,6 +167,31 @@ class _Play:
             # Whoever redeems a ticket takes it from a handle that no turn has and nobody polls
             # for; so a line's version need not say so, and this handle may not rely on it.
             old.clear_line_version()
+
+    async def _park(self, *, which: int, shows: str) -> None:
+        old = self._handles[which]
+        parked = self._queue.handle(self._name, secrets.token_hex(6))
+        its_own = self._issued.get(which, old.owner)
+        known = {"a new one": parked.owner, "its own": its_own, "none": ""}
+        issued = IssuedTicket(old.number, known[shows])
+        status = await self._queue.park(old, issued, _LIFETIME)
+        assert _read(status) == self._model.park(old.number, issued.secret, old.owner)
+        old.clear_line_version()  # nobody polls for it any more
+        if shows == "a new one":
+            parked.number = old.number
+            self._issued[len(self._handles)] = parked.owner
+            self._handles.append(parked)
+
+    async def _absorb(self, *, which: int, most: int) -> None:
+        handle = self._handles[which]
+        if self._model.tickets:  # mostly the holder asks
+            served = [h for h in self._handles if h.owner == self._model.tickets[0].owner]
+            handle = served[-1] if served and which % 4 else handle
+        absorption = await self._queue.absorb(handle, most)
+        holder, taken, more, absorbed = self._model.absorb(handle.number, handle.owner, most)
+        assert _read(absorption.holder) == holder
+        assert (absorption.taken, absorption.more) == (taken, more)
+        assert [one.number for one in absorption.tickets] == absorbed
 
     async def _status(self, *, which: int) -> None:
         handle = self._handles[which]
@@ -179,6 +232,12 @@ class _Play:
         waiting = await self._queue.finish(self._name, *arguments, keep=keep)
         assert waiting == self._model.finish(*arguments, keep=keep)
 
+    async def _release(self, *, which: int, reason: str) -> None:
+        handle = self._handles[which]
+        released = await self._queue.release(self._name, handle.number, handle.owner, reason)
+        expected = self._model.release(handle.number, handle.owner, reason)
+        assert expected in {None, released}
+
     async def _delete(self) -> None:
         await self._queue.delete(self._name)
         self._model.delete()
@@ -200,7 +259,7 @@ def _read(status: TicketStatus) -> Answer:
     return Answer(state, status.number, detail=status.detail)
 
 
-def _read_line(line: Line | None) -> list[tuple[int, str, bool]] | None:
+def _read_line(line: LinePicture | None) -> list[tuple[int, str, bool]] | None:
     if line is None:
         return None
     return [(t.number, t.owner, t.served_for is not None) for t in line.tickets]

@@ -43,6 +43,30 @@ async def test_an_uncontended_cycle_is_two_calls(server: RedisServer, store: Loc
     assert not {"eval", "keys", "scan", "subscribe"} & made.keys()
 
 
+async def test_what_is_remembered_makes_no_turn_larger(
+    server: RedisServer, store: LockStore
+) -> None:
+    async def commands_of_a_turn(message_id: str | None) -> dict[str, int]:
+        server.cli("CONFIG", "RESETSTAT")
+        async with store.lock("c", message_id=message_id, remember_for=3600.0):
+            pass
+        return {name: count for name, count in calls(server).items() if "|" not in name}
+
+    async with store.lock("c"):
+        pass
+    before = [await commands_of_a_turn(None), await commands_of_a_turn("first")]
+    fields = server.cli("HLEN", "lock:{c}")
+    for index in range(500):
+        async with store.lock("c", message_id=f"m{index}", remember_for=600.0 + index):
+            pass
+    assert server.cli("HLEN", "lock:{c}") == fields
+    assert [await commands_of_a_turn(None), await commands_of_a_turn("last")] == before
+    with contextlib.closing(server.client()) as client:
+        ends = [client.pttl(key) for key in client.scan_iter("lock:{c}:done:*")]
+    assert len(ends) == 502
+    assert all(500_000 < end <= 3_600_000 for end in ends)
+
+
 def test_an_uncontended_synchronous_cycle_is_two_calls(
     server: RedisServer, store: LockStore
 ) -> None:

@@ -111,6 +111,32 @@ def test_on_the_way_in(far: LockStore, when: Run) -> None:
         pass
 
 
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("when", WHENS)
+def test_on_the_way_in_a_place_is_kept(
+    server: RedisServer, far: LockStore, when: Run, *, held: bool
+) -> None:
+    with LockStore.create(server.url()) as other, contextlib.ExitStack() as stack:
+        if held:
+            stack.enter_context(other.lock("c"))
+        ticket = far.issue_ticket("c")
+        with signalled(when):
+            far.lock("c", ticket=ticket, timeout=0.1, keep_place=True).__enter__()
+        assert not far._runtime.live()
+        deadline = time.monotonic() + 5
+        while not is_unclaimed(server, ticket):
+            assert time.monotonic() < deadline, "its place was not kept"
+            time.sleep(0.002)
+        stack.close()
+        with other.lock("c", ticket=ticket, timeout=0) as lock:
+            assert lock.ticket == ticket
+
+
+def is_unclaimed(server: RedisServer, ticket: int) -> bool:
+    found = server.cli("HGET", "lock:{c}", int(ticket))
+    return found is not None and " - " in found
+
+
 @pytest.mark.parametrize("when", WHENS)
 def test_on_the_way_out(far: LockStore, when: Run) -> None:
     turn = far.lock("c", auto_renew=True)

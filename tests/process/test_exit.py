@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving import LockStore
+from nowserving import LockStore, LockTimeout
 from tests.support.crew import ROOT, environment, until
 
 if TYPE_CHECKING:
@@ -163,6 +163,33 @@ def test_a_redis_that_freezes_before_the_end(server: RedisServer, name: str) -> 
     assert "Traceback" not in ended.stderr
     assert ended.returncode == 0
     assert seconds < 4.0
+
+
+def test_an_unclosed_store_keeps_the_places_of_its_waiters(server: RedisServer) -> None:
+    with LockStore.create(server.url()) as store, store.lock("c"):
+        ticket = store.issue_ticket("c")
+        program = f"""
+            import threading
+            def wait():
+                with store.lock("c", ticket="{ticket!s}", timeout=60, keep_place=True):
+                    pass
+            threading.Thread(target=wait, daemon=True).start()
+            time.sleep(0.3)
+            sys.exit(0)
+        """
+        _, ended = run(server.url(), program)
+        assert ended.returncode == 0
+        with LockStore.create(server.url()) as other:
+            assert is_kept(other, ticket)
+            assert len(line(other)) == 2
+
+
+def is_kept(store: LockStore, ticket: int) -> bool:
+    try:
+        with store.lock("c", ticket=ticket, timeout=0, keep_place=True):
+            return False
+    except LockTimeout:
+        return True
 
 
 WAITING = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving import LockInterrupted, LockStore
+from nowserving import LockAbsorbed, LockInterrupted, LockStore
 from tests.support.crew import assert_exact
 from tests.support.tasks import Turns
 
@@ -194,3 +194,28 @@ async def test_ambiguous_polls_and_renewals_change_nothing(
     assert not turns.losses
     assert [turn.number for turn in turns.done] == [0, 1, 2, 3]
     assert_exact(turns.done)
+
+
+@CUTS
+async def test_an_ambiguous_absorb_tells_of_all_that_leave(
+    server: RedisServer, proxy: Proxy, behind: LockStore, what: Cut
+) -> None:
+    async with LockStore.create(server.url()) as direct:
+        async with behind.lock("c") as lock:
+            early = asyncio.ensure_future(_message(direct, "early"))
+            await asyncio.wait_for(lock.news(), 5.0)
+            proxy.cut("absorb", what)
+            assert [one.message_id for one in await lock.absorb()] == ["early"]
+            late = asyncio.ensure_future(_message(direct, "late"))
+            await asyncio.wait_for(lock.news(), 5.0)
+        assert proxy.cuts == 1
+        assert await asyncio.wait_for(early, 5.0) == "absorbed"
+        assert await asyncio.wait_for(late, 5.0) == "served"
+
+
+async def _message(store: LockStore, message_id: str) -> str:
+    try:
+        async with store.lock("c", message_id=message_id):
+            return "served"
+    except LockAbsorbed:
+        return "absorbed"

@@ -60,7 +60,7 @@ def test_a_quick_step_decides_what_its_verb_decides(
     assert slow.noted().steps.keys() == {"take handed on", "leave handed on"}
 
 
-TAKE = ("take", "n~0.9", SECOND, "c", "q", -1, "-", 0)
+TAKE = ("take", "n~0.9", SECOND, "c", "q", -1, "-", "-", 0)
 LEAVE = ("leave", 0, "n~0.0", "done")
 COUNTERS = ["next", "serving", "token", "kept_until", "superseded_below"]
 FIELDS = [*COUNTERS, "sweeping", "graves", "0", "1"]
@@ -79,7 +79,7 @@ def test_a_quick_step_goes_on_with_no_damage(
     slow = Line(client, "lock:{slow}", scripts.without_quick_steps(script))
     scripts.set_clock(client, BEGIN)
     for number in range(in_line):
-        quick.say("take", f"n~0.{number}", 9 * SECOND, "c", "q", -1, "-", 0)
+        quick.say("take", f"n~0.{number}", 9 * SECOND, "c", "q", -1, "-", "-", 0)
     whole = quick.fields()
     undamaged, then = quick.say(*verb), quick.fields()
     for damage in DAMAGE:

@@ -41,14 +41,14 @@ class Verbs:
     def take(
         self, owner: str, again: int = 0, policy: str = "q", limit: int = -1, message: str = "-"
     ) -> str:
-        reply = self.say("take", owner, LIFETIME, "c", policy, limit, message, again)
+        reply = self.say("take", owner, LIFETIME, "c", policy, limit, message, "-", again)
         return str(reply)
 
     def issue(self, secret: str, lifetime: int = LIFETIME, message: str = "-") -> str:
-        return str(self.say("take", secret, lifetime, "-", "q", -1, message, 0))
+        return str(self.say("take", secret, lifetime, "-", "q", -1, message, "-", 0))
 
     def redeem(self, number: int, owner: str, message: str = "-") -> str:
-        return str(self.say("redeem", number, "secret", owner, LIFETIME, "c", message))
+        return str(self.say("redeem", number, "secret", owner, LIFETIME, "c", message, "-"))
 
     def leave(self, number: int, owner: str) -> str:
         return str(self.say("leave", number, owner, "done"))
@@ -59,7 +59,7 @@ class Verbs:
 
     def in_line(self) -> list[str]:
         _, _, *line = self.say("line", -1) or ["", ""]
-        return [ticket.split()[-1] for ticket in line]
+        return [ticket.split()[3] for ticket in line]
 
     def sweep(self) -> None:
         """Do all that the verb before has left over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -12,15 +13,17 @@ from tests.toys.rows import Rows
 from tests.toys.verbs import Shown, Verbs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from nowserving.protocol.status import (
+        Absorption,
         Admission,
         Departure,
         IssuedTicket,
-        Line,
+        LinePicture,
         LineUpdate,
         Outcome,
+        PicturedTicket,
         TicketStatus,
     )
     from nowserving.stores._lines.storage import Handle
@@ -50,9 +53,8 @@ class DecidedLine:
         return self._tokens.highest
 
     def forget(self) -> None:
-        """Let the record expire."""
-        self._rows.execute("UPDATE lines SET kept_until = 0")
-        self._rows.sweep(1.0)
+        """Let the record expire; what is remembered of messages has its own time."""
+        self._rows.forget_lines()
 
     # The verbs
 
@@ -63,8 +65,17 @@ class DecidedLine:
         asked = replace(admission, redeem=issued)
         return cast("TicketStatus", self._carry_out("take", owner, asked))
 
-    def leave(self, handle: Handle, outcome: Outcome) -> Departure:
-        return cast("Departure", self._carry_out("leave", handle, outcome))
+    def park(self, handle: Handle, issued: IssuedTicket, lifetime: float) -> TicketStatus:
+        shown = Shown(int(issued), issued.secret)
+        return cast("TicketStatus", self._carry_out("park", handle.owner, shown, lifetime))
+
+    def absorb(self, handle: Handle, most: int) -> Absorption:
+        return cast("Absorption", self._carry_out("absorb", handle, most))
+
+    def leave(
+        self, handle: Handle, outcome: Outcome, known: Collection[int] | None = None
+    ) -> Departure:
+        return cast("Departure", self._carry_out("leave", handle, outcome, known))
 
     def renew(self, handle: Handle, lifetime: float) -> TicketStatus:
         return cast("TicketStatus", self._carry_out("renew", handle, lifetime))
@@ -72,8 +83,17 @@ class DecidedLine:
     def poll(self, handles: Sequence[Handle]) -> LineUpdate:
         return cast("LineUpdate", self._carry_out("poll", handles))
 
-    def line(self) -> Line | None:
-        return cast("Line | None", self._carry_out("line"))
+    def line(self) -> LinePicture | None:
+        picture = cast("LinePicture | None", self._carry_out("line"))
+        if picture is None:
+            return None
+        return picture._replace(tickets=tuple(map(self._as_redis_keeps_it, picture.tickets)))
+
+    def _as_redis_keeps_it(self, ticket: PicturedTicket) -> PicturedTicket:
+        if ticket.waited is None:
+            return ticket
+        joined = math.floor((self.now - ticket.waited) * 100) / 100
+        return ticket._replace(waited=round(self.now - joined, 6))
 
     def save(self, lefts: Mapping[int, float], seen_below: int) -> None:
         self._carry_out("save", lefts.items(), seen_below)
@@ -84,6 +104,9 @@ class DecidedLine:
     def finish(self, issued: IssuedTicket, nonce: str, *, keep: bool) -> bool:
         shown = Shown(int(issued), issued.secret)
         return bool(self._carry_out("finish", shown, f"{nonce}~", keep))
+
+    def release(self, handle: Handle, reason: str) -> bool:
+        return bool(self._carry_out("release", handle, reason))
 
     def _carry_out(self, verb: str, *args: object) -> object:
         verbs = Verbs(self._rows, self.now)
@@ -105,15 +128,23 @@ class DecidedLine:
             if line is None:
                 return None
             tickets = {ticket.number: ticket for ticket in line.between(0, line.next)}
+            for ticket in tickets.values():
+                is_served = ticket.served_at is not None  # then it says nothing any more
+                ticket.joined = 0.0 if is_served else math.floor(ticket.joined * 100) / 100
             state = LineState(
                 line.next,
                 line.serving,
                 line.token,
                 line.predecessor,
                 line.superseded_below,
+                line.settles_until,
+                line.burst_since if line.settles_until else 0.0,
                 line.opened,
                 tickets,
             )
+            known = line.absorbing
+            if known is not None and known.by == line.serving and line.serving in tickets:
+                state.absorbing = known.taken, known.upto
             for message_id, until in self._rows.execute("SELECT message_id, until FROM done"):
                 state.messages[names.decode(message_id)] = until
             for ticket in tickets.values():

@@ -18,6 +18,8 @@ OURS, THEIRS = "us", "them"
 ticks = st.sampled_from([1, 1, 2, 8, 8, 17, 40]).map(lambda count: count * TICK)
 lifetimes = st.sampled_from([8, 16, 24, 72]).map(lambda count: count * TICK)
 messages = st.sampled_from([None, None, "a", "b"])
+remembered = st.sampled_from([None, None, 4, 80]).map(lambda count: count and count * TICK)
+labels = st.sampled_from([None, None, None, "-", "a label"])
 owners = st.integers(0, 9).map(lambda index: f"{(OURS, THEIRS)[index % 2]}~{index % 3}.{index}")
 numbers = st.integers(0, 5)  # counted from the last one issued
 picks = st.integers(0, 30)  # one of the tickets so far, counted round and round
@@ -36,20 +38,35 @@ takes = verb(
     renewed=st.booleans(),
     when_busy=st.sampled_from(["queue", "queue", "queue", "reject", "latest", "interrupt"]),
     limit=st.sampled_from([None, None, None, 0, 1, 2]),
+    full=st.sampled_from(["reject", "reject", "drop_oldest"]),
+    settle=st.sampled_from([None, None, 1, 8]).map(lambda count: count and count * TICK),
+    settle_max=st.sampled_from([None, 8, 10]).map(lambda count: count and count * TICK),
     message=messages,
+    remember_for=remembered,
+    label=labels,
 )
 leaves = verb(
     "leave",
     which=picks,
     outcome=st.sampled_from(["done", "done", "failed", "interrupted", "abandoned"]),
+    known=st.sampled_from([None, None, None, (), (1, 3), (2,)]),
 )
 leaves_unanswered = verb("leave_unanswered", owner=owners)
 renews = verb("renew", which=picks, lifetime=st.one_of(st.just(0.0), lifetimes))
 renews_unanswered = verb("renew_unanswered", owner=owners, lifetime=lifetimes)
 polls = verb("poll", which=picks)
 redeems = verb(
-    "redeem", which=picks, shows=shown, owner=owners, lifetime=lifetimes, message=messages
+    "redeem",
+    which=picks,
+    shows=shown,
+    owner=owners,
+    lifetime=lifetimes,
+    message=messages,
+    remember_for=remembered,
+    label=labels,
 )
+parks = verb("park", which=picks, shows=shown, lifetime=lifetimes)
+absorbs = verb("absorb", which=picks, most=st.sampled_from([0, 1, 2, 3, 250]))
 finishes = verb("finish", which=picks, shows=shown, keep=st.booleans())
 saves = verb(
     "save",
@@ -58,13 +75,16 @@ saves = verb(
         numbers, st.sampled_from([-8, 1, 8, 24]).map(lambda count: count * TICK), max_size=4
     ),
 )
+releases = verb("release", which=picks, reason=st.sampled_from(["", "no reason: at all"]))
 passings = verb("time", seconds=ticks)
 _VERBS = [
     *[takes] * 12,
     *[leaves] * 5,
     *[passings] * 5,
     *[redeems] * 3,
-    *[renews, leaves_unanswered] * 2,
+    *[parks] * 2,
+    *[absorbs] * 3,
+    *[renews, leaves_unanswered, releases] * 2,
     *[polls, renews_unanswered, finishes, saves],
     *[verb("line"), verb("delete")],
 ]
@@ -75,6 +95,7 @@ steps = st.lists(
 
 def take(owner: str, lifetime: float = 9.0, **how: Any) -> Step:
     usual = {"claimed": True, "renewed": False, "when_busy": "queue", "limit": None}
+    usual |= {"full": "reject", "remember_for": None, "settle": None, "settle_max": None}
     return {"verb": "take", "owner": owner, "lifetime": lifetime, "message": None, **usual, **how}
 
 
@@ -122,6 +143,18 @@ HISTORIES: dict[str, list[Step]] = {
     "a redeeming comes late": [
         *[take(A, claimed=False), said("leave_unanswered", owner=f"{C}r")],
         said("redeem", which=0, shows="none", owner=C, lifetime=9.0, message=None),
+    ],
+    "a redeeming comes late, after its ticket was parked": [
+        *[take(A), take(B, claimed=False)],
+        said("redeem", which=1, shows="its own", owner=C, lifetime=9.0, message=None),
+        said("park", which=2, shows=B, lifetime=1.0),
+        said("redeem", which=1, shows="its own", owner=C, lifetime=9.0, message=None),
+        said("park", which=2, shows=B, lifetime=2.0),
+    ],
+    "a ticket is parked that is served": [
+        *[take(A, claimed=False, message="m"), take(B)],
+        said("redeem", which=0, shows="none", owner=C, lifetime=9.0, message=None),
+        *[said("park", which=2, shows="none", lifetime=1.0), A_SECOND, take("us~1.5", message="m")],
     ],
     "a picture has a number that was skipped": [
         said("save", seen_below=0, lefts={0: 9.0, 2: 9.0}),

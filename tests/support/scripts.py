@@ -34,7 +34,7 @@ end
 _HANDS_ON = """
 quick = {
   take = function(key, owner, _, _, _, _, message)
-    return nil, read(key, 'x:' .. owner, message == '-' and 'graves' or 'm:' .. message)
+    return nil, read(key, 'x:' .. owner, message == '-' and 'graves' or field_of(message))
   end,
   leave = function(key, number)
     return nil, read(key, number, int(tonumber(number) + 1))
@@ -66,7 +66,15 @@ def without_quick_steps(script: Script | None = None) -> Script:
 def on_our_clock(script: Script | None = None) -> Script:
     """Return the script that knows no other time than the one under the key ``clock``."""
     clock = f"redis.call('HMGET', '{CLOCK}', 'seconds', 'microseconds')"
-    return _changed(script or load_script(), ("redis.call('TIME')", clock))
+    return _changed(
+        script or load_script(),
+        ("redis.call('TIME')", clock),
+        # A moment of our clock is none of Redis's.
+        (
+            "redis.call('PEXPIRE', its_key, int(math.ceil((done",
+            "redis.call('PEXPIRE', its_key, int(600000 + math.ceil((done",
+        ),
+    )
 
 
 def noting(script: Script) -> Script:

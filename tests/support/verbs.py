@@ -20,6 +20,8 @@ SECOND = 1_000_000
 LATE = 5 * SECOND
 BEYOND = 2**53 - 1
 
+_SETTLING = ["", "", "", "", f"~{SECOND // 2}~", f"~{2 * SECOND}~{3 * SECOND}"]
+
 Fields = dict[str, str]
 
 
@@ -40,6 +42,8 @@ class Line:
         self._key = key
         self._script = client.register_script(script.source)
         self.seen_token = 0
+        for known in client.scan_iter(f"{key}:*"):
+            client.delete(known)
 
     def say(self, verb: str, *args: object) -> Any:
         """Say a verb until it has an answer."""
@@ -98,10 +102,9 @@ class Chance:
     def moment(self, now: int) -> int:
         """Let some time pass; now and then, set the clock back or forth."""
         step = self._random.random()
-        if step < 0.02:
-            return now - 3600 * SECOND
         if step < 0.04:
-            return now + 3600 * SECOND
+            self._owners += 1  # no attempt of a take comes an hour late
+            return now + (-3600 if step < 0.02 else 3600) * SECOND
         return now + self._random.choice([1, 40, 5000, SECOND // 3, 2 * SECOND])
 
     def token(self, now: int) -> int:
@@ -114,7 +117,9 @@ class Chance:
 
     def verb(self) -> tuple[Any, ...]:
         choose = self._random.choice
-        weighted = ["take"] * 9 + ["leave"] * 6 + ["renew", "poll", "redeem", "finish", "line"]
+        weighted = (
+            ["take"] * 9 + ["leave"] * 6 + ["renew", "poll", "redeem", "park", "finish", "line"]
+        )
         name = choose([*weighted, "save", "delete"] if choose(range(4)) == 0 else weighted)
         args: tuple[Any, ...] = getattr(self, f"_{name}")()
         return (name, *args)
@@ -132,9 +137,10 @@ class Chance:
         again = int(owner in self._first_attempts or choose(range(6)) == 0)
         if not again:  # there is only one, which may come late
             self._first_attempts.add(owner)
-        how = choose(["c", "c", "cr", "-"]), choose("qqqqqqqqrli")
+        how = choose(["c", "c", "cr", "-"]), choose("qqqqqqqqrlid") + choose(_SETTLING)
         limit, message = choose([-1, -1, -1, -1, 0, 1, 3]), choose("-----mn")
-        return (owner, self._lifetime(), *how, limit, message, again)
+        extras = choose(["-", "-", "-", "label -", "label m"])
+        return (owner, self._lifetime(), *how, limit, message, extras, again)
 
     def _leave(self) -> tuple[Any, ...]:
         (owner, number), choose = self._someone(), self._random.choice
@@ -150,7 +156,12 @@ class Chance:
 
     def _redeem(self) -> tuple[Any, ...]:
         (owner, number), choose = self._someone(), self._random.choice
-        return number, choose(["-", owner]), f"{owner}r", self._lifetime(), "c", choose("--m")
+        how = "c", choose("--m"), choose(["-", "-", "anew -"])
+        return number, choose(["-", owner]), f"{owner}r", self._lifetime(), *how
+
+    def _park(self) -> tuple[Any, ...]:
+        (owner, number), choose = self._someone(), self._random.choice
+        return number, f"{owner}{choose(['r', ''])}", choose(["-", owner]), self._lifetime()
 
     def _finish(self) -> tuple[Any, ...]:
         (owner, number), choose = self._someone(), self._random.choice
@@ -210,7 +221,7 @@ class Regulars(Chance):
         owner = f"n~{self._owners % 2}.{self._owners}"
         message = self._random.choice(["-"] * 9 + ["m"])
         flags = self._random.choice(["c", "c", "cr", "-"])
-        return "take", owner, self._lifetime(), flags, "q", -1, message, 0
+        return "take", owner, self._lifetime(), flags, "q", -1, message, "-", 0
 
 
 def play(

@@ -7,16 +7,19 @@ object, ``{owner: status}``, and comes in between.
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from nowserving.held import Absorbed
 from nowserving.protocol.status import (
+    Absorption,
     Admission,
     Departure,
     IssuedTicket,
-    Line,
-    LineTicket,
+    LinePicture,
     LineUpdate,
+    PicturedTicket,
     State,
     TicketStatus,
 )
@@ -55,7 +58,8 @@ def _plain(value: object) -> object:
         return value.value
     assert isinstance(value, Admission)
     redeem = value.redeem
-    return {**vars(value), "redeem": None if redeem is None else (int(redeem), redeem.secret)}
+    asked = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+    return {**asked, "redeem": None if redeem is None else (int(redeem), redeem.secret)}
 
 
 def read_verb(verb: str, *args: Any) -> tuple[Any, ...]:
@@ -64,8 +68,10 @@ def read_verb(verb: str, *args: Any) -> tuple[Any, ...]:
     if verb == "take":
         redeem = args[2]["redeem"]
         read[2] = Admission(**{**args[2], "redeem": redeem and IssuedTicket(*redeem)})
-    elif verb in {"leave", "renew", "finish"}:
+    elif verb in {"leave", "renew", "finish", "release", "superseded", "absorb"}:
         read[1] = Shown(*args[1])
+    elif verb == "park":
+        read[2] = Shown(*args[2])
     elif verb == "poll":
         read[1] = [Shown(*ticket) for ticket in args[1]]
     return (verb, *read)
@@ -84,8 +90,14 @@ def _as_it_is(answer: Any) -> Any:
     return answer
 
 
-def _read_line(answer: Any) -> Line | None:
-    return answer and Line(answer[0], tuple(LineTicket(*ticket) for ticket in answer[1]))
+def _read_line(answer: Any) -> LinePicture | None:
+    return answer and LinePicture(answer[0], tuple(PicturedTicket(*ticket) for ticket in answer[1]))
+
+
+def _read_absorption(answer: Any) -> Absorption:
+    holder, count, more, tickets, repeated = answer
+    absorbed = tuple(Absorbed(*ticket) for ticket in tickets)
+    return Absorption(read_status(holder), count, more, absorbed, repeated)
 
 
 def _read_update(answer: Any) -> LineUpdate:
@@ -95,7 +107,9 @@ def _read_update(answer: Any) -> LineUpdate:
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "take": read_status,
+    "park": read_status,
     "renew": read_status,
+    "absorb": _read_absorption,
     "leave": lambda answer: Departure(*answer),
     "poll": _read_update,
     "line": _read_line,

@@ -10,18 +10,22 @@ from weakref import WeakValueDictionary
 from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
 from nowserving.errors import LockError
+from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
 from tests.toys.verbs import Shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from nowserving._host.process import Process
     from nowserving.lock import TicketLock
     from nowserving.protocol.queue import Guarantees
     from nowserving.protocol.status import (
+        Absorption,
         Admission,
         Departure,
-        Line,
+        IssuedTicket,
+        LinePicture,
         LineUpdate,
         Outcome,
         TicketStatus,
@@ -84,9 +88,27 @@ class AskingQueue:
     async def leave(
         self, handle: TicketHandle, outcome: Outcome, within: float | None = None
     ) -> Departure:
-        asked = (handle.conversation_id, shown(handle), outcome)
+        asked = (handle.conversation_id, shown(handle), outcome, handle.known_absorbed)
         departure: Departure = await self.ask("leave", *asked, within=within)
         return departure
+
+    async def park(
+        self,
+        handle: TicketHandle,
+        issued: IssuedTicket,
+        lifetime: float,
+        within: float | None = None,
+    ) -> TicketStatus:
+        asked = (handle.owner, Shown(int(issued), issued.secret), lifetime)
+        status: TicketStatus = await self.ask("park", handle.conversation_id, *asked, within=within)
+        return status
+
+    async def absorb(
+        self, handle: TicketHandle, most: int, within: float | None = None
+    ) -> Absorption:
+        asked = (handle.conversation_id, shown(handle), most)
+        absorption: Absorption = await self.ask("absorb", *asked, within=within)
+        return absorption
 
     async def renew(
         self, renewals: Sequence[tuple[TicketHandle, float]], within: float | None = None
@@ -107,11 +129,15 @@ class AskingQueue:
         update: LineUpdate = await self.ask("poll", conversation_id, [shown(h) for h in handles])
         return update
 
+    async def superseded(self, handle: TicketHandle) -> Superseded:
+        count, *messages = await self.ask("superseded", handle.conversation_id, shown(handle))
+        return Superseded(messages, count)
+
     async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
         return await handle.wait(timeout)
 
-    async def line(self, conversation_id: str) -> Line | None:
-        line: Line | None = await self.ask("line", conversation_id)
+    async def line(self, conversation_id: str) -> LinePicture | None:
+        line: LinePicture | None = await self.ask("line", conversation_id)
         return line
 
     async def save(self, lock: TicketLock) -> None:
@@ -126,6 +152,13 @@ class AskingQueue:
         issued, ours = Shown(number, secret), f"{self.name}."
         waiting: bool = await self.ask("finish", conversation_id, issued, ours, keep)
         return waiting
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
+        released: bool = await self.ask("release", conversation_id, Shown(number, owner), reason)
+        return released
+
+    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:  # noqa: ARG002
+        return {}  # nobody has noted them
 
     async def conversations(self) -> AsyncIterator[str]:
         for name in await self.ask("conversations"):

@@ -8,13 +8,16 @@ SQLite takes any of them, but not every ``str``.
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
 from contextlib import contextmanager, nullcontext
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING, Any
 
+from nowserving.lock import Superseded
 from nowserving.protocol import names
-from nowserving.stores._lines import Tokens, Tombstone
+from nowserving.stores._lines import Absorbing, Tokens, Tombstone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,12 +28,14 @@ if TYPE_CHECKING:
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lines (
   name BLOB PRIMARY KEY, next INTEGER, serving INTEGER, token INTEGER, predecessor TEXT,
-  superseded_below INTEGER, opened INTEGER, kept_until REAL
+  superseded_below INTEGER, settles_until REAL, burst_since REAL, opened INTEGER, kept_until REAL,
+  absorbing TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lines_by_end ON lines (kept_until);
 CREATE TABLE IF NOT EXISTS tickets (
   name BLOB, number INTEGER, owner TEXT, expires REAL, lifetime REAL, claimed INTEGER,
-  renewed INTEGER, served_at REAL, interrupted INTEGER, message_id BLOB,
+  renewed INTEGER, served_at REAL, joined REAL, interrupted INTEGER, absorbed_by INTEGER,
+  message_id BLOB, label BLOB, remember_for REAL, answers TEXT,
   PRIMARY KEY (name, number)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS tickets_by_owner ON tickets (name, owner, number);
@@ -45,8 +50,11 @@ CREATE TABLE IF NOT EXISTS tombstones (
 CREATE INDEX IF NOT EXISTS tombstones_by_end ON tombstones (name, until);
 """
 
-_NEW_LINE = (0, 0, 0, "none", 0, False, 0.0)
-_COLUMNS = "number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id"
+_NEW_LINE = (0, 0, 0, "none", 0, 0.0, 0.0, False, 0.0, None)
+_COLUMNS = (
+    "number, owner, expires, lifetime, claimed, renewed, served_at, joined, interrupted,"
+    " absorbed_by, message_id, label, remember_for, answers"
+)
 _A_FEW = 16
 
 
@@ -61,8 +69,13 @@ class RowTicket:
     claimed: bool = True
     renewed: bool = False
     served_at: float | None = None
+    joined: float = 0.0
     interrupted: bool = False
+    absorbed_by: int = -1
     message_id: str | None = None
+    label: str | None = None
+    remember_for: float | None = None
+    answers: Superseded | None = None
 
 
 class Rows:
@@ -152,6 +165,12 @@ class Rows:
             )
         self.execute("DELETE FROM lines WHERE kept_until <= ?", now)
 
+    def forget_lines(self) -> None:
+        """Drop every record, but not what is remembered of messages."""
+        self.execute("DELETE FROM lines")
+        self.execute("DELETE FROM tickets")
+        self.execute("DELETE FROM tombstones")
+
     def close(self) -> None:
         self._connection.close()
 
@@ -168,8 +187,11 @@ class RowLine:
         token: int,
         predecessor: str,
         superseded_below: int,
+        settles_until: float,
+        burst_since: float,
         opened: bool,  # noqa: FBT001 - a column like the others
         kept_until: float,
+        absorbing: str | None,
     ) -> None:
         self._rows = rows
         self._name = name
@@ -179,16 +201,21 @@ class RowLine:
         self.tokens = rows.tokens
         self.predecessor = predecessor
         self.superseded_below = superseded_below
+        self.settles_until = settles_until
+        self.burst_since = burst_since
         self.opened = bool(opened)
         self.kept_until = kept_until
+        self.absorbing = None if absorbing is None else Absorbing(*json.loads(absorbing))
         self.mail: list[tuple[RowTicket, TicketStatus]] = []
 
     def write(self) -> None:
         """Write the fields. Tickets and all else are written when they change."""
         fields = self.next, self.serving, self.token, self.predecessor, self.superseded_below
         self._rows.execute(
-            "REPLACE INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            *(self._name, *fields, self.opened, self.kept_until),
+            "REPLACE INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(self._name, *fields, self.settles_until, self.burst_since),
+            *(self.opened, self.kept_until),
+            None if self.absorbing is None else json.dumps(self.absorbing),
         )
 
     # Tickets
@@ -240,15 +267,15 @@ class RowLine:
     def has_waiting(self, count: int, now: float) -> bool:
         (found,) = self._rows.execute(
             "SELECT count(*) FROM (SELECT 1 FROM tickets"
-            " WHERE name = ? AND number > ? AND expires > ? LIMIT ?)",
+            " WHERE name = ? AND number >= ? AND served_at IS NULL AND expires > ? LIMIT ?)",
             *(self._name, self.serving, now, count),
         )
         return bool(found[0] >= count)
 
     def put(self, ticket: RowTicket) -> None:
         self._rows.execute(
-            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            *(self._name, *astuple(ticket)[:-1], _encoded(ticket.message_id)),
+            "REPLACE INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(self._name, *_fields(ticket)),
         )
         self.keep(ticket.expires + ticket.lifetime)
 
@@ -310,12 +337,28 @@ class RowLine:
 
 
 def _read(row: Any) -> RowTicket:
-    number, owner, expires, lifetime, claimed, renewed, served_at, interrupted, message_id = row
-    ticket = RowTicket(number, owner, expires, lifetime, bool(claimed), bool(renewed))
-    ticket.served_at, ticket.interrupted = served_at, bool(interrupted)
-    ticket.message_id = None if message_id is None else names.decode(message_id)
+    ticket = RowTicket(*row)
+    ticket.claimed, ticket.renewed = bool(ticket.claimed), bool(ticket.renewed)
+    ticket.interrupted = bool(ticket.interrupted)
+    *_, message_id, label, _, answers = row
+    ticket.message_id, ticket.label = _decoded(message_id), _decoded(label)
+    if answers is not None:
+        count, *messages = json.loads(answers)
+        ticket.answers = Superseded(messages, count)
     return ticket
 
 
-def _encoded(message_id: str | None) -> bytes | None:
-    return None if message_id is None else names.encode(message_id)
+def _fields(ticket: RowTicket) -> list[Any]:
+    fields = [getattr(ticket, field.name) for field in dataclass_fields(ticket)]
+    answers = ticket.answers
+    told = None if answers is None else json.dumps([answers.count, *answers])
+    names_ = (_encoded(ticket.message_id), _encoded(ticket.label))
+    return [*fields[:-4], *names_, ticket.remember_for, told]
+
+
+def _encoded(text: str | None) -> bytes | None:
+    return None if text is None else names.encode(text)
+
+
+def _decoded(stored: bytes | None) -> str | None:
+    return None if stored is None else names.decode(stored)

@@ -13,6 +13,7 @@ from nowserving._host.loops import PerLoop
 from nowserving.errors import StoreClosed, StoreUnavailable
 from nowserving.protocol import names
 from nowserving.protocol.queue import Guarantees
+from nowserving.protocol.status import State
 from nowserving.stores._remote.outage import Outage
 from nowserving.stores._remote.server import Server
 from nowserving.stores._remote.session import RemoteSession
@@ -77,6 +78,8 @@ class SocketQueue(AskingQueue):
         answer = read_answer(verb, await call.future)
         if verb == "leave" and call.repeated:  # the first attempt may be what removed it
             answer = answer._replace(left=True)
+        if verb == "park" and call.repeated and answer.state is State.GONE and not answer.detail:
+            answer = answer._replace(state=State.WAITING)  # parked, and redeemed since
         return answer
 
     async def close(self) -> None:

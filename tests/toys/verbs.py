@@ -8,8 +8,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nowserving.lock import Superseded
 from nowserving.protocol.status import (
     NOT_ISSUED,
+    Absorption,
     Departure,
     IssuedTicket,
     LineUpdate,
@@ -20,9 +22,9 @@ from nowserving.stores import _lines
 from tests.toys.rows import RowTicket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from nowserving.protocol.status import Admission, Line, Outcome
+    from nowserving.protocol.status import Admission, LinePicture, Outcome
     from tests.toys.rows import RowLine, Rows
 
 
@@ -68,11 +70,27 @@ class Verbs:
                 return _lines.attempt_redeem(line, issued, ticket, admission, self._now)
             return _lines.attempt_take(line, ticket, admission, self._now, repeated=repeated)
 
-    def leave(self, name: str, ticket: Shown, outcome: Outcome) -> Departure:
+    def leave(
+        self, name: str, ticket: Shown, outcome: Outcome, known: Collection[int] | None = None
+    ) -> Departure:
         with self._line(name, create=ticket.number == NOT_ISSUED) as line:
             if line is None:
                 return Departure(left=False, someone_waiting=False)
-            return _lines.attempt_leave(line, ticket, outcome, self._now)
+            return _lines.attempt_leave(line, ticket, outcome, self._now, known)
+
+    def park(self, name: str, owner: str, ticket: Shown, lifetime: float) -> TicketStatus:
+        issued, parked = IssuedTicket(ticket.number, ticket.owner), RowTicket(owner=ticket.owner)
+        redeemer = Shown(ticket.number, owner)
+        with self._line(name) as line:
+            if line is None:
+                return TicketStatus(State.GONE, ticket.number)
+            return _lines.attempt_park(line, redeemer, issued, parked, lifetime, self._now)
+
+    def absorb(self, name: str, ticket: Shown, most: int) -> Absorption:
+        with self._line(name) as line:
+            if line is None:
+                return Absorption(TicketStatus(State.GONE, ticket.number))
+            return _lines.absorb(line, ticket, most, self._now)
 
     def renew(self, name: str, ticket: Shown, lifetime: float) -> TicketStatus:
         with self._line(name) as line:
@@ -87,7 +105,12 @@ class Verbs:
                 return LineUpdate(serving=0, blocked_for=0.0, news=news)
             return _lines.poll(line, tickets, self._now)
 
-    def line(self, name: str) -> Line | None:
+    def superseded(self, name: str, ticket: Shown) -> list[Any]:
+        with self._line(name) as line:
+            found = Superseded() if line is None else _lines.superseded_by(line, ticket)
+            return [found.count, *found]
+
+    def line(self, name: str) -> LinePicture | None:
         with self._line(name) as line:
             return None if line is None else _lines.picture(line, self._now)
 
@@ -107,6 +130,10 @@ class Verbs:
             return line is not None and _lines.finish(
                 line, issued, own_prefix, self._now, keep=keep
             )
+
+    def release(self, name: str, ticket: Shown, reason: str) -> bool:
+        with self._line(name) as line:
+            return line is not None and _lines.release(line, ticket, reason, self._now)
 
     def conversations(self) -> list[str]:
         return self._rows.names()

@@ -287,6 +287,7 @@ def test_nothing_is_told_of_a_turn_whose_body_has_ended() -> None:
         (State.GONE, "moved to another line", "moved to another line"),
         (State.GONE, "", UNKNOWN),
         (State.SUPERSEDED, "superseded", EXPIRED),
+        (State.ABSORBED, "absorbed", EXPIRED),
     ],
 )
 def test_why_a_lock_is_lost_is_what_the_store_says(

@@ -20,6 +20,8 @@ from nowserving import InMemoryLockStore, LockStore, Options, RedisLockStore, Ti
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_IN_SECONDS = {"timeout", "max_hold", "remember_for", "settle", "settle_max"}
+
 SOURCE = Path(nowserving.__file__).parents[1]
 
 MISTAKES = """
@@ -166,4 +168,4 @@ def test_help_lists_every_option_with_its_unit_and_default() -> None:
             default = str(parameter.default)
             found = re.search(rf"¶ *``{name}`` \((``\")?{default}[^¶]*", told)
             assert found, name
-            assert ("seconds" in found[0]) is (name in {"timeout", "max_hold"})
+            assert ("seconds" in found[0]) is (name in _IN_SECONDS)

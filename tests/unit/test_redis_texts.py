@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nowserving.errors import CorruptLock, StoreUnavailable
-from nowserving.protocol.status import NOT_ISSUED, State
+from nowserving.protocol.status import NOT_ISSUED, PicturedTicket, State
 from nowserving.stores.redis.replies import (
     NOTHING_MORE,
     error_of,
@@ -28,7 +28,24 @@ if TYPE_CHECKING:
 
 _FOLDER = resources.files("nowserving.stores.redis") / "lua"
 _FILES = sorted(file.name for file in _FOLDER.iterdir() if file.name.endswith(".lua"))
-_VERBS = ("take", "redeem", "renew", "poll", "leave", "line", "save", "delete", "finish", "sweep")
+_VERBS = (
+    "absorb",
+    "take",
+    "redeem",
+    "park",
+    "renew",
+    "poll",
+    "leave",
+    "leave_knowing",
+    "superseded",
+    "line",
+    "save",
+    "delete",
+    "finish",
+    "release",
+    "process",
+    "sweep",
+)
 
 
 def test_every_file_is_in_the_script_once() -> None:
@@ -96,8 +113,12 @@ def test_departures() -> None:
 def test_lines() -> None:
     assert parse_line(None) is None
     assert parse_line(["7", "-1"]) == (7, NOTHING_MORE, [])
-    page = parse_line(["9", "7", "5 1000000 2000000 nonce.1", "6 3000000 -1 -"])
-    assert page == (9, 7, [(5, 1.0, "nonce.1", 2.0), (6, 3.0, "", None)])
+    page = parse_line(
+        ["9", "7", "5 1000000 2000000 nonce.1 -1 - -", "6 3000000 -1 - 4000000 a%20label m"]
+    )
+    served = PicturedTicket(5, 1.0, "nonce.1", 2.0)
+    waiting = PicturedTicket(6, 3.0, "", None, 4.0, "a label", "m")
+    assert page == (9, 7, [served, waiting])
 
 
 @pytest.mark.parametrize(

@@ -262,6 +262,7 @@ def test_a_url_that_is_neither_a_host_nor_a_url_is_named(url: str) -> None:
     [
         ("on_lost", "explode"),
         ("when_busy", "sometimes"),
+        ("when_full", "sometimes"),
         ("timeout", "soon"),
         ("max_hold", 0),
         ("max_waiting", -1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -110,3 +111,23 @@ def test_overlaps_agree_with_looking_at_every_pair(drawn: list[tuple[int, int]])
         if (start, earlier) < (began, later) and began < start + length
     }
     assert check(records, messages=len(drawn), locked=False).overlaps == expected
+
+
+def test_a_message_is_answered_by_the_turn_that_took_its_place(turn: MakeTurn) -> None:
+    superseded = TurnRecord(0, "c", 0, fired=0, superseded=True)
+    winner = dataclasses.replace(turn(1, 2, 3), answers=(0,))
+    assert not check([superseded, winner], messages=2, locked=True).violated
+
+
+def test_a_message_for_which_nobody_answers_is_lost(turn: MakeTurn) -> None:
+    superseded = TurnRecord(0, "c", 0, fired=0, superseded=True)
+    assert check([superseded, turn(1, 2, 3)], messages=2, locked=True).lost == {0}
+    failed = dataclasses.replace(turn(1, 2, 3), answers=(0,), error="it failed")
+    assert check([superseded, failed], messages=2, locked=True).lost == {0, 1}
+
+
+def test_a_message_that_two_turns_answer_for_is_found(turn: MakeTurn) -> None:
+    records = [turn(0, 0, 1), dataclasses.replace(turn(1, 2, 3), answers=(0,))]
+    findings = check(records, messages=2, locked=True)
+    assert findings.twice == {0}
+    assert findings.violated

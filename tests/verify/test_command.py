@@ -61,6 +61,25 @@ def test_without_the_lock_violations_are_found() -> None:
     assert (found["lost"], found["lock"], found["store"]) == (0, False, None)
 
 
+def test_the_newest_answers_for_a_burst(write_trace: WriteTrace) -> None:
+    trace = write_trace(*(f"{index // 4 * 2},a,ann,{index}" for index in range(40)))
+    options = ("--trace", str(trace), "--handler-ms", "5", "--speed", "10", "--workers", "2")
+    burst = ("--when-busy", "latest", "--settle", "1", "--settle-max", "1.5")
+    done = command("verify", *options, *burst, "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert found["options"] == {"when_busy": "latest", "settle": 0.1, "settle_max": 0.15}
+    assert (found["lost"], found["answered_twice"]) == (0, 0)
+    assert 1 <= found["turns"] < 40
+    assert found["answer_ms"]["count"] == 40
+
+
+def test_a_longest_time_to_settle_needs_the_usual_one() -> None:
+    done = invoke(*QUICK, "--settle-max", "2")
+    assert done.exit_code == 2
+    assert "--settle" in done.output
+
+
 def test_json_is_all_there_is_on_stdout(write_trace: WriteTrace) -> None:
     trace = write_trace(*(f"{index / 10},a:{index % 2},ann,{index}" for index in range(40)))
     options = ("--trace", str(trace), "--messages", "30", "--handler-ms", "5", "--speed", "20")
@@ -114,8 +133,9 @@ def test_a_killed_worker_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> None
             os.kill(crew[0].pid, signal.SIGKILL)
 
     async def replay_and_kill(
-        plan: Plan, *, store: str | None, lifetime: float, on_turn: object
+        plan: Plan, *, store: str | None, lifetime: float, options: object, on_turn: object
     ) -> Replay:
+        assert not options
         assert callable(on_turn)
         return await replay(
             plan, store=store, lifetime=lifetime, on_start=crew.extend, on_turn=kill_one_in_mid_run

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
-from nowserving.protocol.limits import LONGEST
+from nowserving.protocol import names
+from nowserving.protocol.limits import LONGEST, LONGEST_REMEMBERED, MOST_LABEL_BYTES
 from nowserving.protocol.status import IssuedTicket
 
 if TYPE_CHECKING:
@@ -59,6 +60,15 @@ def seconds_or_zero(name: str, value: object) -> float:
 def seconds_or_none(name: str, value: object) -> float | None:
     """Check a duration in seconds; None stands for no limit."""
     return None if value is None else seconds(name, value)
+
+
+def up_to_a_week_or_none(name: str, value: object) -> float | None:
+    """Check a duration in seconds of at most seven days, or None."""
+    checked = seconds_or_none(name, value)
+    if checked is not None and checked > LONGEST_REMEMBERED:
+        msg = f"{name}={value!r} must be at most {LONGEST_REMEMBERED} seconds, which are seven days"
+        raise ValueError(msg)
+    return checked
 
 
 def timeout(name: str, value: object) -> float | None:
@@ -119,6 +129,15 @@ def text_or_none(name: str, value: object) -> str | None:
         msg = f"{name}={value!r} must be a non-empty str or None"
         raise TypeError(msg)
     return value
+
+
+def label_or_none(name: str, value: object) -> str | None:
+    """Check a text of 200 bytes at most, as UTF-8, or None."""
+    text = text_or_none(name, value)
+    if text is not None and len(names.encode(text)) > MOST_LABEL_BYTES:
+        msg = f"{name}={text[:20]!r}… is longer than {MOST_LABEL_BYTES} bytes (as UTF-8)"
+        raise ValueError(msg)
+    return text
 
 
 def conversation(conversation_id: object) -> str:

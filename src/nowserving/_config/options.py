@@ -14,7 +14,7 @@ from nowserving._config import checks, readers
 from nowserving._config.settings import readers_of
 from nowserving.errors import ConfigurationError
 from nowserving.protocol.limits import LONGEST
-from nowserving.protocol.status import Admission, IssuedTicket, WhenBusy
+from nowserving.protocol.status import Admission, IssuedTicket, WhenBusy, WhenFull
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,15 +70,22 @@ class Overrides(TypedDict, total=False):
     on_expiring: Callable[[HeldLock], Awaitable[None] | None] | None
     when_busy: WhenBusy
     max_waiting: int | None
+    when_full: WhenFull
+    settle: float | None
+    settle_max: float | None
     ticket: IssuedTicket | int | str | None
     message_id: str | None
+    remember_for: float | None
+    keep_place: bool
+    label: str | None
     reentrant: bool
 
 
 class Defaults(Overrides, total=False):
     """What may be set once on a store, for every turn that does not say otherwise.
 
-    All of ``lock()`` but ``ticket`` and ``message_id``, which are a single message's.
+    All of ``lock()`` but ``ticket``, ``message_id`` and ``keep_place``, which are a single
+    message's.
     """
 
     lock_lifetime: float
@@ -119,9 +126,22 @@ class Options:
         on_expiring: Called once with the held lock when renewal fails and the lease is about to
             end; may be a coroutine function. It runs on the holder's event loop.
         when_busy: ``"queue"``, ``"reject"``, ``"latest"`` or ``"interrupt"``.
-        max_waiting: Raise ``LockBusy`` when this many wait already; None for no limit.
+        max_waiting: How many may wait; None for no limit.
+        when_full: When so many wait already: ``"reject"`` raises ``LockBusy``; with
+            ``"drop_oldest"`` the one that has waited longest leaves with ``LockSuperseded``. Where
+            nobody may wait (``max_waiting=0``), the new one is refused in any case.
+        settle: Seconds for which nothing newer has to come before the turn begins; None for none.
+        settle_max: Seconds since the first message of a burst after which it begins all the same;
+            None for no limit.
         ticket: Redeem this ticket, issued earlier, instead of taking one.
         message_id: Raise ``DuplicateMessage`` when this message is known already.
+        remember_for: Seconds for which a message that is done stays known, at most 604,800 (seven
+            days); None for one lifetime of its ticket.
+        keep_place: When the wait for ``ticket`` ends without a turn (``timeout`` is over, it is
+            cancelled, the store is closed), leave the ticket in line, to be redeemed again by
+            anybody within another ``lock_lifetime``. Needs ``ticket`` and ``timeout``.
+        label: What the turn is called by whoever looks at the line, a trace id say; at most 200
+            bytes; None for nothing.
         reentrant: Allow the task that holds the lock to take it again.
     """
 
@@ -140,8 +160,16 @@ class Options:
         checks.choice(WhenBusy), readers.choice(WhenBusy), default="queue"
     )
     max_waiting: int | None = _option(checks.count_or_none, readers.whole, default=None)
+    when_full: WhenFull = _option(
+        checks.choice(WhenFull), readers.choice(WhenFull), default="reject"
+    )
+    settle: float | None = _option(checks.seconds_or_none, readers.seconds, default=None)
+    settle_max: float | None = _option(checks.seconds_or_none, readers.seconds, default=None)
     ticket: IssuedTicket | None = _option(checks.ticket_or_none, of_one_message=True, default=None)
     message_id: str | None = _option(checks.text_or_none, of_one_message=True, default=None)
+    remember_for: float | None = _option(checks.up_to_a_week_or_none, readers.seconds, default=None)
+    keep_place: bool = _option(checks.flag, of_one_message=True, default=False)
+    label: str | None = _option(checks.label_or_none, readers.text, default=None)
     reentrant: bool = _option(checks.flag, readers.flag, default=False)
 
     has_moments: bool = field(init=False, repr=False, compare=False)
@@ -154,7 +182,19 @@ class Options:
     )
 
     def __post_init__(self) -> None:
-        """Note what every turn would work out anew."""
+        """Check what only goes together, and note what every turn would work out anew.
+
+        Raises:
+            ValueError: If ``keep_place`` is asked for without ``ticket`` or ``timeout``.
+        """
+        if self.keep_place and (self.ticket is None or self.timeout is None):
+            missing = "ticket" if self.ticket is None else "timeout"
+            msg = (
+                f"keep_place=True needs {missing}=: it keeps the place of a ticket that is not "
+                "served in time. Give ticket= what take_ticket() returned, and timeout= the "
+                "seconds to wait (0 tries once)"
+            )
+            raise ValueError(msg)
         moments = self.auto_renew or self.max_hold is not None
         object.__setattr__(self, "has_moments", moments)
         usual = self.request(self.lock_lifetime, self.wait_time_in_seconds)
@@ -180,12 +220,21 @@ class Options:
                 renewed=self.auto_renew,
                 when_busy=self.when_busy,
                 max_waiting=self.max_waiting,
+                when_full=self.when_full,
+                settle=self.settle,
+                settle_max=self.settle_max,
                 message_id=self.message_id,
+                remember_for=self.remember_for,
                 redeem=self.ticket,
+                label=self.label,
             )
             found = Request(lifetime, wait_time, self, admission)
             self._requests[lifetime, wait_time] = found
         return found
+
+    def policies(self) -> list[str]:
+        """Return the options that were changed which only a store that decides atomically has."""
+        return [name for name in _POLICIES if getattr(self, name) != _POLICIES[name]]
 
     def but(self, **overrides: Any) -> Options:  # noqa: ANN401 - checked right here
         """Return these options with some changed, checked.
@@ -200,7 +249,9 @@ class Options:
                 msg = f"{name!r} is not an option of lock(); known are {', '.join(NAMES)}"
                 raise TypeError(msg)
             overrides[name] = check(name, value)
-        return replace(self, **overrides)
+        changed = replace(self, **overrides)
+        _check_settling(changed)
+        return changed
 
 
 # Derived from the fields
@@ -213,6 +264,13 @@ NAMES = tuple(_CHECKS)
 
 OF_ONE_MESSAGE = tuple(option.name for option in _FIELDS if option.metadata["of_one_message"])
 """The options that only ``lock()`` takes; all others may be set on a store as well."""
+
+_POLICIES = {
+    option.name: option.default
+    for option in _FIELDS
+    if option.name
+    in {"when_busy", "max_waiting", "when_full", "remember_for", "settle", "settle_max", "label"}
+}
 
 READERS = readers_of(Options)
 """The options that a configuration may hold, and how each is read."""
@@ -237,3 +295,13 @@ class Request:
     wait_time: float
     options: Options
     admission: Admission
+
+
+def _check_settling(options: Options) -> None:
+    """Refuse a longest time to settle without the usual one."""
+    if options.settle_max is not None and options.settle is None:
+        msg = (
+            f"settle_max={options.settle_max!r} limits for how long a burst of messages settles, "
+            "and there is no settle=, the seconds of silence that end it: give both"
+        )
+        raise ValueError(msg)

@@ -32,7 +32,7 @@ from nowserving._life.lease import Lease
 from nowserving._life.poll import Poll
 from nowserving._life.stay import Stay
 from nowserving.errors import LockInterrupted, LockLost
-from nowserving.protocol.status import ALIVE, INTERRUPTED, why_gone
+from nowserving.protocol.status import ALIVE, INTERRUPTED, KeptPlace, why_gone
 
 if TYPE_CHECKING:
     from nowserving._config.options import Options, Request
@@ -140,6 +140,19 @@ class Life(Stay, Lease, Body, Poll):
         """Whether the heartbeat renews it."""
         return self.request.options.auto_renew
 
+    @property
+    def place(self) -> KeptPlace | None:
+        """What of it stays in line if its body never begins; None if nothing does."""
+        options = self.request.options
+        if options.ticket is None or not options.keep_place:
+            return None
+        return KeptPlace(options.ticket, self.request.lifetime)
+
+    @property
+    def kept_place(self) -> KeptPlace | None:
+        """What of it stays in line when it is given back now; nothing once its body may run."""
+        return self.place if self.served is None else None
+
     # From take to body
 
     def wait_on(self, asked: float, status: TicketStatus) -> None:
@@ -152,6 +165,16 @@ class Life(Stay, Lease, Body, Poll):
         self.confirm(asked, status)
         self.blocked_until = asked + status.blocked_for
         self.move("waits")
+
+    def hear_waiting(self, news: TicketStatus, now: float) -> None:
+        """It was pushed that it still waits, and until when the line will not move on.
+
+        Args:
+            news: What was pushed.
+            now: The monotonic clock.
+        """
+        self.blocked_until = now + news.blocked_for
+        self.poll_at = 0.0  # what was planned before is planned anew
 
     def begin(self, status: TicketStatus, now: float) -> tuple[Effect, ...]:
         """It is served, and the body is about to run: from now on news of it is heard.

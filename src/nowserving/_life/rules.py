@@ -10,6 +10,7 @@ waiting        ``GiveUp(LockTimeout)`` once the time limit of the wait is over; 
                once it is time to, or the lease has ended; else ``Sleep`` until then
 gone           ``GiveUp(LockError)``
 superseded     ``GiveUp(LockSuperseded)``
+absorbed       ``GiveUp(LockAbsorbed)``
 busy           ``GiveUp(LockBusy)``
 duplicate      ``GiveUp(DuplicateMessage)``
 =============  =====================================================================

@@ -6,7 +6,8 @@ state      what it means
 asked      the take was sent or is about to be; nobody knows yet whether it was issued
 waiting    it is in line
 holding    it is served, and the body runs
-leaving    how the stay ended is settled; it is being given back, as often as it takes
+leaving    how the stay ended is settled; it is being given back, as often as it takes.
+           One whose place is kept (``Life.kept_place``) is parked instead
 gone       it means nothing to this process any more
 =========  ==========================================================================
 """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nowserving._host.background import spawn
 from nowserving._host.clock import monotonic
+from nowserving._runtime.leaving import leave_or_park
 from nowserving.errors import LockError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ async def _turn_out(store: Closed, ticket: LiveTicket) -> None:
     if ticket.is_holding():  # whoever still waits is told by an error, and never cancelled
         ticket.carry_out(ticket.lose("the store was closed"))
     try:
-        await store.queue.leave(ticket.handle, "released")
+        await leave_or_park(store.queue, ticket.handle, "released", ticket.kept_place)
     except LockError:
         return  # it does not answer: the ticket is gone when it expires
     finally:

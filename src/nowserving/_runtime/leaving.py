@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nowserving._runtime.portal import Portal
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import TicketQueue
-    from nowserving.protocol.status import Outcome
+    from nowserving.protocol.status import KeptPlace, Outcome, TicketStatus
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.05, 2.0
 
@@ -36,6 +36,31 @@ class Owner(Protocol):
         ...
 
 
+async def leave_or_park(
+    queue: TicketQueue[Any],
+    handle: TicketHandle,
+    outcome: Outcome,
+    place: KeptPlace | None,
+    within: float | None = None,
+) -> TicketStatus | None:
+    """Leave; or park the ticket, if its place is kept.
+
+    Args:
+        queue: Where the ticket stands.
+        handle: The ticket.
+        outcome: How its stay ended.
+        place: What stays in line of it; None if nothing does.
+        within: As with every verb.
+
+    Returns:
+        Where the ticket stands that was parked; None if it has left.
+    """
+    if place is not None:
+        return await queue.park(handle, place.issued, place.lifetime, within)
+    await queue.leave(handle, outcome, within)
+    return None
+
+
 class _Leave:
     """A ticket on its way back.
 
@@ -43,14 +68,20 @@ class _Leave:
         handle: The ticket.
         outcome: How its stay ended.
         lease_end: When it expires at the latest, and trying is over.
+        place: What stays in line of it; None if nothing does.
+        parked: Where it stands since it was parked; None until then.
     """
 
-    __slots__ = ("handle", "lease_end", "outcome")
+    __slots__ = ("handle", "lease_end", "outcome", "parked", "place")
 
-    def __init__(self, handle: TicketHandle, outcome: Outcome, lease_end: float) -> None:
+    def __init__(
+        self, handle: TicketHandle, outcome: Outcome, lease_end: float, place: KeptPlace | None
+    ) -> None:
         self.handle = handle
         self.outcome = outcome
         self.lease_end = lease_end
+        self.place = place
+        self.parked: TicketStatus | None = None
 
 
 class Leaving:
@@ -74,8 +105,13 @@ class Leaving:
         return bool(self._pending)
 
     async def wait(
-        self, handle: TicketHandle, outcome: Outcome, lease_end: float, grace: float
-    ) -> None:
+        self,
+        handle: TicketHandle,
+        outcome: Outcome,
+        lease_end: float,
+        grace: float,
+        place: KeptPlace | None = None,
+    ) -> TicketStatus | None:
         """Leave on behalf of a turn that is being cancelled or has failed.
 
         The caller stays to see it done, so that the ticket is gone when its task is, also while
@@ -87,17 +123,22 @@ class Leaving:
             outcome: How its stay ended.
             lease_end: When it expires at the latest, monotonic.
             grace: Seconds to stay at the most; 0 for not at all.
+            place: What stays in line of it; None if nothing does.
+
+        Returns:
+            Where the ticket stands that was parked; None if it has left, or that goes on yet.
         """
+        leave = self._begin(handle, outcome, lease_end, place)
         if not self._queue.guarantees.needs_loop:
-            self.at_once(handle, outcome, lease_end)
-            return
-        leave = self._begin(handle, outcome, lease_end)
+            self._now(leave)
+            return leave.parked
         if not grace:
             task = spawn(asyncio.get_running_loop(), self._hand_over(leave, 1.0, self._owner()))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            return
+            return None
         await self._hand_over(leave, grace, self._owner())
+        return leave.parked
 
     async def _hand_over(self, leave: _Leave, grace: float, owner: Owner | None) -> None:
         left = False
@@ -109,7 +150,9 @@ class Leaving:
 
     async def _try(self, leave: _Leave, within: float | None = None) -> bool:
         try:
-            await self._queue.leave(leave.handle, leave.outcome, within)
+            leave.parked = await leave_or_park(
+                self._queue, leave.handle, leave.outcome, leave.place, within
+            )
         except (StoreClosed, CorruptLock):
             pass  # nothing of ours is left there, or nothing can be done about it
         except (LockError, asyncio.TimeoutError) as error:
@@ -118,9 +161,17 @@ class Leaving:
         self._pending.discard(leave)
         return True
 
-    def at_once(self, handle: TicketHandle, outcome: Outcome, lease_end: float) -> None:
+    def at_once(
+        self,
+        handle: TicketHandle,
+        outcome: Outcome,
+        lease_end: float,
+        place: KeptPlace | None = None,
+    ) -> None:
         """Leave for whoever may not wait for anything: a coroutine that is closed, a finaliser."""
-        leave = self._begin(handle, outcome, lease_end)
+        self._now(self._begin(handle, outcome, lease_end, place))
+
+    def _now(self, leave: _Leave) -> None:
         left = False
         try:
             if not self._queue.guarantees.needs_loop:
@@ -133,8 +184,14 @@ class Leaving:
         """Leave from the portal's thread, again and again until it is done or the lease is over."""
         self._repeat(self._begin(handle, outcome, lease_end), self._owner())
 
-    def _begin(self, handle: TicketHandle, outcome: Outcome, lease_end: float) -> _Leave:
-        leave = _Leave(handle, outcome, lease_end)
+    def _begin(
+        self,
+        handle: TicketHandle,
+        outcome: Outcome,
+        lease_end: float,
+        place: KeptPlace | None = None,
+    ) -> _Leave:
+        leave = _Leave(handle, outcome, lease_end, place)
         if len(self._pending) >= _MANY:  # what a loop left behind that ended in the middle
             now = monotonic()
             self._pending.difference_update([old for old in self._pending if old.lease_end < now])

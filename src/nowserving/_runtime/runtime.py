@@ -11,7 +11,7 @@ from nowserving._host.loops import PerLoop, running_loop
 from nowserving._runtime import exiting
 from nowserving._runtime.closing import Closing
 from nowserving._runtime.heartbeat import Heartbeat
-from nowserving._runtime.leaving import Leaving
+from nowserving._runtime.leaving import Leaving, leave_or_park
 from nowserving._runtime.portal import CLOSED, Portal, run_inline
 from nowserving._runtime.watch import Watch
 from nowserving.errors import StoreClosed
@@ -211,7 +211,8 @@ class Runtime:
         if ticket.give_up():
             ticket.end()
             self.stop_renewing(ticket)
-            self.leaving.at_once(ticket.handle, "abandoned", ticket.ends_at)
+            place = ticket.kept_place
+            self.leaving.at_once(ticket.handle, "abandoned", ticket.ends_at, place)
 
     @staticmethod
     def rekey(ticket: LiveTicket) -> None:
@@ -271,7 +272,10 @@ class Runtime:
         for ticket in tickets:
             ticket.give_up("released")
             ticket.end()  # whoever leaves later than this has nothing to leave
-        leaves = [self.queue.leave(ticket.handle, "released") for ticket in tickets]
+        leaves = [
+            leave_or_park(self.queue, ticket.handle, "released", ticket.kept_place)
+            for ticket in tickets
+        ]
         await asyncio.gather(*leaves, self.leaving.all_pending(), return_exceptions=True)
 
 

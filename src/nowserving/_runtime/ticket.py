@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from nowserving._host.clock import monotonic
 from nowserving._host.loops import running_loop
 from nowserving._life.life import CancelBody, GiveBack, Life, TellExpiring, TellLoss, TellWait, Wake
+from nowserving._life.rules import SHORTEST_SLEEP
 from nowserving._runtime.cancellation import BodyCancellation
 from nowserving.errors import LockError, LockInterrupted, LockLost
+from nowserving.held import MOST_ABSORBED
 from nowserving.instrumentation import logs
-from nowserving.protocol.status import LEASE_ENDED
+from nowserving.lock import Superseded
+from nowserving.protocol.status import ALIVE, LEASE_ENDED, why_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +33,10 @@ if TYPE_CHECKING:
     from nowserving._host.loops import Home
     from nowserving._life.life import Effect
     from nowserving._runtime.leaving import Leaving
+    from nowserving.held import Absorbed
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import TicketQueue
+    from nowserving.protocol.status import Absorption
 
 _T = TypeVar("_T")
 
@@ -77,16 +82,24 @@ class LiveTicket(Life):
         home: The same.
         watched_in: The register of the watch that looks after a thread's ticket, if one does.
         statement: In a thread: whose ``with`` statement has entered it, where that is known.
+        superseded: The messages that its turn answers for beside its own.
         cancellation: The body's, once we have asked for it.
         tell_expiring: Calls the turn's ``on_expiring``; None where nobody wants that.
         context: The context of whoever entered it, for as long as the turn goes on.
     """
 
+    superseded = Superseded()
     cancellation: BodyCancellation | None = None
     tell_expiring: Callable[[LiveTicket], None] | None = None
     watched_in: dict[TicketKey, LiveTicket] | None = None
     statement: tuple[CodeType, int] | None = None
     _lost_event: asyncio.Event | None = None
+    _news: asyncio.Event | None = None
+    _absorbed: dict[int, Absorbed] | None = None
+    _absorbed_count = 0
+    """As the store counts: also those that left before they were told of."""
+    _absorbs_unanswered = 0
+
     _task: weakref.ref[asyncio.Task[Any]] | None
     _cancellations: int
     """Of that task, when it entered."""
@@ -125,6 +138,8 @@ class LiveTicket(Life):
     def end(self) -> None:
         """End with the turn, once its body has ended or it was given up, and keep nothing of it."""
         self.stay, self.context = "gone", None
+        if self._news is not None:
+            self._news.set()
         # leave_register() does the same; to call it costs a hundredth of a turn in memory.
         found = self.tickets.pop(self.key, self)
         if found is not self or self.watched_in is not None:
@@ -239,6 +254,8 @@ class LiveTicket(Life):
     def _lost_here(self) -> None:
         if self._lost_event is not None:
             self._lost_event.set()
+        if self._news is not None:
+            self._news.set()
         if self.request.options.on_lost == "cancel" and self.task is not None:
             self.carry_out(self.stop_body(LockLost))
 
@@ -291,6 +308,8 @@ class LiveTicket(Life):
         news = self.handle.take_news()
         if news is not None:
             self.carry_out(self.hear(news))
+        if self._news is not None:
+            self._news.set()
 
     def _on_its_loop(self, callback: Callable[[], None]) -> None:
         """Call something on the holder's loop: whoever brings news may be on any thread."""
@@ -300,6 +319,77 @@ class LiveTicket(Life):
             return
         with suppress(RuntimeError):  # a closed loop: nobody holds it any more
             loop.call_soon_threadsafe(callback, context=contextvars.Context())
+
+    # Who waits behind it
+
+    @property
+    def absorbed(self) -> tuple[Absorbed, ...]:
+        """What it has taken into its turn so far."""
+        return tuple((self._absorbed or {}).values())
+
+    async def absorb(self, limit: int | None) -> list[Absorbed]:
+        """Take those who wait into its turn.
+
+        Args:
+            limit: How many at most; None for as many as there are.
+        """
+        count = self._absorbed_count
+        most = MOST_ABSORBED if limit is None else min(count + limit, MOST_ABSORBED)
+        if self._absorbed is None:
+            self._absorbed = {}
+        # Once an answer is lost (cancelled, or the store is away), that stays: the request may be
+        # carried out at any time, also behind a later one. What the body is not told of must not
+        # leave with it, if it ends well all the same.
+        self._absorbs_unanswered += 1
+        self._note_known()
+        absorption = await self._ask_who_waits(most)
+        if not absorption.repeated:
+            self._absorbs_unanswered -= 1
+        # All that are marked are told each time: what a lost answer told of is new here.
+        new = [one for one in absorption.tickets if one.number not in self._absorbed]
+        self._absorbed.update((one.number, one) for one in new)
+        self._absorbed_count = max(absorption.taken, self._absorbed_count)
+        self._note_known()
+        return new
+
+    def _note_known(self) -> None:
+        known = tuple(self._absorbed or ())
+        self.handle.known_absorbed = known if self._absorbs_unanswered else None
+
+    async def news(self) -> None:
+        """Return as soon as somebody waits who is not absorbed."""
+        if self._news is None:
+            self._news = asyncio.Event()
+        every = None if self.pushes else max(self.request.wait_time, SHORTEST_SLEEP)
+        while True:
+            self._news.clear()
+            if (await self._ask_who_waits(0)).more:
+                return
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._news.wait(), every)
+
+    async def _ask_who_waits(self, most: int) -> Absorption:
+        name, number = self.handle.conversation_id, self.handle.number
+        if self.stay != "holding":
+            msg = (
+                f"absorb() and news() belong into the body of a turn; that of conversation_id "
+                f"'{name}' (ticket {number}) is over."
+            )
+            raise RuntimeError(msg)
+        asked = monotonic()
+        if not self.is_lost(asked):
+            absorption = await self.host.queue.absorb(self.handle, most)
+            if absorption.holder.state in ALIVE:
+                self.carry_out(self.hear(absorption.holder, asked))
+                return absorption
+            self.carry_out(self.lose(why_gone(absorption.holder.detail)))
+        raise LockLost(
+            f"The lock of conversation_id '{name}' (ticket {number}) was lost: "
+            f"{LEASE_ENDED if self.loss is None else self.loss.why}",
+            conversation_id=name,
+            number=number,
+            waited=self.waited,
+        )
 
     # Its loss, told to whoever holds the lock
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nowserving._config import checks
 from nowserving._host import identity
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from nowserving._config.options import Options
     from nowserving._runtime.runtime import Runtime
     from nowserving.protocol.handle import TicketHandle
-    from nowserving.protocol.status import WhenBusy
 
 
 class Issuing:
@@ -51,13 +50,12 @@ class Issuing:
         self,
         *,
         message_id: str | None = None,
-        max_waiting: int | None = None,
-        when_busy: WhenBusy | None = None,
+        **given: Any,  # noqa: ANN401 - checked as options
     ) -> IssuedTicket:
         """Take the ticket; for the arguments and the errors see ``LockStore.take_ticket``."""
         runtime = self._runtime
         runtime.check_open()
-        given = {"message_id": message_id, "max_waiting": max_waiting, "when_busy": when_busy}
+        given["message_id"] = message_id
         chosen = self._defaults.but(**{k: v for k, v in given.items() if v is not None})
         name = self._check(self._conversation_id)
         admission = Admission(
@@ -65,7 +63,12 @@ class Issuing:
             claimed=False,
             when_busy=chosen.when_busy,
             max_waiting=chosen.max_waiting,
+            when_full=chosen.when_full,
+            settle=chosen.settle,
+            settle_max=chosen.settle_max,
             message_id=message_id,
+            remember_for=chosen.remember_for,
+            label=chosen.label,
         )
         handle = self._handle = runtime.queue.handle(name, identity.nonce())
         try:

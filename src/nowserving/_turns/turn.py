@@ -31,11 +31,13 @@ from nowserving.errors import (
     LockBusy,
     LockError,
     LockReentered,
+    LockTimeout,
     StoreClosed,
     StoreUnavailable,
 )
 from nowserving.held import HeldLock
 from nowserving.instrumentation import logs
+from nowserving.protocol.refusals import told_of_place
 from nowserving.protocol.status import NOT_ISSUED, SERVED, why_gone
 
 if TYPE_CHECKING:
@@ -101,7 +103,11 @@ class Turn:
                     runtime.check_open()
                 now = monotonic()
             ticket.confirm(asked, status)
-            if status.state is not SERVED or (now > asked and now >= ticket.ends_at):
+            if (
+                status.state is not SERVED
+                or status.detail
+                or (now > asked and now >= ticket.ends_at)
+            ):
                 status = await wait_in_line(runtime, ticket, status, asked)
                 now = monotonic()
             effects = ticket.begin(status, now)
@@ -116,7 +122,7 @@ class Turn:
                 runtime.watch(ticket, now)
         except BaseException as error:
             told = unanswered(ticket) if isinstance(error, asyncio.TimeoutError) else error
-            await self._abandon(ticket, told)
+            told = await self._abandon(ticket, told)
             if told is not error:
                 raise told from None
             raise
@@ -276,11 +282,16 @@ class Turn:
             raise outer.stopped()  # the body would run beside whoever holds it now
         return HeldLock(outer)
 
-    async def _abandon(self, ticket: LiveTicket, error: BaseException) -> None:
+    async def _abandon(self, ticket: LiveTicket, error: BaseException) -> BaseException:
         """Give back a ticket that was not served, or whose take was never answered.
 
         A waiter cancelled during its take doesn't know its number: the leave goes by owner, over
         the same connection behind the take, or leaves a tombstone for a take that comes late.
+
+        Returns:
+            What the caller is told, mostly ``error``. A ``LockTimeout`` that says that the place is
+            kept is only raised once the store has said so: another process may redeem the ticket
+            at once, and must not find it claimed.
         """
         runtime = self._runtime
         if self._request.options.auto_renew:
@@ -289,21 +300,24 @@ class Turn:
             if isinstance(error, (LockBusy, DuplicateMessage, CorruptLock)):
                 ticket.move("refused")
             if not ticket.give_up():
-                return  # nothing was issued; or left before; or in a forked child
-            handle, end = ticket.handle, ticket.ends_at
+                return error  # nothing was issued; or left before; or in a forked child
+            handle, end, place = ticket.handle, ticket.ends_at, ticket.kept_place
             if isinstance(error, GeneratorExit):
-                runtime.leaving.at_once(handle, "abandoned", end)
-                return
+                runtime.leaving.at_once(handle, "abandoned", end, place)
+                return error
             silent = handle.number == NOT_ISSUED or isinstance(error, StoreUnavailable)
             if not isinstance(error, LockError):
                 grace = _GRACE  # cancelled: its loop may be about to end
             elif silent or isinstance(error, StoreClosed):
                 grace = 0.0  # nobody answers now, or whoever closes gives it back
             else:
-                grace = _MOMENT
-            await runtime.leaving.wait(handle, "abandoned", end, grace)
+                grace = _MOMENT if place is None else _GRACE
+            parked = await runtime.leaving.wait(handle, "abandoned", end, grace, place)
         finally:
             ticket.end()
+        if place is not None and isinstance(error, LockTimeout):
+            return told_of_place(error, parked, place.lifetime)
+        return error
 
     def _break_off(self, outcome: Outcome) -> None:
         """Give back the ticket of a thread that was interrupted on its way in or out.
@@ -321,7 +335,9 @@ class Turn:
         if self._request.options.auto_renew:
             runtime.stop_renewing(ticket)
         try:
-            runtime.leaving.at_once(ticket.handle, ticket.outcome or outcome, ticket.ends_at)
+            # Whoever was interrupted on its way in may have been served, but has no body.
+            place = ticket.place if outcome == "abandoned" else None
+            runtime.leaving.at_once(ticket.handle, ticket.outcome or outcome, ticket.ends_at, place)
         finally:
             ticket.end()
 

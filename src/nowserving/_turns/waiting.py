@@ -24,7 +24,7 @@ _LAST_ANSWER = 0.05
 async def wait_in_line(
     runtime: Runtime, ticket: LiveTicket, status: TicketStatus, asked: float
 ) -> TicketStatus:
-    """Wait until the ticket is served; raise what ends the wait otherwise.
+    """Wait until the ticket is served, and learn for whom it answers; else raise why not.
 
     Args:
         runtime: What the store runs on.
@@ -39,19 +39,30 @@ async def wait_in_line(
     shared = queue.guarantees.shares_polls
     deadline = rules.NEVER if timeout is None else started + timeout
     poll_at = _plan_poll(runtime, ticket, status, asked)
+    learned = False
     while True:
         now = monotonic()
         decision = rules.decide(
             status, now, lease_end=ticket.ends_at, deadline=deadline, poll_at=poll_at
         )
         if isinstance(decision, rules.Enter):
-            return status
+            if learned or not status.detail:
+                return status
+            # Others had to leave for it. A turn that can't learn for which messages it answers does
+            # not begin; and its lease may end while that is asked.
+            ticket.superseded, learned = await queue.superseded(ticket.handle), True
+            runtime.check_open()
+            continue
         if isinstance(decision, rules.GiveUp):
             raise _refused(ticket, decision, status, now - started)
         if isinstance(decision, rules.Sleep):
             news = await queue.wait(ticket.handle, decision.seconds)
             runtime.check_open()
-            if news is not None and shared and ticket.trust_push(news, monotonic()):
+            heard = monotonic()
+            if news is not None and shared and ticket.trust_push(news, heard):
+                if news.state is State.WAITING:
+                    ticket.hear_waiting(news, heard)
+                    runtime.watch(ticket, heard)
                 status = news
                 continue
             if news is None and now + decision.seconds <= monotonic() < deadline:

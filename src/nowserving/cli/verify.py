@@ -4,8 +4,9 @@ import contextlib
 import json
 import math
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +20,14 @@ from nowserving.verify.replay import Replay, replay
 from nowserving.verify.report import write_report
 from nowserving.verify.result import Result, Settings
 from nowserving.verify.trace import Message, TraceError, read_trace
+
+
+class WhenBusy(str, Enum):
+    """What a message may do in a busy conversation, so that each is answered."""
+
+    QUEUE = "queue"
+    LATEST = "latest"
+
 
 IN_MEMORY = "memory://"
 VIOLATED = 1
@@ -109,6 +118,31 @@ def verify(  # noqa: PLR0913 - one parameter an option
             show_default=f"{_SHORTEST_LIFETIME:.0f}, or more if the longest line needs it",
         ),
     ] = None,
+    when_busy: Annotated[
+        WhenBusy,
+        typer.Option(
+            help="What a message does in a busy conversation: latest takes the place of those who "
+            "wait, and its turn answers for them.",
+        ),
+    ] = WhenBusy.QUEUE,
+    settle: Annotated[
+        float | None,
+        typer.Option(
+            callback=_positive,
+            help="Trace seconds for which nothing newer has to come before a turn begins.",
+            metavar="S",
+            show_default="a turn begins at once",
+        ),
+    ] = None,
+    settle_max: Annotated[
+        float | None,
+        typer.Option(
+            callback=_positive,
+            help="Trace seconds since the first message of a burst after which it begins anyway.",
+            metavar="S",
+            show_default="no limit",
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(help="Draws the made-up messages, and the worker of each message.")
     ] = 0,
@@ -127,10 +161,13 @@ def verify(  # noqa: PLR0913 - one parameter an option
     Messages come when they came in the trace, only faster, and go to the workers as a load
     balancer deals them. Each is handled under the lock of its conversation. What the workers
     recorded then shows whether two turns of a conversation ever overlapped, were served in
-    another order than the store accepted them, or got lost.
+    another order than the store accepted them, or got lost. With latest, a message that was
+    superseded must be answered by exactly one turn: by that of the message that took its place.
 
     Exit status: 0 if nothing was violated, 1 if anything was, 2 if it could not be tried.
     """
+    if settle_max is not None and settle is None:
+        raise typer.BadParameter("it limits --settle: give both.", param_hint="--settle-max")
     log = _load(trace, messages, seed)
     _check_folder(report)
     try:
@@ -144,8 +181,9 @@ def verify(  # noqa: PLR0913 - one parameter an option
                 handler_ms=handler_ms,
                 lifetime=lifetime or max(_SHORTEST_LIFETIME, 2 * plan.longest_work),
                 seed=seed,
+                options=_options(plan, when_busy, settle, settle_max),
             )
-            result = Result.of(settings, plan, _run(plan, url, settings.lifetime))
+            result = Result.of(settings, plan, _run(plan, url, settings))
     except servers.ServerError as error:
         view.aside.print(f"{error} Or name a store with --store.", markup=False)
         raise typer.Exit(CANNOT_RUN) from error
@@ -233,7 +271,28 @@ async def _try(url: str) -> None:
         ) from error
 
 
-def _run(plan: Plan, url: str | None, lifetime: float) -> Replay:
+def _options(
+    plan: Plan, when_busy: WhenBusy, settle: float | None, settle_max: float | None
+) -> dict[str, Any]:
+    """Return how turns are asked for, in the seconds of the run."""
+    seconds = {"settle": settle, "settle_max": settle_max}
+    options: dict[str, Any] = {
+        name: round(value / plan.speed, 6) for name, value in seconds.items() if value is not None
+    }
+    return (
+        {"when_busy": when_busy.value, **options} if options or when_busy is WhenBusy.LATEST else {}
+    )
+
+
+def _run(plan: Plan, url: str | None, settings: Settings) -> Replay:
     title = "without a lock" if url is None else "with the lock"
     with view.progress(title, len(plan.deliveries)) as advance:
-        return signals.run(replay(plan, store=url, lifetime=lifetime, on_turn=advance))
+        return signals.run(
+            replay(
+                plan,
+                store=url,
+                lifetime=settings.lifetime,
+                options=settings.options,
+                on_turn=advance,
+            )
+        )

@@ -17,7 +17,12 @@ class TicketHandle(Bell):
         number: Its number, ``NOT_ISSUED`` until the store has said it.
         line_version: The version of the line at which it was last known to wait; empty when that is
             no longer relied on.
+        known_absorbed: Where the answer of an ``absorb`` was lost: the numbers that its holder was
+            told of. The others are not handled in its turn, so they don't leave with it.
     """
+
+    # Most turns never absorb, so it is written only where they do.
+    known_absorbed: tuple[int, ...] | None = None
 
     def __init__(self, conversation_id: str, owner: str) -> None:
         super().__init__()

@@ -7,3 +7,9 @@ too long. Clocks, timers and ``PEXPIRE`` have limits of their own, all of them f
 
 MOST_AT_ONCE = 500
 """Tickets in one question, verbs in one round trip: a store is never blocked for long."""
+
+LONGEST_REMEMBERED = 604_800
+"""Seconds (seven days) for which a message that is done is remembered at the most."""
+
+MOST_LABEL_BYTES = 200
+"""How long a label may be, as UTF-8, and so may be the reason of a release."""

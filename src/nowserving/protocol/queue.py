@@ -19,8 +19,17 @@ from nowserving.protocol.status import LineUpdate, State
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from nowserving.lock import TicketLock
-    from nowserving.protocol.status import Admission, Departure, Line, Outcome, TicketStatus
+    from nowserving._host.process import Process
+    from nowserving.lock import Superseded, TicketLock
+    from nowserving.protocol.status import (
+        Absorption,
+        Admission,
+        Departure,
+        IssuedTicket,
+        LinePicture,
+        Outcome,
+        TicketStatus,
+    )
 
 
 HandleT = TypeVar("HandleT", bound=TicketHandle)
@@ -165,6 +174,50 @@ class TicketQueue(Protocol[HandleT]):
 
         A handle without a number (its take was never answered) is looked up by its owner, who is
         remembered whether or not it is there, so that an attempt that arrives later is refused.
+        With ``done`` those leave as well whom it has absorbed; of them only the handle's
+        ``known_absorbed``, if that is set.
+        """
+        ...
+
+    async def park(
+        self,
+        handle: HandleT,
+        issued: IssuedTicket,
+        lifetime: float,
+        within: float | None = None,
+    ) -> TicketStatus:
+        """Leave a redeemed ticket in line, to be redeemed once more with the same secret.
+
+        Args:
+            handle: Who has redeemed it, or tried to: no redeeming of this owner is carried out any
+                more when it comes late.
+            issued: What was redeemed.
+            lifetime: Seconds that it lives from now on.
+            within: As everywhere.
+
+        Returns:
+            ``WAITING``; or ``SERVED``, if its turn has begun meanwhile: it then stays at the head
+            of the line. ``GONE`` or ``SUPERSEDED`` when it is not in line any more.
+        """
+        ...
+
+    async def superseded(self, handle: HandleT) -> Superseded:
+        """Return the messages that had to leave for this ticket, and which it answers for.
+
+        Asked only of one whose status says so (``ANSWERS``).
+        """
+        ...
+
+    async def absorb(self, handle: HandleT, most: int, within: float | None = None) -> Absorption:
+        """Take those who wait into the holder's turn: if it leaves ``done`` they leave with it.
+
+        From then on the holder's bell rings when somebody joins behind it; that may be lost.
+
+        Args:
+            handle: The holder.
+            most: How many this turn may have absorbed altogether then, at most ``MOST_ABSORBED``;
+                with 0 none are, and the answer only says whether somebody waits.
+            within: As everywhere.
         """
         ...
 
@@ -172,7 +225,7 @@ class TicketQueue(Protocol[HandleT]):
         """Wait ``timeout`` seconds at most for news of a ticket; may return early with None."""
         ...
 
-    async def line(self, conversation_id: str) -> Line | None:
+    async def line(self, conversation_id: str) -> LinePicture | None:
         """Return the line, None where the reference would say that there is no lock."""
         ...
 
@@ -202,6 +255,24 @@ class TicketQueue(Protocol[HandleT]):
         Returns:
             Whether there is a live ticket in the line afterwards.
         """
+        ...
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
+        """Take a ticket out, whoever has it, and tell its owner (``store.release``).
+
+        Args:
+            conversation_id: The conversation.
+            number: The ticket's number.
+            owner: Its owner, or the secret of one to be redeemed, as :meth:`line` shows it.
+            reason: What the owner is told.
+
+        Returns:
+            Whether it was in line, or was taken out by this very call before: a reply can be lost.
+        """
+        ...
+
+    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:
+        """Return by owner what is known of the processes that have these tickets."""
         ...
 
     def conversations(self) -> AsyncIterator[str]:

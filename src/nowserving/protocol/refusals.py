@@ -5,8 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from nowserving.errors import DuplicateMessage, LockBusy, LockError, LockSuperseded, LockTimeout
-from nowserving.protocol.status import NOT_ISSUED, State
+from nowserving.errors import (
+    DuplicateMessage,
+    LockAbsorbed,
+    LockBusy,
+    LockError,
+    LockReleased,
+    LockSuperseded,
+    LockTimeout,
+    StoreUnavailable,
+)
+from nowserving.protocol.status import NOT_ISSUED, State, release_reason
 
 if TYPE_CHECKING:
     from nowserving.protocol.status import TicketStatus
@@ -14,10 +23,18 @@ if TYPE_CHECKING:
 REFUSALS: dict[State, type[LockError]] = {
     State.GONE: LockError,
     State.SUPERSEDED: LockSuperseded,
+    State.ABSORBED: LockAbsorbed,
     State.BUSY: LockBusy,
     State.DUPLICATE: DuplicateMessage,
 }
 """The error that each final status means to whoever asked for the lock."""
+
+
+_SAID: dict[type[LockError], str] = {
+    LockSuperseded: ": a newer message took its place",
+    LockAbsorbed: ": the turn before took its message in, and has ended well",
+}
+"""What is said of why, where there is nothing else to tell."""
 
 
 def refusal(  # noqa: PLR0913 - what is known of a ticket
@@ -39,6 +56,9 @@ def refusal(  # noqa: PLR0913 - what is known of a ticket
         waited: Seconds it waited.
         lifetime: Seconds it had to live; None if it was renewed.
     """
+    reason = release_reason(status.detail) if kind is LockError else None
+    if reason is not None:
+        kind = LockReleased
     error = kind(
         f"Could not acquire lock for conversation_id '{conversation_id}'"
         f"{_because(kind, status, message_id, waited)}."
@@ -53,7 +73,38 @@ def refusal(  # noqa: PLR0913 - what is known of a ticket
         error.held_since = time.time() - status.since
     elif isinstance(error, DuplicateMessage):
         error.state = status.detail
+    elif isinstance(error, LockReleased):
+        error.reason = reason or ""
     return error
+
+
+def told_of_place(error: LockTimeout, parked: TicketStatus | None, lifetime: float) -> LockError:
+    """Return what is told after a wait that ended, and whose ticket's place was to be kept.
+
+    Args:
+        error: How the wait ended.
+        parked: What the store has said of the ticket since; None if it has not answered.
+        lifetime: Seconds for which the place is kept.
+    """
+    name, waited = error.conversation_id or "", error.waited or 0.0
+    if parked is None:
+        return StoreUnavailable(
+            f"{error} The store has not confirmed that its place is kept; it is told again until "
+            "the ticket expires. Redeem it again later.",
+            conversation_id=name,
+            number=error.number,
+            waited=waited,
+        )
+    if parked.state in REFUSALS:
+        return refusal(REFUSALS[parked.state], name, parked, waited=waited)
+    position = 0 if parked.state is not State.WAITING else parked.ahead or error.position
+    return LockTimeout(
+        f"{error} Its place is kept: redeem the ticket again within {lifetime:g} s.",
+        conversation_id=name,
+        number=parked.number,
+        position=position,
+        waited=waited,
+    )
 
 
 def _because(
@@ -66,9 +117,10 @@ def _because(
         return f": {status.ahead} in line, {holder} is served for {status.since:.3g} s"
     if kind is DuplicateMessage:
         return f": message {message_id!r} is {status.detail} already"
-    if kind is LockSuperseded:
-        return ": a newer message took its place"
-    return ""  # the reference's own sentence for a ticket that expired or is gone
+    if kind is LockReleased:
+        reason = release_reason(status.detail)
+        return ": somebody has released its ticket" + (f" ({reason})" if reason else "")
+    return _SAID.get(kind, "")  # the reference's own sentence for a ticket that expired or is gone
 
 
 def _remedy(

@@ -15,8 +15,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from nowserving.held import Absorbed
+
 WhenBusy = Literal["queue", "reject", "latest", "interrupt"]
 """What a new message does when the conversation is busy."""
+
+WhenFull = Literal["reject", "drop_oldest"]
+"""What a new message does when ``max_waiting`` wait already."""
 
 Outcome = Literal["done", "failed", "interrupted", "expired", "released", "abandoned"]
 """How a stay in line ended; ``abandoned`` is a waiter that left before it was served."""
@@ -37,6 +42,8 @@ class State(Enum):
     """It is not in line: expired, released, or never issued."""
     SUPERSEDED = "X"
     """A newer message took its place."""
+    ABSORBED = "A"
+    """The holder took it into its own turn, which has ended well."""
     INTERRUPTED = "I"
     """It is served, and a newer message asks it to stop."""
     BUSY = "B"
@@ -47,6 +54,9 @@ class State(Enum):
 
 SERVED, WAITING, INTERRUPTED = State.SERVED, State.WAITING, State.INTERRUPTED
 """For the hot path: up to Python 3.10 each ``State.SERVED`` is a call."""
+
+ANSWERS = "answers"
+"""The detail of a served ticket for which others had to leave: its queue is asked which."""
 
 ALIVE = frozenset({State.SERVED, State.WAITING, State.INTERRUPTED})
 """The states of a ticket that is in line."""
@@ -60,20 +70,31 @@ class Admission:
         lifetime: Seconds the ticket lives unless it is renewed.
         renewed: Its owner's heartbeat keeps it alive, so being served does not restart its life.
         when_busy: What to do when the conversation is busy.
-        max_waiting: Refuse when this many tickets wait already; None for no limit.
+        max_waiting: How many tickets may wait; None for no limit.
+        when_full: What to do when so many wait already.
+        settle: Seconds for which nothing newer has to come before it is served; None for none.
+        settle_max: Seconds from the first message of a burst after which it is served all the same;
+            None for no limit.
         message_id: Refuse when the message with this id is known; None for no check.
+        remember_for: Seconds for which it stays known once it is done; None for one lifetime.
         redeem: The ticket issued earlier that this take redeems, None for a new one.
         claimed: False for a ticket to be redeemed later: it has no inbox, and being served does
             not restart its life.
+        label: What its owner calls it, for whoever looks at the line; None for nothing.
     """
 
     lifetime: float
     renewed: bool = False
     when_busy: WhenBusy = "queue"
     max_waiting: int | None = None
+    when_full: WhenFull = "reject"
+    settle: float | None = None
+    settle_max: float | None = None
     message_id: str | None = None
+    remember_for: float | None = None
     redeem: IssuedTicket | None = None
     claimed: bool = True
+    label: str | None = None
 
 
 class TicketStatus(NamedTuple):
@@ -88,8 +109,9 @@ class TicketStatus(NamedTuple):
         token: The fencing token of the turn, once it is served.
         predecessor: How the turn before this one ended; ``"none"`` when nobody knows.
         detail: For ``BUSY`` the holder's owner id, for ``DUPLICATE`` how far the message
-            is, for ``GONE`` and ``SUPERSEDED`` why: ``"expired"``, ``"released"``,
-            ``"superseded"``, or empty if the store does not know, since it keeps no trace of it.
+            is, for ``GONE``, ``SUPERSEDED`` and ``ABSORBED`` why: ``"expired"``, ``"released"``,
+            ``"superseded"``, ``"absorbed"``, what :func:`released_for` returns, or empty if the
+            store keeps no trace of it; for a served one ``ANSWERS`` if others had to leave for it.
         since: For ``BUSY``, seconds since the holder is being served.
     """
 
@@ -104,6 +126,41 @@ class TicketStatus(NamedTuple):
     since: float = 0.0
 
 
+class Absorption(NamedTuple):
+    """What a queue says of the messages that a holder takes into its own turn.
+
+    Attributes:
+        holder: The status of the holder itself; with any but ``SERVED`` and ``INTERRUPTED`` nothing
+            else is said.
+        taken: How many this turn has absorbed by now, those that have left since included.
+        more: Whether somebody waits who is not absorbed, and could be.
+        tickets: Those that are absorbed and in line, in their order.
+        repeated: The question was sent more than once: an attempt may still be on its way, and
+            absorb what this does not tell of.
+    """
+
+    holder: TicketStatus
+    taken: int = 0
+    more: bool = False
+    tickets: tuple[Absorbed, ...] = ()
+    repeated: bool = False
+
+
+class KeptPlace(NamedTuple):
+    """What is left in line where a wait for an issued ticket ends without a turn.
+
+    Attributes:
+        issued: The ticket as it was redeemed, and may be redeemed again.
+        lifetime: Seconds within which it has to be.
+    """
+
+    issued: IssuedTicket
+    lifetime: float
+
+
+ABSORBED = "absorbed"
+"""Why a ticket is gone that the holder took into its own turn."""
+
 EXPIRED, RELEASED = "its ticket expired", "its ticket was released by someone else"
 
 LEASE_ENDED = "its lease ended before it could be renewed"
@@ -117,13 +174,30 @@ _WHY_GONE = {
     # Only waiters are superseded. Said to a holder it means that its number is below the mark, and
     # that the store knows of nothing else that has ended its turn.
     "superseded": EXPIRED,
+    "absorbed": EXPIRED,
     "": UNKNOWN,
 }
 
 
 def why_gone(detail: str) -> str:
     """Return in words why a lock is lost, from the ``detail`` or ``why`` that a store gives."""
+    reason = release_reason(detail)
+    if reason is not None:
+        return f"{RELEASED}: {reason}" if reason else RELEASED
     return _WHY_GONE.get(detail, detail)
+
+
+_RELEASED_FOR = "released:"
+
+
+def released_for(reason: str) -> str:
+    """Return the ``detail`` of a ticket that ``store.release`` takes out, for this reason."""
+    return _RELEASED_FOR + reason
+
+
+def release_reason(detail: str) -> str | None:
+    """Return the reason of a release, empty if none was given; None if it was none."""
+    return detail[len(_RELEASED_FOR) :] if detail.startswith(_RELEASED_FOR) else None
 
 
 class Departure(NamedTuple):
@@ -155,7 +229,7 @@ class LineUpdate(NamedTuple):
     news: dict[str, TicketStatus]
 
 
-class LineTicket(NamedTuple):
+class PicturedTicket(NamedTuple):
     """One live ticket of a line, as an operator sees it.
 
     Attributes:
@@ -163,15 +237,21 @@ class LineTicket(NamedTuple):
         expires_in: Seconds until it expires unless renewed.
         owner: Its owner id.
         served_for: Seconds since it is being served, None while it waits.
+        waited: Seconds since it joined, None if that is not known, or says nothing any more.
+        label: What its owner calls it, None for nothing.
+        message_id: The message that it is for, None if that was not said.
     """
 
     number: int
     expires_in: float
     owner: str
     served_for: float | None
+    waited: float | None = None
+    label: str | None = None
+    message_id: str | None = None
 
 
-class Line(NamedTuple):
+class LinePicture(NamedTuple):
     """A whole conversation's line.
 
     Attributes:
@@ -180,7 +260,7 @@ class Line(NamedTuple):
     """
 
     next_number: int
-    tickets: tuple[LineTicket, ...]
+    tickets: tuple[PicturedTicket, ...]
 
 
 class IssuedTicket(int):

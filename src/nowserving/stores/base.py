@@ -15,7 +15,8 @@ from nowserving._turns.serialized import serialize
 from nowserving._turns.turn import Turn
 from nowserving.errors import ConfigurationError, ConnectionException
 from nowserving.stores.custom import SnapshotQueue
-from nowserving.stores.reference import DEFAULT_LIFETIME, ReferenceMethods
+from nowserving.stores.issued import IssuedTickets
+from nowserving.stores.reference import DEFAULT_LIFETIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from nowserving._config.endpoints import Endpoint
     from nowserving._config.options import Defaults, Overrides, Request
     from nowserving.protocol.queue import TicketQueue
-    from nowserving.protocol.status import IssuedTicket, WhenBusy
+    from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
 
 LOCK_LIFETIME = options.LOCK_LIFETIME
 """Seconds a ticket lives by default: ``TICKET_LOCK_LIFETIME`` from the environment, else 60."""
@@ -36,7 +37,7 @@ _LIFETIME, _WAIT_TIME = DEFAULT_LIFETIME, as_default(WAIT_TIME)
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 
-class LockStore(ReferenceMethods):
+class LockStore(IssuedTickets):
     """Takes, serves and gives back tickets; the base of every store.
 
     A subclass that defines only ``get_lock``, ``save_lock`` and ``delete_lock`` works by the
@@ -71,12 +72,11 @@ class LockStore(ReferenceMethods):
                 raise TypeError(f"{name} belongs to one message: give it to lock(), not to a store")
         self._defaults = Options().but(**defaults)
         self._made = Runtime(self._make_queue())
-        asks_for_more = (
-            self._defaults.when_busy != "queue" or self._defaults.max_waiting is not None
-        )
-        if asks_for_more and not self._made.queue.guarantees.policies:
+        asked = self._defaults.policies()
+        if asked and not self._made.queue.guarantees.policies:
+            needs = "needs" if len(asked) == 1 else "need"
             raise ConfigurationError(
-                "when_busy and max_waiting need a store that decides atomically; "
+                f"{' and '.join(asked)} {needs} a store that decides atomically; "
                 f"{type(self).__name__} defines only get_lock, save_lock and delete_lock."
             )
 
@@ -155,13 +155,34 @@ class LockStore(ReferenceMethods):
                 all waiters, who get ``LockSuperseded``; ``"interrupt"`` also cancels the holder,
                 who leaves with ``LockInterrupted``.
 
-                ``max_waiting`` (None, no limit): raise ``LockBusy`` when this many wait already.
+                ``max_waiting`` (None, no limit): how many may wait; then ``when_full`` holds.
+
+                ``when_full`` (``"reject"``): when ``max_waiting`` wait already, ``"reject"`` raises
+                ``LockBusy``; with ``"drop_oldest"`` the one that has waited longest leaves with
+                ``LockSuperseded``. Where nobody may wait (0), the new one is refused in any case.
+
+                ``settle`` (None, begin at once): seconds for which nothing newer has to come before
+                a turn begins, counted from arrival: people write three short messages. With
+                ``when_busy="latest"`` the newest then answers for all.
+
+                ``settle_max`` (None, no limit): seconds since the first message of a burst after
+                which a turn begins all the same.
 
                 ``ticket`` (None, a new one): redeem this ticket of ``take_ticket`` or
                 ``issue_ticket``, with the place it took.
 
                 ``message_id`` (None, no check): raise ``DuplicateMessage`` when the message with
-                this id waits, works, or was done less than a lifetime ago.
+                this id waits, works, or was done less than ``remember_for`` ago.
+
+                ``remember_for`` (None, one lifetime): seconds for which a message that is done
+                stays known, at most 604,800 (seven days).
+
+                ``keep_place`` (False): with ``ticket`` and ``timeout``; a wait that ends without a
+                turn leaves the ticket in line, to be redeemed again, by anybody who has it, within
+                another ``lock_lifetime``. ``LockTimeout`` then tells its ``position``.
+
+                ``label`` (None): what the turn is called by whoever looks at the line, a trace id
+                say; at most 200 bytes as UTF-8.
 
                 ``reentrant`` (False): allow the task that holds the lock to take it again.
 
@@ -171,9 +192,9 @@ class LockStore(ReferenceMethods):
 
         Entering raises ``LockError`` when the ticket expired while it waited, and the child of it
         that says what else happened (``LockTimeout``, ``LockBusy``, ``LockSuperseded``,
-        ``DuplicateMessage``, ``LockReentered``, ``StoreUnavailable``, ``StoreClosed``,
-        ``CorruptLock``). Leaving raises ``LockInterrupted`` or ``LockLost`` if the body was
-        cancelled for that, and never covers an exception of the body.
+        ``LockReleased``, ``DuplicateMessage``, ``LockReentered``, ``StoreUnavailable``,
+        ``StoreClosed``, ``CorruptLock``). Leaving raises ``LockInterrupted`` or ``LockLost`` if the
+        body was cancelled for that, and never covers an exception of the body.
         """
         # What is nearly always given is not checked again at every turn.
         if type(conversation_id) is not str or not conversation_id:
@@ -185,7 +206,7 @@ class LockStore(ReferenceMethods):
             request = _request(chosen, lock_lifetime, wait_time_in_seconds)
         return Turn(runtime, conversation_id, request)
 
-    async def take_ticket(
+    async def take_ticket(  # noqa: PLR0913 - each of them public, and by name only
         self,
         conversation_id: str,
         lock_lifetime: float = _LIFETIME,
@@ -193,6 +214,11 @@ class LockStore(ReferenceMethods):
         message_id: str | None = None,
         max_waiting: int | None = None,
         when_busy: WhenBusy | None = None,
+        when_full: WhenFull | None = None,
+        remember_for: float | None = None,
+        settle: float | None = None,
+        settle_max: float | None = None,
+        label: str | None = None,
     ) -> IssuedTicket:
         """Take a place in line now, to be redeemed later with ``lock(ticket=...)``.
 
@@ -204,16 +230,24 @@ class LockStore(ReferenceMethods):
             lock_lifetime: Seconds within which it must be redeemed, at most ten years; as it is
                 set on the store, else 60.
             message_id: Refuse when the message with this id is known.
-            max_waiting: Refuse when this many wait already; the store's default if None.
+            max_waiting: How many may wait; the store's default if None.
             when_busy: What the message does when the conversation is busy, as in :meth:`lock`,
                 and at once: redeeming asks nothing more. The store's default if None.
+            when_full: What it does when ``max_waiting`` wait already; the store's default if None.
+            settle: As in :meth:`lock`, counted from now: redeeming waits for nothing more. The
+                store's default if None.
+            settle_max: As in :meth:`lock`; the store's default if None.
+            remember_for: Seconds for which the message stays known once it is done, unless whoever
+                redeems the ticket says otherwise; the store's default if None.
+            label: What it is called by whoever looks at the line, at most 200 bytes as UTF-8; the
+                store's default if None. Whoever redeems it may give it another one.
 
         Returns:
             The ticket: an ``int`` that pickles and whose ``str()`` may travel.
 
         Raises:
-            LockBusy: If ``max_waiting`` wait already, or somebody holds it and ``when_busy`` is
-                ``"reject"``.
+            LockBusy: If ``max_waiting`` wait already and ``when_full`` is ``"reject"``, or if
+                somebody holds it and ``when_busy`` is ``"reject"``.
             DuplicateMessage: If the message is known.
             StoreClosed: If the store is closed.
             StoreUnavailable: If the store does not answer in time.
@@ -221,7 +255,14 @@ class LockStore(ReferenceMethods):
         refuse_other_libraries()
         issuing = self._issuing(conversation_id, lock_lifetime)
         return await issuing.take(
-            message_id=message_id, max_waiting=max_waiting, when_busy=when_busy
+            message_id=message_id,
+            max_waiting=max_waiting,
+            when_busy=when_busy,
+            when_full=when_full,
+            remember_for=remember_for,
+            settle=settle,
+            settle_max=settle_max,
+            label=label,
         )
 
     def serialized(

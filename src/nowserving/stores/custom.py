@@ -18,15 +18,30 @@ from weakref import WeakValueDictionary
 from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
 from nowserving.errors import LockError, StoreUnavailable
+from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.queue import Guarantees, poll_one_by_one
-from nowserving.protocol.status import Departure, Line, LineTicket, State, TicketStatus
+from nowserving.protocol.status import Departure, LinePicture, PicturedTicket, State, TicketStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
+    from nowserving._host.process import Process
     from nowserving.lock import Ticket, TicketLock
-    from nowserving.protocol.status import Admission, LineUpdate, Outcome
+    from nowserving.protocol.status import (
+        Absorption,
+        Admission,
+        IssuedTicket,
+        LineUpdate,
+        Outcome,
+    )
+
+
+_TOO_MUCH = (
+    "when_busy, max_waiting, when_full, settle, settle_max, message_id, remember_for, "
+    "ticket and label need a store that decides atomically; this one defines only get_lock, "
+    "save_lock and delete_lock."
+)
 
 
 class Snapshots(Protocol):
@@ -114,19 +129,21 @@ class SnapshotQueue:
 
         Raises:
             LockError: For what needs a store that decides atomically: ``when_busy`` other than
-                ``"queue"``, ``max_waiting``, ``message_id``, ``ticket``.
+                ``"queue"``, ``max_waiting``, ``when_full``, ``settle``, ``message_id``,
+                ``remember_for``, ``ticket``, ``label``.
         """
         asks_for_more = (
             admission.when_busy != "queue"
             or admission.max_waiting is not None
+            or admission.when_full != "reject"
+            or admission.settle is not None
             or admission.message_id is not None
+            or admission.remember_for is not None
             or admission.redeem is not None
+            or admission.label is not None
         )
         if asks_for_more:
-            raise LockError(
-                "when_busy, max_waiting, message_id and ticket need a store that decides "
-                "atomically; this one defines only get_lock, save_lock and delete_lock."
-            )
+            raise LockError(_TOO_MUCH)
         with self._mutex, _asked(handle):
             lock = self._read(handle.conversation_id)
             lock = lock or self._storage.create_lock(handle.conversation_id)
@@ -183,11 +200,42 @@ class SnapshotQueue:
             left = status.state is not State.GONE
             return Departure(left=left, someone_waiting=waiting, why=status.detail)
 
+    async def park(
+        self,
+        handle: SnapshotHandle,  # noqa: ARG002
+        issued: IssuedTicket,  # noqa: ARG002
+        lifetime: float,  # noqa: ARG002
+        within: float | None = None,  # noqa: ARG002
+    ) -> TicketStatus:
+        """Refuse: no ticket is redeemed here that could be.
+
+        Raises:
+            LockError: Always.
+        """
+        raise LockError(_TOO_MUCH)
+
+    async def superseded(self, handle: SnapshotHandle) -> Superseded:  # noqa: ARG002
+        """Return nothing: nobody is superseded here."""
+        return Superseded()
+
+    async def absorb(
+        self,
+        handle: SnapshotHandle,  # noqa: ARG002
+        most: int,  # noqa: ARG002
+        within: float | None = None,  # noqa: ARG002
+    ) -> Absorption:
+        """Refuse: what waits could not be taken in atomically here."""
+        msg = (
+            "absorb() and news() need a store that decides atomically; this one defines only "
+            "get_lock, save_lock and delete_lock."
+        )
+        raise LockError(msg)
+
     async def wait(self, handle: SnapshotHandle, timeout: float) -> TicketStatus | None:
         """Sleep: nobody pushes here, except a release in this very process."""
         return await handle.wait(timeout)
 
-    async def line(self, conversation_id: str) -> Line | None:
+    async def line(self, conversation_id: str) -> LinePicture | None:
         """Read the line, take the expired tickets out, and save."""
         with self._mutex:
             lock = self._read(conversation_id)
@@ -195,8 +243,8 @@ class SnapshotQueue:
                 return None
             self._storage.save_lock(lock)
         now = time.time()
-        tickets = tuple(LineTicket(t.number, t.expires - now, "", None) for t in lock.tickets)
-        return Line(lock.last_issued + 1, tickets)
+        tickets = tuple(PicturedTicket(t.number, t.expires - now, "", None) for t in lock.tickets)
+        return LinePicture(lock.last_issued + 1, tickets)
 
     async def save(self, lock: TicketLock) -> None:
         """Save the picture as it is."""
@@ -222,6 +270,14 @@ class SnapshotQueue:
             if not waiting and not keep:
                 self._storage.delete_lock(conversation_id)
             return waiting
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:  # noqa: ARG002
+        """Refuse: a picture has no room for the reason, and shows no owner."""
+        raise LockError("a store of get_lock, save_lock and delete_lock releases nothing")
+
+    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:  # noqa: ARG002
+        """Nobody knows them."""
+        return {}
 
     async def conversations(self) -> AsyncIterator[str]:
         """Nobody knows them."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nowserving.errors import LockError
+from nowserving.errors import LockAbsorbed, LockError
 from nowserving.testing.harness import StoreHarness, quiet, scenario
 from nowserving.testing.steps import WAYS, Steps
 
@@ -59,6 +59,15 @@ class Cancellation(StoreHarness):
         else:
             self.refused(when_busy=when_busy)
 
+    def test_whoever_settles_is_cancelled_at_every_await(self) -> None:
+        """It takes the place of those who wait, settles, and learns for whom it answers."""
+        with self.opened() as store:
+            decides = self.guarantees(store).policies
+        if decides:
+            self._sweep(self._handed_over, {"when_busy": "latest", "settle": self.seconds(0.05)})
+        else:
+            self.refused(when_busy="latest", settle=1.0)
+
     def test_a_redeemer_is_cancelled_at_every_await(self) -> None:
         with self.opened() as store:
             decides = self.guarantees(store).policies
@@ -66,6 +75,24 @@ class Cancellation(StoreHarness):
             self._sweep(self._redeeming, {})
         else:
             self.refused(ticket=0)
+
+    def test_a_redeemer_that_keeps_its_place_is_cancelled_at_every_await(self) -> None:
+        """Either its body has begun, or its ticket is there to be redeemed again."""
+        with self.opened() as store:
+            decides = self.guarantees(store).policies
+        if decides:
+            self._sweep(self._keeping_its_place, {"timeout": self.long, "keep_place": True})
+        else:
+            self.refused(ticket=0)
+
+    def test_a_holder_that_absorbs_is_cancelled_at_every_await(self) -> None:
+        """Whoever waits is told that its message was taken in, or is served: one of the two."""
+        with self.opened() as store:
+            decides = self.guarantees(store).policies
+        if decides:
+            self._sweep(self._absorbing, {})
+        else:
+            self.refused(message_id="a")
 
     def test_the_first_taker_of_a_store_is_cancelled_at_every_await(self) -> None:
         """Nothing is connected yet: each try has a store of its own."""
@@ -183,6 +210,57 @@ class Cancellation(StoreHarness):
                 store.finish_serving(name, ticket)
         await behind.serves(self._promptly)
         await behind.goes()
+        await self._check_nobody(store, name)
+        return steps.taken
+
+    async def _keeping_its_place(
+        self, store: LockStore, name: str, options: dict[str, Any], at: int, how: How
+    ) -> int:
+        holder = await self.enter(store, name)
+        ticket = await store.take_ticket(name)
+        begun: list[int] = []
+
+        async def stay() -> None:
+            async with store.lock(
+                name, self.long, self.seconds(0.02), ticket=ticket, **options
+            ) as lock:
+                begun.append(lock.ticket)
+                await asyncio.sleep(0)
+
+        steps = Steps(stay(), at, how)
+        victim = asyncio.ensure_future(_run(steps))
+        await asyncio.wait({victim}, timeout=self.seconds(0.01))
+        assert victim.done() or self.numbers(store, name) == [0, ticket]
+        await holder.goes()
+        await self._ended(victim)
+        if not begun:
+            async with store.lock(
+                name, self.long, self.look, ticket=ticket, timeout=self._promptly
+            ) as lock:
+                assert lock.ticket == ticket
+        await self._check_nobody(store, name)
+        return steps.taken
+
+    async def _absorbing(
+        self, store: LockStore, name: str, options: dict[str, Any], at: int, how: How
+    ) -> int:
+        ended_well: list[int] = []
+
+        async def absorb() -> None:
+            async with store.lock(name, self.long, self.seconds(0.02), **options) as lock:
+                await lock.news()
+                await lock.absorb()
+                ended_well.append(len(lock.absorbed))
+
+        steps = Steps(absorb(), at, how)
+        victim = asyncio.ensure_future(_run(steps))
+        behind = self.visitor(store, name, wait_time_in_seconds=self.seconds(20.0))
+        await self._ended(victim)
+        await self.until(lambda: behind.ended or behind.in_line)
+        if not ended_well or ended_well == [0]:
+            await behind.serves(self._promptly)
+        with suppress(LockAbsorbed):
+            await behind.goes()
         await self._check_nobody(store, name)
         return steps.taken
 

@@ -77,3 +77,84 @@ class Latest(StoreHarness):
         for visitor in (holder, latest, behind):
             await visitor.serves()
             await visitor.goes()
+
+    @policy(when_busy="latest")
+    async def test_the_winner_learns_for_which_messages_it_answers(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        assert (holder.held.superseded, holder.held.superseded.count) == ((), 0)
+        ids = ["first", None, "a b\n\ud800"]
+        waiters = [await self.line_up(store, name, message_id=message_id) for message_id in ids]
+        await self.line_up(store, name, when_busy="latest", message_id="second")
+        issued = await store.take_ticket(name, when_busy="latest", message_id="third")
+        newest = await self.line_up(store, name, when_busy="latest")
+        for waiter in waiters:
+            assert isinstance(await waiter.end(), LockSuperseded)
+        await holder.goes()
+        await newest.serves()
+        told = newest.held.superseded
+        assert told.count == 5
+        assert told == ("first", 2, "a b\n\ud800", "second", "third")
+        await newest.goes()
+        with pytest.raises(LockSuperseded):
+            async with store.lock(name, ticket=issued):
+                pytest.fail("the body ran")
+        async with store.lock(name) as lock:
+            assert lock.superseded == ()
+
+    @policy(when_busy="latest")
+    async def test_two_turns_each_learn_for_whom_they_answer(self, store: LockStore) -> None:
+        name = self.conversation()
+        first = await self.enter(store, name)
+        waiters = [await self.line_up(store, name, message_id=message_id) for message_id in "ab"]
+        second = await self.line_up(store, name, when_busy="latest")
+        await first.goes()
+        await second.serves()
+        waiters += [await self.line_up(store, name, message_id="c")]
+        third = await self.line_up(store, name, when_busy="interrupt")
+        assert second.held.superseded == ("a", "b")
+        await second.end()
+        await third.serves()
+        assert third.held.superseded == ("c",)
+        await third.goes()
+
+    @policy(when_busy="latest")
+    async def test_who_redeems_the_winner_answers_for_the_others(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiter = await self.line_up(store, name, message_id="a")
+        issued = await store.take_ticket(name, when_busy="latest")
+        assert isinstance(await waiter.end(), LockSuperseded)
+        await holder.goes()
+        async with store.lock(name, ticket=issued) as lock:
+            assert lock.superseded == ("a",)
+
+    @policy(when_busy="latest")
+    async def test_who_is_only_dropped_is_answered_for_by_nobody(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiter = await self.line_up(store, name, message_id="a")
+        dropping = await self.line_up(
+            store, name, max_waiting=1, when_full="drop_oldest", message_id="b"
+        )
+        assert isinstance(await waiter.end(), LockSuperseded)
+        newest = await self.line_up(store, name, when_busy="latest")
+        assert isinstance(await dropping.end(), LockSuperseded)
+        await holder.goes()
+        await newest.serves()
+        assert newest.held.superseded == ("b",)
+        await newest.goes()
+
+    @policy(when_busy="latest")
+    async def test_a_thousand_messages_are_told_and_all_are_counted(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        for _ in range(1010):
+            await store.take_ticket(name)
+        newest = await self.line_up(store, name, when_busy="latest")
+        await holder.goes()
+        await newest.serves(60.0)
+        told = newest.held.superseded
+        assert told.count == 1010
+        assert told == tuple(range(1, 1001))
+        await newest.goes()

@@ -101,6 +101,54 @@ class Messages(StoreHarness):
         for message_id in ("long", "m", "longer"):
             assert await self._state(store, name, message_id) == "done"
 
+    @policy(message_id="m", remember_for=1.0)
+    async def test_a_message_is_remembered_for_longer_than_a_lifetime(
+        self, store: LockStore
+    ) -> None:
+        name, short = self.conversation(), self.seconds(0.2)
+        for message_id, lasts in (("m", self.long), ("n", self.seconds(0.3))):
+            async with store.lock(name, short, message_id=message_id, remember_for=lasts):
+                pass
+        await asyncio.sleep(self.seconds(0.4))
+        assert await self._state(store, name) == "done"
+        async with store.lock(name, message_id="n"):
+            pass
+
+    @policy(message_id="m", remember_for=1.0)
+    async def test_a_message_is_remembered_for_less_than_a_lifetime(self, store: LockStore) -> None:
+        name = self.conversation()
+        async with store.lock(name, message_id="m", remember_for=self.seconds(0.2)):
+            pass
+        assert await self._state(store, name) == "done"
+        await asyncio.sleep(self.seconds(0.3))
+        async with store.lock(name, message_id="m"):
+            pass
+
+    @policy(message_id="m", remember_for=1.0)
+    async def test_whoever_redeems_a_ticket_may_say_for_how_long(self, store: LockStore) -> None:
+        name = self.conversation()
+        for message_id, remember_for in (("m", None), ("n", self.seconds(0.2))):
+            issued = await store.take_ticket(
+                name, self.seconds(0.2), message_id=message_id, remember_for=self.long
+            )
+            async with store.lock(
+                name, self.seconds(0.2), ticket=issued, remember_for=remember_for
+            ):
+                pass
+        await asyncio.sleep(self.seconds(0.3))
+        assert await self._state(store, name) == "done"
+        async with store.lock(name, message_id="n"):
+            pass
+
+    @policy(message_id="m", remember_for=1.0)
+    async def test_what_is_remembered_outlives_delete_lock(self, store: LockStore) -> None:
+        name = self.conversation()
+        async with store.lock(name, message_id="m", remember_for=self.long):
+            pass
+        store.delete_lock(name)
+        assert await self._state(store, name) == "done"
+        assert self.numbers(store, name) == []
+
     @policy(message_id="m")
     async def test_a_message_that_failed_may_come_again(self, store: LockStore) -> None:
         name = self.conversation()

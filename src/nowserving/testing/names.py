@@ -83,6 +83,9 @@ _WRONG: dict[str, tuple[tuple[object, type[Exception]], ...]] = {
     "wait_time_in_seconds": (*_WRONG_SECONDS, (None, TypeError)),
     "timeout": _WRONG_SECONDS,
     "max_hold": (*_WRONG_SECONDS, (0, ValueError)),
+    "settle": (*_WRONG_SECONDS, (0, ValueError)),
+    "settle_max": (*_WRONG_SECONDS, (0, ValueError), (5, ValueError)),
+    "remember_for": (*_WRONG_SECONDS, (0, ValueError), (604_801, ValueError)),
     "max_waiting": (
         (-1, ValueError),
         (1.5, TypeError),
@@ -91,6 +94,7 @@ _WRONG: dict[str, tuple[tuple[object, type[Exception]], ...]] = {
         (True, TypeError),
         ("3", TypeError),
     ),
+    "when_full": (("sometimes", ValueError), (None, ValueError), (["reject"], ValueError)),
     "when_busy": (("sometimes", ValueError), (None, ValueError), (["queue"], ValueError)),
     "on_lost": (("explode", ValueError), (None, ValueError)),
     "auto_renew": ((1, TypeError), ("yes", TypeError), (None, TypeError)),
@@ -248,6 +252,7 @@ class WrongArguments(StoreHarness):
             {"max_waiting": -1},
             {"max_waiting": True},
             {"when_busy": "sometimes"},
+            {"when_full": "sometimes"},
         ]
         for arguments in wrong:
             ((argument, value),) = arguments.items()

@@ -1,14 +1,14 @@
-"""``when_busy="reject"`` and ``max_waiting``: a message is turned away while others are handled."""
+"""``when_busy="reject"``, ``max_waiting``, ``when_full``: what is turned away in a busy line."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nowserving.errors import LockBusy, LockError
+from nowserving.errors import LockBusy, LockError, LockSuperseded
 from nowserving.testing.harness import (
     StoreHarness,
     policy,
@@ -111,3 +111,58 @@ class Rejecting(StoreHarness):
             await store.take_ticket(name, max_waiting=1)
         assert self.numbers(store, name) == [0, 1]
         store.delete_lock(name)
+
+    @policy(max_waiting=2, when_full="drop_oldest")
+    async def test_drop_oldest_lets_the_one_go_that_has_waited_longest(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+        how: Any = {"max_waiting": 2, "when_full": "drop_oldest"}
+        holder = await self.enter(store, name, **how)
+        waiters = [await self.line_up(store, name, **how) for _ in range(4)]
+        for waiter in waiters[:2]:
+            assert isinstance(await waiter.end(), LockSuperseded)
+        assert self.numbers(store, name) == [0, 3, 4]
+        for visitor in (holder, *waiters[2:]):
+            await visitor.serves()
+            await visitor.goes()
+
+    @policy(max_waiting=1, when_full="drop_oldest")
+    async def test_drop_oldest_counts_no_expired_ticket(self, store: LockStore) -> None:
+        name = self.conversation()
+        how: Any = {"max_waiting": 1, "when_full": "drop_oldest"}
+        holder = await self.enter(store, name)
+        store.issue_ticket(name, self.seconds(0.1))
+        waiter = await self.line_up(store, name)
+        await asyncio.sleep(self.seconds(0.2))
+        newest = await self.line_up(store, name, **how)
+        assert isinstance(await waiter.end(), LockSuperseded)
+        await holder.goes()
+        await newest.serves()
+        await newest.goes()
+
+    @policy(max_waiting=1, when_full="drop_oldest")
+    async def test_drop_oldest_lets_an_issued_ticket_go(self, store: LockStore) -> None:
+        name = self.conversation()
+        how: Any = {"max_waiting": 1, "when_full": "drop_oldest"}
+        holder = await self.enter(store, name)
+        issued = await store.take_ticket(name, **how)
+        newest = await store.take_ticket(name, **how)
+        with pytest.raises(LockSuperseded):
+            async with store.lock(name, ticket=issued):
+                pytest.fail("the body ran")
+        await holder.goes()
+        async with store.lock(name, ticket=newest):
+            pass
+
+    @policy(max_waiting=0, when_full="drop_oldest")
+    async def test_where_nobody_may_wait_nobody_is_dropped(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiter = await self.line_up(store, name)
+        with pytest.raises(LockBusy):
+            async with store.lock(name, max_waiting=0, when_full="drop_oldest"):
+                pytest.fail("the body ran")
+        for visitor in (holder, waiter):
+            await visitor.serves()
+            await visitor.goes()

@@ -10,16 +10,19 @@
 * Without a lock there is only the order of arrival: a turn that began or ended after one which
   came later was overtaken.
 
-*Lost*: a message without a finished turn, because it failed or its worker died.
+*Lost*: a message that no finished turn answers for, because its own failed or its worker died, or
+because it was superseded and nobody answered for it.
+
+*Answered twice*: a message that more than one finished turn answers for.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nowserving.verify.turns import by_conversation
+from nowserving.verify.turns import answered, by_conversation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,17 +37,19 @@ class Findings:
     Attributes:
         overlaps: Began while another turn of the conversation was at work.
         out_of_order: Were overtaken.
-        lost: Have no finished turn.
+        lost: Are answered by no finished turn.
+        twice: Are answered by more than one.
     """
 
     overlaps: frozenset[int]
     out_of_order: frozenset[int]
     lost: frozenset[int]
+    twice: frozenset[int] = frozenset()
 
     @property
     def violated(self) -> bool:
         """Whether anything was found."""
-        return bool(self.overlaps or self.out_of_order or self.lost)
+        return bool(self.overlaps or self.out_of_order or self.lost or self.twice)
 
 
 def check(records: Sequence[TurnRecord], *, messages: int, locked: bool) -> Findings:
@@ -61,11 +66,12 @@ def check(records: Sequence[TurnRecord], *, messages: int, locked: bool) -> Find
         overlaps.update(turn.record.index for turn in overlapping(turns))
         overtaken = _overtaken_tickets(turns) if locked else _overtaken_arrivals(turns)
         out_of_order.update(turn.record.index for turn in overtaken)
-    finished = {record.index for record in records if record.finished}
+    answers = Counter(index for index, _ in answered(records))
     return Findings(
         overlaps=frozenset(overlaps),
         out_of_order=frozenset(out_of_order),
-        lost=frozenset(range(messages)) - finished,
+        lost=frozenset(range(messages)) - answers.keys(),
+        twice=frozenset(index for index, count in answers.items() if count > 1),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from nowserving.verify.turns import by_conversation
+from nowserving.verify.turns import answered, by_conversation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,14 +46,18 @@ class Figures:
         seconds: From the first message's arrival to the end of the last turn.
         throughput: Finished turns a second.
         longest_line: The most messages that waited or worked at once in one conversation.
+        turns: How many turns answered them.
         wait: From a message's arrival to its handler's start.
+        answer: From a message's arrival to the start of the turn that answers for it.
         hand_off: From one handler's end to the start of the next, where the next was waiting.
     """
 
     seconds: float
     throughput: float
     longest_line: int
+    turns: int
     wait: Spread
+    answer: Spread
     hand_off: Spread
 
 
@@ -65,11 +69,18 @@ def measure(records: Sequence[TurnRecord]) -> Figures:
     first = min((turn.fired for turn in turns), default=0)
     seconds = (max((turn.left for turn in turns), default=0) - first) / _NANOSECONDS
     finished = sum(record.finished for record in records)
+    fired = {record.index: record.fired for record in records}
     return Figures(
         seconds=seconds,
         throughput=finished / seconds if seconds else 0.0,
         longest_line=max(map(longest_line, conversations), default=0),
+        turns=finished,
         wait=Spread.of(turn.entered - turn.fired for turn in turns),
+        answer=Spread.of(
+            turn.entered - fired[index]
+            for index, turn in answered(records)
+            if turn.entered is not None and index in fired
+        ),
         hand_off=Spread.of(gaps),
     )
 

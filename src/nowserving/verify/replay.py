@@ -7,13 +7,13 @@ import contextlib
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nowserving.verify.crew import Death, WorkerProcess
 from nowserving.verify.worker import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from nowserving.verify.plan import Plan
     from nowserving.verify.turns import TurnRecord
@@ -44,6 +44,7 @@ async def replay(  # noqa: PLR0913 - a run's facts, handed over once
     *,
     store: str | None,
     lifetime: float,
+    options: Mapping[str, Any] | None = None,
     grace: float = 15.0,
     on_start: Callable[[Sequence[WorkerProcess]], None] = lambda _: None,
     on_turn: Callable[[TurnRecord], None] = lambda _: None,
@@ -54,6 +55,7 @@ async def replay(  # noqa: PLR0913 - a run's facts, handed over once
         plan: What to do.
         store: URL of the store they share; None to work without a lock.
         lifetime: Seconds that a ticket lives.
+        options: How turns are asked for beside that, as arguments of ``lock()``.
         grace: Seconds without any news, beyond those that the plan explains, after which the
             workers are stopped.
         on_start: Called with the workers, right before they start.
@@ -63,7 +65,14 @@ async def replay(  # noqa: PLR0913 - a run's facts, handed over once
     prefix = f"verify-{secrets.token_hex(4)} "
     deliveries = {delivery.index: delivery for delivery in plan.deliveries}
     jobs = [
-        Job.of(worker, plan.share_of(worker), store=store, lifetime=lifetime, prefix=prefix)
+        Job.of(
+            worker,
+            plan.share_of(worker),
+            store=store,
+            lifetime=lifetime,
+            prefix=prefix,
+            options=options,
+        )
         for worker in range(plan.workers)
     ]
     async with contextlib.AsyncExitStack() as stack:
@@ -72,6 +81,7 @@ async def replay(  # noqa: PLR0913 - a run's facts, handed over once
         on_start(crew)
         outcome.start = time.monotonic_ns() + _START_IN
         await asyncio.gather(*(worker.go(outcome.start) for worker in crew))
+        lifetime += (options or {}).get("settle", 0.0)
         patience = plan.longest_silence + 2 * lifetime + grace
         await _hear_all(crew, outcome, on_turn, patience)
     return outcome

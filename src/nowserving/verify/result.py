@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nowserving.verify.check import check
 from nowserving.verify.figures import measure
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nowserving.verify.check import Findings
     from nowserving.verify.crew import Death
     from nowserving.verify.figures import Figures, Spread
@@ -28,6 +30,7 @@ class Settings:
         store: What may be shown of the store's URL; None for a run without a lock.
         handler_ms: Mean milliseconds that a message is handled.
         lifetime: Seconds that a ticket lives.
+        options: How turns are asked for beside that, as arguments of ``lock()``.
         seed: What dealt the messages to the workers, and made them up where they are made up.
     """
 
@@ -36,6 +39,7 @@ class Settings:
     handler_ms: float
     lifetime: float
     seed: int
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def locked(self) -> bool:
@@ -97,6 +101,10 @@ class Result:
             "overlaps": len(self.findings.overlaps),
             "out_of_order": len(self.findings.out_of_order),
             "lost": len(self.findings.lost),
+            "answered_twice": len(self.findings.twice),
+            "options": dict(self.settings.options),
+            "turns": self.figures.turns,
+            "answer_ms": _milliseconds(self.figures.answer),
             "longest_line": self.figures.longest_line,
             "hand_off_ms": _milliseconds(self.figures.hand_off),
             "wait_ms": _milliseconds(self.figures.wait),

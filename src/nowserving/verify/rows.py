@@ -41,10 +41,22 @@ def rows(result: Result) -> list[Row]:
         _promise("overlaps", len(findings.overlaps)),
         _promise("out of order", len(findings.out_of_order)),
         _promise("lost", len(findings.lost)),
+        *_answers(result),
         Row("longest line", f"{figures.longest_line:,}"),
         Row("hand-off p50 / p99", _spread(figures.hand_off)),
         Row("wait p50 / p99", _spread(figures.wait)),
         Row("throughput", f"{figures.throughput:,.0f} turns/s"),
+    ]
+
+
+def _answers(result: Result) -> list[Row]:
+    """Return what shows only where a turn may answer for several messages."""
+    if not result.settings.options:
+        return []
+    return [
+        _promise("answered twice", len(result.findings.twice)),
+        Row("turns", f"{result.figures.turns:,}"),
+        Row("answer begins p50 / p99", _spread(result.figures.answer)),
     ]
 
 
@@ -61,7 +73,8 @@ def subtitle(result: Result) -> str:
     settings, plan = result.settings, result.plan
     workers = "1 worker" if plan.workers == 1 else f"{plan.workers} workers"
     pace = f"{plan.speed:.3g} x trace time"
-    return f"{settings.source}, {workers}, {lock_in_words(settings)}, {pace}"
+    options = "".join(f", {name}={value}" for name, value in settings.options.items())
+    return f"{settings.source}, {workers}, {lock_in_words(settings)}, {pace}{options}"
 
 
 def lock_in_words(settings: Settings) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from nowserving.verify.plan import Delivery
 
@@ -31,6 +31,8 @@ class TurnRecord:
         number: The ticket's number; None without a lock.
         token: The turn's fencing token; None without a lock.
         error: What went wrong; None for a turn that went well.
+        superseded: Whether a newer message took its place, and answers for it.
+        answers: The messages that had to leave for it, and which its turn answered for as well.
     """
 
     index: int
@@ -42,6 +44,8 @@ class TurnRecord:
     number: int | None = None
     token: int | None = None
     error: str | None = None
+    superseded: bool = False
+    answers: tuple[int, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -58,13 +62,15 @@ class TurnRecord:
             self.number,
             self.token,
             self.error,
+            self.superseded,
+            self.answers,
         )
         return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
     @classmethod
     def loads(cls, fields: list[Any], delivery: Delivery) -> TurnRecord:
         """Read back the fields of a line that :meth:`dumps` wrote about ``delivery``."""
-        _, fired, entered, left, number, token, error = fields
+        _, fired, entered, left, number, token, error, superseded, answers = fields
         return cls(
             index=delivery.index,
             conversation_id=delivery.conversation_id,
@@ -75,7 +81,18 @@ class TurnRecord:
             number=number,
             token=token,
             error=error,
+            superseded=superseded,
+            answers=tuple(answers),
         )
+
+
+def answered(records: Iterable[TurnRecord]) -> Iterator[tuple[int, TurnRecord]]:
+    """Yield each message that was answered, by its index, with the turn that did so."""
+    for record in records:
+        if record.finished:
+            yield record.index, record
+            for index in record.answers:
+                yield index, record
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,14 @@ import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nowserving import LockStore
+from nowserving import LockStore, LockSuperseded
 from nowserving.verify.turns import TurnRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nowserving import HeldLock
     from nowserving.verify.plan import Delivery
 
@@ -42,6 +44,8 @@ class Job:
         store: URL of the store; None to work without a lock.
         lifetime: Seconds that a ticket lives.
         prefix: Stands before every conversation id, so that one run's lines are its own.
+        options: How turns are asked for beside that, as arguments of ``lock()``. If there are any,
+            each message has its index for a ``message_id``, by which whoever answers knows it.
         deliveries: ``(index, conversation_id, due, hold)`` of each message, in due order; times
             in nanoseconds as in :class:`~nowserving.verify.plan.Delivery`.
     """
@@ -50,15 +54,23 @@ class Job:
     store: str | None
     lifetime: float
     prefix: str
+    options: dict[str, Any]
     deliveries: list[tuple[int, str, int, int]]
 
     @classmethod
-    def of(
-        cls, worker: int, share: list[Delivery], *, store: str | None, lifetime: float, prefix: str
+    def of(  # noqa: PLR0913 - a job's facts, handed over once
+        cls,
+        worker: int,
+        share: list[Delivery],
+        *,
+        store: str | None,
+        lifetime: float,
+        prefix: str,
+        options: Mapping[str, Any] | None = None,
     ) -> Job:
         """Make the job of ``worker`` from its share of a plan."""
         deliveries = [(item.index, item.conversation_id, item.due, item.hold) for item in share]
-        return cls(worker, store, lifetime, prefix, deliveries)
+        return cls(worker, store, lifetime, prefix, dict(options or {}), deliveries)
 
     def dumps(self) -> bytes:
         """Return the job as one line."""
@@ -118,16 +130,21 @@ class Worker:
     async def _handle(self, index: int, conversation_id: str, hold: int) -> None:
         """Handle one message and report it; an error of the lock is part of the report."""
         number = token = entered = left = error = None
+        superseded = False
+        answers: tuple[int, ...] = ()
         fired = time.monotonic_ns()
         try:
-            async with self._line(conversation_id) as lock:
+            async with self._line(conversation_id, index) as lock:
                 entered = time.monotonic_ns()
                 if lock is not None:
                     number, token = lock.ticket, lock.fencing_token
+                    answers = tuple(map(int, lock.superseded))
                 try:
                     await asyncio.sleep(hold / _NANOSECONDS)
                 finally:
                     left = time.monotonic_ns()
+        except LockSuperseded:
+            superseded = True
         except Exception as problem:  # noqa: BLE001 - whatever it was, the message is lost: say why
             error = f"{type(problem).__name__}: {problem}"[:_LONGEST_ERROR]
         record = TurnRecord(
@@ -140,15 +157,24 @@ class Worker:
             number=number,
             token=token,
             error=error,
+            superseded=superseded,
+            answers=answers,
         )
         self._write(record.dumps())
 
     def _line(
-        self, conversation_id: str
+        self, conversation_id: str, index: int | None = None
     ) -> contextlib.AbstractAsyncContextManager[HeldLock | None]:
         if self._store is None:
             return contextlib.nullcontext()
-        return self._store.lock(f"{self._job.prefix}{conversation_id}", self._job.lifetime)
+        options = self._job.options
+        if index is None:
+            options = {}  # nothing that is to be answered for
+        elif options:
+            options = {**options, "message_id": str(index)}
+        return self._store.lock(
+            f"{self._job.prefix}{conversation_id}", self._job.lifetime, **options
+        )
 
     def _say(self, word: str) -> None:
         self._write(json.dumps(word).encode() + b"\n")

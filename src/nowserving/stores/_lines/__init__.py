@@ -10,7 +10,10 @@ Where is it decided ...                         file
 ==============================================  =================
 who is refused, who has to make room            ``admission.py``
 who is served next, and with which token        ``promotion.py``, ``tokens.py``
+when a burst of messages is over                ``settling.py``
+which messages a turn answers for               ``answers.py``
 what a ticket issued earlier is good for        ``redemption.py``
+what becomes of those whom a holder absorbs     ``absorption.py``
 what is noted of a ticket that goes, and who    ``departure.py``
 is told; how long a record is kept
 how tickets are given back and taken out        ``removal.py``
@@ -23,36 +26,55 @@ how a line is pictured, and a picture merged    ``pictures.py``
 ==============================================  =================
 """
 
+from nowserving.stores._lines.absorption import absorb
 from nowserving.stores._lines.admission import take
-from nowserving.stores._lines.attempts import attempt_leave, attempt_redeem, attempt_take
+from nowserving.stores._lines.answers import superseded_by
+from nowserving.stores._lines.attempts import (
+    attempt_leave,
+    attempt_park,
+    attempt_redeem,
+    attempt_take,
+)
 from nowserving.stores._lines.pictures import picture, save
 from nowserving.stores._lines.promotion import promote
-from nowserving.stores._lines.redemption import redeem
-from nowserving.stores._lines.removal import delete, finish, leave
+from nowserving.stores._lines.redemption import park, redeem
+from nowserving.stores._lines.removal import delete, finish, leave, release
 from nowserving.stores._lines.renewal import poll, renew
 from nowserving.stores._lines.status import SUPERSEDED, removed
-from nowserving.stores._lines.storage import AttemptStorage, LineStorage, Ticket, Tombstone
+from nowserving.stores._lines.storage import (
+    Absorbing,
+    AttemptStorage,
+    LineStorage,
+    Ticket,
+    Tombstone,
+)
 from nowserving.stores._lines.tokens import Tokens
 
 __all__ = [
     "SUPERSEDED",
+    "Absorbing",
     "AttemptStorage",
     "LineStorage",
     "Ticket",
     "Tokens",
     "Tombstone",
+    "absorb",
     "attempt_leave",
+    "attempt_park",
     "attempt_redeem",
     "attempt_take",
     "delete",
     "finish",
     "leave",
+    "park",
     "picture",
     "poll",
     "promote",
     "redeem",
+    "release",
     "removed",
     "renew",
     "save",
+    "superseded_by",
     "take",
 ]

@@ -7,6 +7,7 @@ its lifetime. So whoever knows that an attempt may be on its way leaves a tombst
 
 * a repeated take, whatever it is answered;
 * a leave by owner alone, whose take was never answered;
+* a parking: a redeeming that comes late would claim the place again, for nobody;
 * whoever takes out the ticket of somebody else. Here it is not the first attempt that does harm but
   a repetition: it would find no ticket, and join anew. A superseded one would supersede the very
   message that it had to leave for. This tombstone also tells the owner why its ticket is gone.
@@ -28,16 +29,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nowserving.protocol.status import NOT_ISSUED, State, TicketStatus
-from nowserving.stores._lines.admission import join, make_room, refuse
+from nowserving.protocol.status import ALIVE, NOT_ISSUED, State, TicketStatus
+from nowserving.stores._lines.admission import admit, refuse
 from nowserving.stores._lines.departure import note_departure
 from nowserving.stores._lines.promotion import promote
-from nowserving.stores._lines.redemption import redeem
+from nowserving.stores._lines.redemption import park, redeem
 from nowserving.stores._lines.removal import leave
 from nowserving.stores._lines.status import removed, status
 from nowserving.stores._lines.storage import Tombstone
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from nowserving.protocol.status import Admission, Departure, IssuedTicket, Outcome
     from nowserving.stores._lines.storage import AttemptStorage, Handle, T
 
@@ -75,8 +78,7 @@ def attempt_take(
         # Its ticket is gone, or it was refused, or its owner has left, and nobody waits for the
         # answer: a repetition may be late as well. Which of these, nobody can tell.
         return _epitaph(tombstone)
-    make_room(line, admission, now)
-    answer = join(line, ticket, admission, now)
+    answer = admit(line, ticket, admission, now)
     if repeated:
         line.bury(owner, Tombstone(ticket.number), now)
     return answer
@@ -117,13 +119,32 @@ def attempt_redeem(
     return _epitaph(tombstone)
 
 
+def attempt_park(  # noqa: PLR0913 - as park()
+    line: AttemptStorage[T],
+    handle: Handle,
+    issued: IssuedTicket,
+    ticket: T,
+    lifetime: float,
+    now: float,
+) -> TicketStatus:
+    """Decide a parking of a ticket whose redeeming may still be on its way."""
+    answer = park(line, handle, issued, ticket, lifetime, now)
+    if answer.state in ALIVE:
+        line.bury(handle.owner, Tombstone(int(issued)), now)
+    return answer
+
+
 def attempt_leave(
-    line: AttemptStorage[T], handle: Handle, outcome: Outcome, now: float
+    line: AttemptStorage[T],
+    handle: Handle,
+    outcome: Outcome,
+    now: float,
+    known: Collection[int] | None = None,
 ) -> Departure:
     """Decide a leave whose take may still be on its way."""
     if handle.number == NOT_ISSUED:
         line.bury(handle.owner, Tombstone(), now)
-    return leave(line, handle, outcome, now)
+    return leave(line, handle, outcome, now, known)
 
 
 def _epitaph(tombstone: Tombstone) -> TicketStatus:

@@ -9,15 +9,16 @@ it has expired                   ``expired``    forgotten                 is not
 it is finished by its number     ``done``       remembered                is told
 the line is deleted, or a saved  ``released``   forgotten                 is told
 picture lacks it
+somebody releases it             ``released``   forgotten                 is told why
 a newer message supersedes it    nothing        forgotten                 is told so
 ===============================  =============  ========================  ==============
 
 The successor is told how the last turn that was *held* ended. So nothing is noted of a waiter, and
 nothing of a ticket that was ``abandoned``: its owner left before it knew that it was served.
 
-A record is kept for a lifetime of whichever ticket goes, and as long as it remembers a message or a
-tombstone. When it goes its numbers go with it, and begin anew. Its fencing token is not missed: the
-clock has passed it.
+A record is kept for a lifetime of whichever ticket goes, and as long as it remembers a message (in
+Redis each of these is kept by itself) or a tombstone. When it goes its numbers go with it, and
+begin anew. Its fencing token is not missed: the clock has passed it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ def note_departure(line: LineStorage[T], ticket: T, outcome: Outcome, now: float
 
 
 def note_dismissal(
-    line: LineStorage[T], tickets: Sequence[T], outcome: Outcome, now: float
+    line: LineStorage[T],
+    tickets: Sequence[T],
+    outcome: Outcome,
+    now: float,
+    why: str = "released",
 ) -> None:
     """Note that somebody else than their owners has taken tickets out, and tell the owners.
 
@@ -57,8 +62,8 @@ def note_dismissal(
             note_departure(line, ticket, "expired", now)
             continue
         note_departure(line, ticket, outcome, now)
-        line.mail.append((ticket, removed(ticket.number, "released")))
+        line.mail.append((ticket, removed(ticket.number, why)))
         if ticket.claimed:  # nobody asks about one that nobody has
             told.append(ticket)
     if told:  # the mail can be lost
-        line.note_removed(told, "released", now)
+        line.note_removed(told, why, now)

@@ -1,5 +1,7 @@
 """Which messages a line knows: those of its live tickets, and for a time those that were done.
 
+How long that is, its ticket says (``remember_for``), by default one lifetime of it.
+
 A message whose turn failed, or was lost, is not known any more: it may come again.
 """
 
@@ -23,8 +25,8 @@ def progress(line: LineStorage[T], message_id: str, now: float) -> str:
 
 
 def note_done(line: LineStorage[T], ticket: T, now: float) -> None:
-    """Remember the message of a turn that ended well, for a lifetime of its ticket."""
+    """Remember the message of a turn that ended well, for as long as its ticket says."""
     if ticket.message_id is not None:
-        until = now + ticket.lifetime
+        until = now + (ticket.lifetime if ticket.remember_for is None else ticket.remember_for)
         line.remember(ticket.message_id, until)
         line.keep(until)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nowserving.protocol.status import Line, LineTicket
+from nowserving.protocol.status import LinePicture, PicturedTicket
 from nowserving.stores._lines.departure import note_dismissal
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.removal import begin_anew
@@ -27,20 +27,23 @@ _SHORTEST_KEPT = 1.0
 """Seconds for which a record is kept at least that a picture was saved to."""
 
 
-def picture(line: LineStorage[T], now: float) -> Line | None:
+def picture(line: LineStorage[T], now: float) -> LinePicture | None:
     """Return the line, None where the reference would say that there is no lock."""
     promote(line, now)
     tickets = tuple(
-        LineTicket(
+        PicturedTicket(
             number=ticket.number,
             expires_in=ticket.expires - now,
             owner=ticket.owner,
             served_for=None if ticket.served_at is None else now - ticket.served_at,
+            waited=now - ticket.joined if ticket.served_at is None else None,
+            label=ticket.label,
+            message_id=ticket.message_id,
         )
         for ticket in line.between(line.serving, line.next - 1)
         if ticket.expires > now
     )
-    return Line(line.next, tickets) if tickets or line.opened else None
+    return LinePicture(line.next, tickets) if tickets or line.opened else None
 
 
 def save(
@@ -70,7 +73,7 @@ def save(
     for number, left in sorted(lefts.items()):
         if number >= line.next:
             if left > 0:
-                _join(line, make(), number, now + left, left)
+                _join(line, make(), number, left, now)
             continue
         ticket_there = line.ticket(number)
         if ticket_there is not None and ticket_there.expires > now:
@@ -88,10 +91,11 @@ def _begin_anew_if_own(line: LineStorage[T], lefts: Mapping[int, float], seen_be
         begin_anew(line, min(lefts))
 
 
-def _join(line: LineStorage[T], ticket: T, number: int, expires: float, lifetime: float) -> None:
+def _join(line: LineStorage[T], ticket: T, number: int, lifetime: float, now: float) -> None:
     if line.serving >= line.next:
         line.serving = number
-    ticket.number, ticket.expires, ticket.lifetime = number, expires, lifetime
+    ticket.number, ticket.lifetime = number, lifetime
+    ticket.joined, ticket.expires = now, now + lifetime
     ticket.claimed = False
     line.next = number + 1
     line.put(ticket)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import LineUpdate
 from nowserving.stores._lines.promotion import promote
+from nowserving.stores._lines.settling import waits_at_head
 from nowserving.stores._lines.status import blocked_for, gone, own, status
 
 if TYPE_CHECKING:
@@ -43,4 +44,7 @@ def poll(line: LineStorage[T], handles: Sequence[Handle], now: float) -> LineUpd
         elif ticket.served_at is not None:
             news[handle.owner] = status(line, ticket, now)
     last = max((handle.number for handle in handles), default=0)
-    return LineUpdate(line.serving, blocked_for(line, last, now), news)
+    blocked = blocked_for(line, last, now)
+    if waits_at_head(line):  # maybe one of these: they are told together
+        blocked = min(blocked, line.settles_until - now)
+    return LineUpdate(line.serving, blocked, news)

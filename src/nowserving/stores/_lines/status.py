@@ -7,6 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import (
+    ABSORBED,
+    ANSWERS,
     INTERRUPTED,
     NOT_ISSUED,
     SERVED,
@@ -24,6 +26,8 @@ make_status = partial(tuple.__new__, TicketStatus)
 SUPERSEDED = "superseded"
 """Why a ticket is gone that had to leave for a newer message."""
 
+_STATES = {SUPERSEDED: State.SUPERSEDED, ABSORBED: State.ABSORBED}
+
 _A_FEW = 8
 """How many numbers next in line a waiter minds, since their tickets may end."""
 
@@ -37,7 +41,8 @@ def status(line: LineStorage[T], ticket: T, now: float) -> TicketStatus:
     number = ticket.number
     if ticket.served_at is not None:
         state = INTERRUPTED if ticket.interrupted else SERVED
-        return make_status((state, number, 0, left, left, line.token, line.predecessor, "", 0.0))
+        more = "" if ticket.answers is None else ANSWERS
+        return make_status((state, number, 0, left, left, line.token, line.predecessor, more, 0.0))
     ahead, blocked = number - line.serving, blocked_for(line, number, now)
     return make_status((WAITING, number, ahead, left, blocked, 0, "none", "", 0.0))
 
@@ -63,8 +68,7 @@ def why_gone(line: LineStorage[T], handle: Handle, now: float) -> str:
 
 def removed(number: int, why: str) -> TicketStatus:
     """Make the status of a ticket that is gone."""
-    state = State.SUPERSEDED if why == SUPERSEDED else State.GONE
-    return TicketStatus(state, number, detail=why)
+    return TicketStatus(_STATES.get(why, State.GONE), number, detail=why)
 
 
 def not_redeemable(line: LineStorage[T], number: int) -> TicketStatus:
@@ -99,12 +103,15 @@ def restarts(ticket: Ticket) -> bool:
 def blocked_for(line: LineStorage[T], number: int, now: float) -> float:
     """Return for how many seconds the line can't move on without a notice to this number.
 
-    It moves on when the ticket that is served ends. If its holder leaves before, another one that
+    If it settles, it moves on for its first ticket when that is over. Else it does when the ticket
+    that is served ends. If its holder leaves before, another one that
     waits before this number is served, and may end: not earlier than if it were served right now.
     """
     head = line.ticket(line.serving)
     if head is None:
         return 0.0
+    if number == line.serving and head.served_at is None:
+        return line.settles_until - now
     ends = head.expires - now
     first = max(line.serving + 1, line.superseded_below)
     if first < number:

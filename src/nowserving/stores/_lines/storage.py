@@ -14,6 +14,7 @@ from nowserving.protocol.status import NOT_ISSUED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nowserving.lock import Superseded
     from nowserving.protocol.status import TicketStatus
     from nowserving.stores._lines.tokens import Tokens
 
@@ -32,6 +33,20 @@ class Handle(Protocol):
         ...
 
 
+class Absorbing(NamedTuple):
+    """What a line keeps of a holder that absorbs, or wants to know who waits (``absorption.py``).
+
+    Attributes:
+        by: The holder's number; with any other number served it says nothing.
+        taken: How many it has absorbed, those that have left since included.
+        upto: The highest number of them.
+    """
+
+    by: int
+    taken: int
+    upto: int
+
+
 class Ticket(Protocol):
     """What a line keeps of a ticket. Moments are on the store's clock, in seconds.
 
@@ -44,6 +59,12 @@ class Ticket(Protocol):
         served_at: When its turn began, None while it waits.
         interrupted: A newer message asks its holder to stop.
         message_id: The message that it is for, None if that was not said.
+        answers: The messages that had to leave for it, None if none had.
+        absorbed_by: The number of the holder that has taken its message in; ``NOT_ISSUED`` if none
+            has. It counts while that number is served.
+        remember_for: Seconds for which that is remembered once it is done, None for ``lifetime``.
+        joined: When it joined the line; says nothing any more once it is served.
+        label: What its owner calls it, None for nothing.
     """
 
     number: int
@@ -54,6 +75,11 @@ class Ticket(Protocol):
     served_at: float | None
     interrupted: bool
     message_id: str | None
+    absorbed_by: int
+    remember_for: float | None
+    answers: Superseded | None
+    joined: float
+    label: str | None
 
     @property
     def owner(self) -> str:
@@ -74,7 +100,11 @@ class LineStorage(Protocol[T]):
         tokens: Where the next one comes from.
         predecessor: How the last turn that was held ended; ``"none"`` when nobody knows.
         superseded_below: Waiters with smaller numbers had to leave for a newer message.
+        settles_until: Before that moment nobody's turn begins: more messages may come. 0 when
+            nothing holds the line back, above all when nobody is in it.
+        burst_since: When the first of these messages came.
         opened: Whether an empty line is still "a lock" to the reference API.
+        absorbing: What the last holder that asked has absorbed; None where none has.
         mail: Notices for the owners of tickets, to be delivered once the verb's step is done.
     """
 
@@ -84,7 +114,10 @@ class LineStorage(Protocol[T]):
     tokens: Tokens
     predecessor: str
     superseded_below: int
+    settles_until: float
+    burst_since: float
     opened: bool
+    absorbing: Absorbing | None
     mail: list[tuple[T, TicketStatus]]
 
     def ticket(self, number: int) -> T | None:
@@ -111,14 +144,14 @@ class LineStorage(Protocol[T]):
         ...
 
     def next_live(self, now: float) -> T | None:
-        """Return the first live ticket behind the one that is served.
+        """Return the first live ticket behind the number that is served.
 
         The expired ones before it are taken out. In total that costs as much as they did to join.
         """
         ...
 
     def has_waiting(self, count: int, now: float) -> bool:
-        """Return whether so many live tickets wait behind the one that is served."""
+        """Return whether so many live tickets wait: the first one too, if the line settles."""
         ...
 
     def put(self, ticket: T) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nowserving.errors import StoreClosed
 from nowserving.protocol.handle import TicketHandle
+from nowserving.protocol.status import WAITING
 
 if TYPE_CHECKING:
     from nowserving.protocol.status import TicketStatus
@@ -37,7 +38,7 @@ class RemoteHandle(TicketHandle):
 
     def push(self, status: TicketStatus) -> None:
         """Wake its owner with what was pushed."""
-        self.overdue = False
+        self.overdue = status.state is WAITING
         self.ring(status)
 
     def turn_out(self) -> None:

@@ -19,9 +19,12 @@ from typing import TYPE_CHECKING
 from nowserving._host.clock import monotonic
 from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
+from nowserving._host.process import this_process
 from nowserving.errors import LockError
+from nowserving.lock import Superseded
+from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.queue import Guarantees
-from nowserving.protocol.status import Departure, IssuedTicket, LineUpdate
+from nowserving.protocol.status import Absorption, Departure, IssuedTicket, LineUpdate
 from nowserving.stores import _lines
 from nowserving.stores.memory import steps
 from nowserving.stores.memory.idle import IdleList
@@ -31,10 +34,10 @@ from nowserving.stores.memory.ticket import MemoryTicket
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
+    from nowserving._host.process import Process
     from nowserving.lock import TicketLock
-    from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import AtOnce
-    from nowserving.protocol.status import Admission, Line, Outcome, TicketStatus
+    from nowserving.protocol.status import Admission, LinePicture, Outcome, TicketStatus
 
 logger = logging.getLogger("nowserving.queues.memory.queue")
 
@@ -108,7 +111,7 @@ class MemoryQueue:
                 record = self._records[name] = Record(self._tokens)
             if admission.redeem is not None:
                 status = _lines.redeem(record, admission.redeem, handle, admission, now)
-            elif record.tickets or admission.message_id is not None:
+            elif record.tickets or admission.message_id is not None or admission.settle is not None:
                 status = _lines.take(record, handle, admission, now)
             else:
                 status = record.take_alone(handle, admission, now)
@@ -160,6 +163,42 @@ class MemoryQueue:
         """
         return self.leave_now(handle, outcome)
 
+    async def park(
+        self,
+        handle: MemoryTicket,
+        issued: IssuedTicket,
+        lifetime: float,
+        within: float | None = None,  # noqa: ARG002
+    ) -> TicketStatus:
+        """Leave a redeemed ticket in line."""
+        name = handle.conversation_id
+        parked = MemoryTicket(name, self._owners, issued.secret)
+        with self._step(name):
+            record = self._records.get(name)
+            if record is None:
+                return _gone(handle)
+            now = monotonic()
+            status = _lines.park(record, handle, issued, parked, lifetime, now)
+            self._close_step(name, record, now, may_be_left=True)
+        return status
+
+    async def absorb(
+        self,
+        handle: TicketHandle,
+        most: int,
+        within: float | None = None,  # noqa: ARG002
+    ) -> Absorption:
+        """Take those who wait into the holder's turn."""
+        name = handle.conversation_id
+        with self._step(name):
+            record = self._records.get(name)
+            if record is None:
+                return Absorption(_gone(handle))
+            now = monotonic()
+            absorption = _lines.absorb(record, handle, most, now)
+            self._close_step(name, record, now)
+        return absorption
+
     def leave_now(self, handle: TicketHandle, outcome: Outcome) -> Departure:
         """Do the same without a coroutine."""
         mutex = self._mutex
@@ -208,11 +247,17 @@ class MemoryQueue:
                 conversation_id=conversation_id,
             )
 
+    async def superseded(self, handle: TicketHandle) -> Superseded:
+        """Return the messages that had to leave for this ticket."""
+        with self._step(handle.conversation_id):
+            record = self._records.get(handle.conversation_id)
+            return Superseded() if record is None else _lines.superseded_by(record, handle)
+
     async def wait(self, handle: TicketHandle, timeout: float) -> TicketStatus | None:
         """Wait for the bell; a promotion always rings it."""
         return await handle.wait(timeout)
 
-    async def line(self, conversation_id: str) -> Line | None:
+    async def line(self, conversation_id: str) -> LinePicture | None:
         """Return the line, None where there is no lock."""
         with self._step(conversation_id):
             record = self._records.get(conversation_id)
@@ -255,6 +300,23 @@ class MemoryQueue:
             waiting = _lines.finish(record, issued, _ANYBODY, now, keep=keep)
             self._close_step(conversation_id, record, now)
         return waiting
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
+        """Take a ticket out, and tell its owner."""
+        shown = TicketHandle(conversation_id, owner)
+        shown.number = number
+        with self._step(conversation_id):
+            record = self._records.get(conversation_id)
+            if record is None:
+                return False
+            now = monotonic()
+            released = _lines.release(record, shown, reason, now)
+            self._close_step(conversation_id, record, now)
+        return released
+
+    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:
+        """Tell which process has these tickets: there is only this one."""
+        return dict.fromkeys(owners, this_process())
 
     async def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record."""
@@ -340,9 +402,13 @@ steps.register(
         MemoryQueue.leave_now,
         MemoryQueue.poll,
         MemoryQueue._renew,  # noqa: SLF001 - its own class
+        MemoryQueue.park,
+        MemoryQueue.absorb,
         MemoryQueue.line,
         MemoryQueue.save,
         MemoryQueue.delete,
         MemoryQueue.finish,
+        MemoryQueue.superseded,
+        MemoryQueue.release,
     ]
 )

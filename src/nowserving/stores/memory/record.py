@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.status import Admission, Outcome
-    from nowserving.stores._lines.storage import Handle
+    from nowserving.stores._lines.storage import Absorbing, Handle
     from nowserving.stores._lines.tokens import Tokens
 
 _NEAR = 64
@@ -42,6 +42,8 @@ class Record:
         "_first_waiter",
         "_messages",
         "_remembered",
+        "absorbing",
+        "burst_since",
         "in_idle_list",
         "kept_until",
         "mail",
@@ -49,6 +51,7 @@ class Record:
         "opened",
         "predecessor",
         "serving",
+        "settles_until",
         "superseded_below",
         "tickets",
         "token",
@@ -62,7 +65,9 @@ class Record:
         self.tokens = tokens
         self.predecessor = "none"
         self.superseded_below = 0
+        self.settles_until = self.burst_since = 0.0
         self.opened = False
+        self.absorbing: Absorbing | None = None
         self.mail: list[tuple[MemoryTicket, TicketStatus]] = []
         self.tickets: dict[int, MemoryTicket] = {}
         self.kept_until = 0.0
@@ -77,7 +82,7 @@ class Record:
     # Nearly every turn
 
     def take_alone(self, ticket: MemoryTicket, admission: Admission, now: float) -> TicketStatus:
-        """Do all that `admission.take` does where nobody is in line, and no message is named."""
+        """Do all that `admission.take` does where nobody is in line and nothing else is asked."""
         ticket.number = self.serving = number = self.next
         self.next = number + 1
         self.tickets[number] = ticket
@@ -88,6 +93,8 @@ class Record:
             ticket.renewed = True
         if not admission.claimed:
             ticket.claimed = False
+        if admission.label is not None:
+            ticket.label = admission.label
         self.token = token = self.tokens.draw(self.token)
         return make_status((SERVED, number, 0, left, left, token, self.predecessor, "", 0.0))
 
@@ -100,6 +107,8 @@ class Record:
         tickets, number = self.tickets, handle.number
         ticket = tickets.get(number)
         if ticket is not handle or ticket.message_id is not None or ticket.expires <= now:
+            return False
+        if self.settles_until:
             return False
         del tickets[number]
         if outcome != "abandoned":
@@ -132,7 +141,7 @@ class Record:
         return list(filter(None, map(tickets.get, range(first, last + 1))))
 
     def next_live(self, now: float) -> MemoryTicket | None:
-        """Return the first live ticket behind the one that is served."""
+        """Return the first live ticket behind the number that is served."""
         number = self.serving + 1
         while self.tickets:
             ticket = self.tickets.get(number)
@@ -155,7 +164,7 @@ class Record:
 
     def has_waiting(self, count: int, now: float) -> bool:
         """Return whether so many live tickets wait."""
-        if len(self.tickets) <= count:  # the one that is served is there as well
+        if len(self.tickets) < count:
             return False
         for ticket in self.tickets.values():
             if count <= 0:

@@ -10,6 +10,7 @@ from nowserving.protocol.status import NOT_ISSUED
 
 if TYPE_CHECKING:
     from nowserving._host.identity import Owners
+    from nowserving.lock import Superseded
 
 
 class MemoryTicket(TicketHandle):
@@ -20,11 +21,16 @@ class MemoryTicket(TicketHandle):
     expires: float
     lifetime: float
     served_at: float | None
-    # Most tickets are of no message, and never interrupted: these are written where they differ.
+    joined: float = 0.0
+    # Most tickets are of no message and never interrupted: these are written where they differ.
     claimed = True
     renewed = False
     interrupted = False
     message_id: str | None = None
+    remember_for: float | None = None
+    answers: Superseded | None = None
+    label: str | None = None
+    absorbed_by = NOT_ISSUED
     removed = ""
     """Why somebody else has taken it out of its line; empty if nobody has."""
 

@@ -8,7 +8,7 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nowserving._host.background import soon
+from nowserving._host.background import later, soon
 from nowserving._host.identity import Owners, nonce
 from nowserving._host.loops import PerLoop
 from nowserving.errors import StoreClosed
@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from nowserving.stores.redis.call_settings import CallSettings
+    from nowserving.stores.redis.processes import ProcessNote
     from nowserving.stores.redis.topologies.topology import Topology
 
 
 _STEPS = 10
+
+_NOTED_AFTER = 1.0
+"""Seconds after a loop's first call in which its process is noted: not in a rush of calls."""
 
 
 class LoopConnections:
@@ -43,7 +47,12 @@ class LoopConnections:
         sweeper: Goes on with what a call has left over.
         heartbeat: For renewals.
         inbox: For pushes.
+        is_closed: Whether they are.
+        timer: When this process is to be noted again, None where that is not planned.
     """
+
+    is_closed = False
+    timer: asyncio.TimerHandle | None = None
 
     def __init__(
         self,
@@ -87,12 +96,16 @@ class LoopConnections:
 
     def close(self) -> None:
         """Hang up; called on their own loop."""
+        self.is_closed = True
+        if self.timer is not None:
+            self.timer.cancel()
         self.session.close()
         self.heartbeat.close()
         self.inbox.close()
 
     def hang_up(self) -> None:
         """Have Redis end the connections of a loop that does not run."""
+        self.is_closed = True
         for part in (self.session, self.heartbeat, self.inbox):
             part.hang_up()
 
@@ -112,16 +125,18 @@ class Connections(PerLoop[LoopConnections]):
     Args:
         topology: Where the records are, and how to reach them.
         settings: How calls travel.
+        process: Notes which process this is.
 
     Attributes:
         nonce: What all owners begin with.
     """
 
-    def __init__(self, topology: Topology, settings: CallSettings) -> None:
+    def __init__(self, topology: Topology, settings: CallSettings, process: ProcessNote) -> None:
         super().__init__()
         self.nonce = nonce()
         self._topology = topology
         self._settings = settings
+        self._process = process
         self._counter = itertools.count()
         self._eviction_judged = False
         self._closed = False
@@ -142,6 +157,7 @@ class Connections(PerLoop[LoopConnections]):
             raise _closed()
         name = f"{self.nonce}~{next(self._counter)}"
         made = LoopConnections(loop, self, self._topology, self._settings, name)
+        made.timer = later(loop, _NOTED_AFTER, self._process.keep, made, self.nonce)
         if not self._eviction_judged:
             self._eviction_judged = True
             soon(loop, self._judge_eviction, made)  # behind the call that is about to be made
@@ -164,6 +180,7 @@ class Connections(PerLoop[LoopConnections]):
     def forked(self) -> None:
         """Forget the parent's without closing them, and name those to come by a new nonce."""
         super().forked()
+        self._process.begin_anew()
         self.nonce = nonce()
 
 

@@ -9,23 +9,35 @@ from nowserving._host.forks import on_fork
 from nowserving.errors import LockError
 from nowserving.protocol import names
 from nowserving.protocol.queue import Guarantees
-from nowserving.protocol.status import NOT_ISSUED, SERVED, Departure, Line, State
+from nowserving.protocol.status import (
+    NOT_ISSUED,
+    SERVED,
+    Absorption,
+    Departure,
+    LinePicture,
+    State,
+    TicketStatus,
+)
 from nowserving.stores._remote.handle import RemoteHandle
 from nowserving.stores.redis.call_settings import CallSettings
+from nowserving.stores.redis.extras import encode_extras, encode_why, known_text
 from nowserving.stores.redis.header import Header
 from nowserving.stores.redis.loop_connections import Connections
 from nowserving.stores.redis.picture import pieces_of
 from nowserving.stores.redis.poll import poll_line
+from nowserving.stores.redis.processes import ProcessNote, nonce_of, processes
 from nowserving.stores.redis.renewing import renew_all
 from nowserving.stores.redis.replicas import Replicas
 from nowserving.stores.redis.replies import (
     NOTHING_MORE,
+    parse_absorption,
     parse_answer,
     parse_departure,
     parse_key,
     parse_line,
     parse_progress,
     parse_status,
+    parse_superseded,
     version_of,
 )
 from nowserving.stores.redis.script import load_script
@@ -34,8 +46,15 @@ from nowserving.stores.redis.walking import LEFT_OVER, SIGNS, finished
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from nowserving.lock import TicketLock
-    from nowserving.protocol.status import Admission, LineTicket, LineUpdate, Outcome, TicketStatus
+    from nowserving._host.process import Process
+    from nowserving.lock import Superseded, TicketLock
+    from nowserving.protocol.status import (
+        Admission,
+        IssuedTicket,
+        LineUpdate,
+        Outcome,
+        PicturedTicket,
+    )
     from nowserving.stores.redis.renewing import Renewal
     from nowserving.stores.redis.topologies.topology import Topology
 
@@ -44,6 +63,7 @@ _MAYBE_LEFT = ("expired", "")
 """What is said of a ticket of which no trace is left: so it is also when its owner has left."""
 
 _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
+_DROP_OLDEST = "d"
 
 
 class RedisQueue:
@@ -79,8 +99,9 @@ class RedisQueue:
         self.replicas = Replicas(min_replicas, timeout) if min_replicas else None
         self._header = Header(f"{key_prefix}inbox:", timeout)
         settings = CallSettings(load_script(), self._header, timeout, self.replicas)
-        self.connections = Connections(topology, settings)
         self._key_prefix = key_prefix.encode()
+        self._process = ProcessNote(self._key_prefix)
+        self.connections = Connections(topology, settings, self._process)
         on_fork(self)
 
     def key(self, conversation_id: str) -> bytes:
@@ -105,7 +126,14 @@ class RedisQueue:
         """Join the line (``take.lua``) or claim an issued ticket (``redeem.lua``)."""
         flags = ("c" if admission.claimed else "") + ("r" if admission.renewed else "") or _NONE
         lifetime = max(1, round(admission.lifetime * 1000)) * 1000  # as _lifetime(), at each turn
-        message = _message(admission.message_id)
+        message, extras = _NONE, _NONE
+        if (
+            admission.message_id is not None
+            or admission.label is not None
+            or admission.remember_for is not None
+        ):
+            message = message_of(admission)
+            extras = encode_extras(admission.label, admission.message_id)
         if admission.redeem is not None:
             args: tuple[Any, ...] = (
                 "redeem",
@@ -115,12 +143,13 @@ class RedisQueue:
                 lifetime,
                 flags,
                 message,
+                extras,
             )
             again = args
         else:
             limit = -1 if admission.max_waiting is None else admission.max_waiting
-            policy = _POLICIES[admission.when_busy]
-            args = ("take", handle.owner, lifetime, flags, policy, limit, message, "0")
+            policy = policy_of(admission)
+            args = ("take", handle.owner, lifetime, flags, policy, limit, message, extras, "0")
             again = (*args[:-1], "1")
         here = self.connections.here()
         call = here.session.call(self.key(handle.conversation_id), args, again, within=within)
@@ -188,7 +217,12 @@ class RedisQueue:
         handle.clear_line_version()
         if handle.number == NOT_ISSUED and not handle.may_be_in_line():
             return Departure(left=False, someone_waiting=False)
-        args = ("leave", handle.number, handle.owner, outcome)
+        known = handle.known_absorbed
+        args: tuple[str | int, ...]
+        if known is None or outcome != "done":
+            args = ("leave", handle.number, handle.owner, outcome)
+        else:
+            args = ("leave_knowing", handle.number, handle.owner, known_text(known))
         here = self.connections.here()
         call = here.session.call(self.key(handle.conversation_id), args, within=within)
         if outcome != "done" and not call.sent:
@@ -204,15 +238,67 @@ class RedisQueue:
             return departure._replace(left=True, why="")  # maybe by the first attempt
         return departure
 
+    async def park(
+        self,
+        handle: RemoteHandle,
+        issued: IssuedTicket,
+        lifetime: float,
+        within: float | None = None,
+    ) -> TicketStatus:
+        """Leave a redeemed ticket in line (``park.lua``)."""
+        number = int(issued)
+        handle.clear_line_version()
+        kept = TicketStatus(State.WAITING, number)
+        if handle.number == NOT_ISSUED and not handle.may_be_in_line():
+            return kept  # nothing was ever sent: it stands there as it was issued
+        secret = issued.secret or _NONE
+        args = ("park", number, handle.owner, secret, _lifetime(lifetime))
+        here = self.connections.here()
+        call = here.session.call(self.key(handle.conversation_id), args, within=within)
+        if not call.sent:
+            here.session.hurry()  # as with a leave
+        call = await finished(here.session, call, args)
+        status = parse_status(here.sweeper.read(call.key, call.future.result()))
+        if call.repeated and status.state is State.GONE and not status.detail:
+            return kept  # by the first attempt; and somebody has redeemed it since
+        return status
+
+    async def absorb(
+        self,
+        handle: RemoteHandle,
+        most: int,
+        within: float | None = None,
+    ) -> Absorption:
+        """Take those who wait into the holder's turn (``absorb.lua``), in pieces if need be."""
+        here = self.connections.here()
+        here.inbox.open()
+        on, more, found, repeated = -1, False, [], False
+        while True:
+            args = ("absorb", handle.number, handle.owner, most, on)
+            call = here.session.call(self.key(handle.conversation_id), args, within=within)
+            call = await finished(here.session, call, args)
+            repeated = repeated or call.repeated
+            page = parse_absorption(here.sweeper.read(call.key, call.future.result()))
+            found += page.tickets
+            more = more or page.more
+            on = page.on
+            if on == NOTHING_MORE:
+                return Absorption(page.holder, page.taken, more, tuple(found), repeated)
+
     async def wait(self, handle: RemoteHandle, timeout: float) -> TicketStatus | None:
         """Wait for a push to this loop's inbox."""
         self.connections.here().inbox.open()
         return await handle.wait(timeout)
 
-    async def line(self, conversation_id: str) -> Line | None:
+    async def superseded(self, handle: RemoteHandle) -> Superseded:
+        """Return the messages that had to leave for this ticket (``superseded.lua``)."""
+        asked = ("superseded", handle.number, handle.owner)
+        return parse_superseded(await self._call(handle.conversation_id, *asked))
+
+    async def line(self, conversation_id: str) -> LinePicture | None:
         """Return the line (``line.lua``). One of more than some hundred is read in pieces."""
         on, next_number = -1, None
-        tickets: list[LineTicket] = []
+        tickets: list[PicturedTicket] = []
         while on != NOTHING_MORE or next_number is None:
             page = parse_line(await self._call(conversation_id, "line", on))
             if page is None:
@@ -223,7 +309,7 @@ class RedisQueue:
         if next_number is None:
             return None
         # What was issued meanwhile is of another picture than the number.
-        return Line(next_number, tuple(t for t in tickets if t.number < next_number))
+        return LinePicture(next_number, tuple(t for t in tickets if t.number < next_number))
 
     async def save(self, lock: TicketLock) -> None:
         """Merge a caller's picture of the line (``save.lua``). A long one is merged in pieces."""
@@ -249,6 +335,18 @@ class RedisQueue:
             to_the_end=not keep,
         )
         return parse_answer(reply)
+
+    async def release(self, conversation_id: str, number: int, owner: str, reason: str) -> bool:
+        """Take a ticket out, and tell its owner (``release.lua``)."""
+        said = number, owner or _NONE, encode_why(reason)
+        return parse_answer(await self._call(conversation_id, "release", *said))
+
+    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:
+        """Tell which processes have tickets (``process.lua``), one question for each of them."""
+        nonces = {owner: nonce_of(owner) for owner in owners}
+        keys = {nonce: self._process.key(nonce) for nonce in set(nonces.values()) if nonce}
+        known = await processes(self.connections.here(), keys)
+        return {owner: known[nonce] for owner, nonce in nonces.items() if nonce in known}
 
     async def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record, by ``SCAN``."""
@@ -298,13 +396,32 @@ class RedisQueue:
         return self._read(answer)
 
 
+def policy_of(admission: Admission) -> str:
+    """Return what ``take.lua`` is told of what the message does where somebody is in line."""
+    policy = _POLICIES[admission.when_busy]
+    if admission.when_full == "drop_oldest" and policy == "q":
+        policy = _DROP_OLDEST
+    if admission.settle is None:
+        return policy
+    limit = "" if admission.settle_max is None else _lifetime(admission.settle_max)
+    return f"{policy}~{_lifetime(admission.settle)}~{limit}"
+
+
 def _lifetime(seconds: float) -> int:
     # Whole milliseconds: so a ticket has it, and no ticket lives longer than its lifetime.
     return max(1, round(seconds * 1000)) * 1000
 
 
-def _message(message_id: str | None) -> str:
+def message_of(admission: Admission) -> str:
+    """Return what ``take.lua`` is told of the message, and of how long it is remembered."""
+    if admission.message_id is None:
+        return _NONE if admission.redeem is None else _remembered(_NONE, admission)
     # Hashed: any string becomes a short field that needs no escaping.
-    if message_id is None:
-        return _NONE
-    return hashlib.blake2b(names.encode(message_id), digest_size=12).hexdigest()
+    digest = hashlib.blake2b(names.encode(admission.message_id), digest_size=12).hexdigest()
+    return _remembered(digest, admission)
+
+
+def _remembered(message: str, admission: Admission) -> str:
+    if admission.remember_for is None:
+        return message
+    return f"{message}~{max(1, round(admission.remember_for * 1000))}"

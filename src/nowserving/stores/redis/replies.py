@@ -6,20 +6,27 @@ from functools import wraps
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from nowserving.errors import CorruptLock, LockError, StoreUnavailable
+from nowserving.held import Absorbed
+from nowserving.lock import Superseded
 from nowserving.protocol import names
 from nowserving.protocol.status import (
+    ANSWERS,
     INTERRUPTED,
     SERVED,
     Departure,
-    LineTicket,
+    PicturedTicket,
     State,
     TicketStatus,
 )
+from nowserving.stores.redis.extras import decode_extras, decode_why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MICROSECONDS = 1_000_000
+_SERVED_FIELDS = 7
+"""Words of the status of a served ticket that answers for nobody else."""
+_WHY = {State.SUPERSEDED: "superseded", State.ABSORBED: "absorbed"}
 _STATES = {state.value: state for state in State}
 
 
@@ -51,7 +58,8 @@ def parse_status(text: str) -> TicketStatus:
     state = _STATES[fields[0]]
     if state is SERVED or state is INTERRUPTED:
         left = int(fields[3]) / MICROSECONDS
-        return TicketStatus(state, int(fields[1]), 0, left, left, int(fields[5]), fields[6])
+        more = ANSWERS if len(fields) > _SERVED_FIELDS else ""
+        return TicketStatus(state, int(fields[1]), 0, left, left, int(fields[5]), fields[6], more)
     if state is State.WAITING:
         left, blocked = int(fields[3]) / MICROSECONDS, int(fields[4]) / MICROSECONDS
         return TicketStatus(state, int(fields[1]), int(fields[2]), left, blocked)
@@ -60,10 +68,10 @@ def parse_status(text: str) -> TicketStatus:
         return TicketStatus(state, ahead=int(fields[1]), detail=fields[3], since=since)
     if state is State.DUPLICATE:
         return TicketStatus(state, detail=fields[1])
-    if state is State.SUPERSEDED:
-        return TicketStatus(state, int(fields[1]), detail="superseded")
+    if state in _WHY:
+        return TicketStatus(state, int(fields[1]), detail=_WHY[state])
     _, number, *reason = text.split(" ", 2)
-    return TicketStatus(state, int(number), detail=reason[0] if reason else "")
+    return TicketStatus(state, int(number), detail=decode_why(reason[0]) if reason else "")
 
 
 class PollReply(NamedTuple):
@@ -128,7 +136,7 @@ def parse_departure(text: str) -> Departure:
     if known is not None:
         return known
     answer, state, reason = text[:3], text[4:5], text[6:]
-    why = {"G": reason, "X": "superseded"}[state]
+    why = {"G": decode_why(reason), "X": "superseded", "A": "absorbed"}[state]
     return _DEPARTURES[answer]._replace(why=why)
 
 
@@ -139,9 +147,55 @@ def parse_answer(text: str) -> bool:
 
 
 @_making_sense
+def parse_superseded(text: str) -> Superseded:
+    """Read what ``superseded.lua`` says."""
+    count, *lines = text.split("\n")
+    told = (line.partition(" ") for line in lines)
+    return Superseded(
+        [decode_extras(f"- {message}")[1] or int(number) for number, _, message in told],
+        int(count),
+    )
+
+
+@_making_sense
 def parse_progress(text: str) -> int | None:
     """Read what ``save.lua`` says: the number to go on from, None when all is done."""
     return None if text == "ok" else int(text)
+
+
+class AbsorptionPage(NamedTuple):
+    """What ``absorb.lua`` says; see ``Absorption``.
+
+    Attributes:
+        holder: The holder's status.
+        taken: How many it has absorbed.
+        more: Whether somebody waits whom it might absorb.
+        on: The number from which to go on; ``NOTHING_MORE`` when that was all.
+        tickets: Those absorbed up to there.
+    """
+
+    holder: TicketStatus
+    taken: int
+    more: bool
+    on: int
+    tickets: list[Absorbed]
+
+
+@_making_sense
+def parse_absorption(reply: Sequence[str]) -> AbsorptionPage:
+    """Read what ``absorb.lua`` says."""
+    _check_list(reply)
+    holder = parse_status(reply[0])
+    if len(reply) == 1:
+        return AbsorptionPage(holder, 0, more=False, on=NOTHING_MORE, tickets=[])
+    _, taken, more, on, *texts = reply
+    tickets = []
+    for text in texts:
+        number, waited, extras = text.split(" ", 2)
+        label, message_id = decode_extras(extras)
+        waited_for = int(waited) / MICROSECONDS
+        tickets.append(Absorbed(int(number), message_id, label, waited_for))
+    return AbsorptionPage(holder, int(taken), _ANSWERS[more], int(on), tickets)
 
 
 class LinePage(NamedTuple):
@@ -155,7 +209,7 @@ class LinePage(NamedTuple):
 
     next_number: int
     on: int
-    tickets: list[LineTicket]
+    tickets: list[PicturedTicket]
 
 
 NOTHING_MORE = -1
@@ -171,13 +225,17 @@ def parse_line(reply: Sequence[str] | None) -> LinePage | None:
     next_number, on, *texts = reply
     tickets = []
     for text in texts:
-        number, expires_in, served_for, owner = text.split(" ")
+        number, expires_in, served_for, owner, waited, extras = text.split(" ", 5)
+        label, message_id = decode_extras(extras)
         tickets.append(
-            LineTicket(
+            PicturedTicket(
                 number=int(number),
                 expires_in=int(expires_in) / MICROSECONDS,
                 owner="" if owner == "-" else owner,
                 served_for=None if served_for == "-1" else int(served_for) / MICROSECONDS,
+                waited=None if waited == "-1" else int(waited) / MICROSECONDS,
+                label=label,
+                message_id=message_id,
             )
         )
     return LinePage(int(next_number), int(on), tickets)

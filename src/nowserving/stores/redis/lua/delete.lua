@@ -1,7 +1,7 @@
 -- delete: remove every ticket of a conversation and tell their owners.
 -- KEYS: the record.
 -- ARGV: none.
--- Returns: "ok". The record keeps its fencing token and what is remembered until its TTL; its numbers
+-- Returns: "ok". The record keeps its fencing token until its TTL, and messages stay remembered; its numbers
 -- begin anew at 0.
 -- Repeated because its reply was lost, it also removes what was issued since the first attempt.
 -- Nobody knows the number up to which that one came, or whether it came at all; and one that is

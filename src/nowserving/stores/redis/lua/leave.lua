@@ -4,7 +4,7 @@
 -- fields: what quick.leave has read: the record's, and the ticket with this number.
 -- Returns: "left waiting", each 0 or 1: the ticket was there and live; someone is in line now. Where
 --       it was not there, behind them why, if that is known: "G reason", or "X" for superseded.
-function verbs.leave(key, fields, number, owner, outcome, on)
+local function leave(key, fields, number, owner, outcome, on, known)
   local rec = record(key, fields)
   number = tonumber(number)
   local left, mine, further = tonumber(string.match(on or '', '^left (%d)$')), nil, nil
@@ -16,6 +16,7 @@ function verbs.leave(key, fields, number, owner, outcome, on)
     if mine.expires > now then
       left = 1
       drop(rec, mine, outcome)
+      if outcome == 'done' then end_absorbed(rec, mine, known) end
     else
       drop(rec, mine, 'expired')
     end
@@ -38,4 +39,14 @@ function verbs.leave(key, fields, number, owner, outcome, on)
   local answer = left .. ' ' .. (rec.serving < rec.next and 1 or 0)
   local why = left == 0 and why_gone(rec, number, owner, rec.extra1)
   return why and answer .. ' ' .. why or answer
+end
+
+function verbs.leave(key, fields, number, owner, outcome, on)
+  return leave(key, fields, number, owner, outcome, on)
+end
+
+-- leave_knowing: leave, `done`, after an answer of absorb was lost.
+-- ARGV: number, owner, whom it knows to have absorbed (",number,number,"), on.
+function verbs.leave_knowing(key, number, owner, known, on)
+  return leave(key, read(key, number), number, owner, 'done', on, known)
 end

@@ -2,8 +2,9 @@
 -- KEYS: the record.
 -- ARGV: the number from which on to tell (-1: from the first), on (which says nothing here).
 -- Returns: false where the reference says that there is no lock, else a list: the next number, the
---       number to go on with (-1: that was all), then "number expires_in served_for owner" for each
---       live ticket (served_for -1: it waits).
+--       number to go on with (-1: that was all), then for each live ticket "number expires_in
+--       served_for owner waited label message_id" (us; served_for -1: it waits; waited -1: not known;
+--       the last two as in e:<number>).
 local PAGE = 500
 
 function verbs.line(key, from)
@@ -19,7 +20,9 @@ function verbs.line(key, from)
       local t = ticket_of(rec, first + i - 1, texts[i])
       if t and t.expires > now then
         found[#found + 1] = int(t.number) .. ' ' .. int(t.expires - now) .. ' ' ..
-          int(t.served_at > 0 and now - t.served_at or -1) .. ' ' .. t.owner
+          int(t.served_at > 0 and now - t.served_at or -1) .. ' ' .. t.owner ..
+          ' ' .. int(t.joined > 0 and t.served_at == 0 and math.max(now - t.joined, 0) or -1) ..
+          ' ' .. extras_of(rec, t)
       end
     end
     first = first + #texts

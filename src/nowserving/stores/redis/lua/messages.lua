@@ -1,82 +1,63 @@
 -- Which messages are in line, and which are done.
---   m:<message>   the number of its ticket, or "done <until> <lifetime>": it is remembered for one
---                 lifetime of that ticket (a version before did not write the lifetime)
---   d:<i>         the message that was the i-th to be finished
---   remembered    "first next": the lowest i that may still be there, and the next one. Not the
---                 tickets' numbers, which may begin anew. Alone, "first" is of a version that
---                 counted by them.
+--   m:<message>              a field of the record: the number of the message's ticket. (A version before
+--                            also wrote "done <until> <lifetime>" here, which is still understood.)
+--   <record>:done:<message>  a key of its own, in the record's slot: a hash of `until` and `lasts`, the
+--                            moment until which the message is remembered as done, and for how long that
+--                            was to be. So however many are remembered, and for however long, the record
+--                            is not larger for it, and each goes with its own TTL.
 
-local SWEPT_MESSAGES = 16
-
-local function remembered_of(rec)
-  if not rec.remembered then
-    local text = value_of(rec, 'remembered') or '0 0'
-    local first, next_ = string.match(text, '^(%d+) ?(%d*)$')
-    rec.remembered = {
-      first = whole(first, 'remembered'),
-      next = next_ == '' and rec.next or whole(next_, 'remembered'),
-    }
-  end
-  return rec.remembered
+local function done_key(rec, message)
+  return rec.key .. ':done:' .. message
 end
 
-local function note_remembered(rec, remembered)
-  if remembered.first < remembered.next then
-    set(rec, 'remembered', int(remembered.first) .. ' ' .. int(remembered.next))
-  else
-    del(rec, 'remembered')
-  end
+-- Remember a message from now on. Written by commit().
+local function remember(rec, message, until_, lasts)
+  rec.done[message] = {until_ = until_, lasts = lasts}
 end
 
 -- Remember or forget the message of a ticket that goes.
 local function note_message(rec, t, outcome)
   local field = 'm:' .. t.message
   if value_of(rec, field) ~= int(t.number) then return end  -- it came again since, or was issued anew
+  del(rec, field)
   if outcome == 'done' then
-    local remembered = remembered_of(rec)
-    set(rec, field, 'done ' .. int(now + t.lifetime) .. ' ' .. int(t.lifetime))
-    set(rec, 'd:' .. int(remembered.next), t.message)
-    remembered.next = remembered.next + 1
-    note_remembered(rec, remembered)
-    keep(rec, now + t.lifetime, t.lifetime)
-  else
-    del(rec, field)
+    local lasts = t.remember_for or t.lifetime
+    remember(rec, t.message, now + lasts, lasts)
   end
+end
+
+local function is_done(rec, message)
+  local found = redis.call('HMGET', done_key(rec, message), 'until', 'lasts')
+  if not found[1] then return false end
+  local until_, lasts = whole(found[1], 'until'), whole(found[2], 'lasts')
+  if until_ > now + lasts then  -- the clock was set back, as in clamp()
+    until_ = now + lasts
+    remember(rec, message, until_, lasts)
+  end
+  -- What is over counts no more, also if its key is still there, and the clock is set back then.
+  if until_ <= now then rec.done[message] = false end
+  return until_ > now
 end
 
 -- How far a message is whose field reads `text`: waiting, working, done, or nil if unknown.
 local function progress_of(rec, message, text)
-  if not text then return nil end
-  local until_, lifetime = string.match(text, '^done (%d+) ?(%d*)$')
-  if until_ then
-    until_, lifetime = tonumber(until_), tonumber(lifetime)
-    if lifetime and until_ > now + lifetime then  -- the clock was set back, as in clamp()
-      until_ = now + lifetime
-      set(rec, 'm:' .. message, 'done ' .. int(until_) .. ' ' .. int(lifetime))
-    end
-    return until_ > now and 'done' or nil
-  end
+  if not text then return is_done(rec, message) and 'done' or nil end
+  local until_ = string.match(text, '^done (%d+)')
+  if until_ then return tonumber(until_) > now and 'done' or nil end
   local t = ticket_of(rec, whole(text, 'm:<message>'))
   if not t or t.expires <= now then return nil end
   return t.served_at > 0 and 'working' or 'waiting'
 end
 
--- Forget messages whose time is over, a few at each take: a conversation that is never idle
--- must not grow for ever.
-local function sweep_messages(rec)
-  local remembered = remembered_of(rec)
-  if remembered.first >= remembered.next then return end
-  for _ = 1, SWEPT_MESSAGES do
-    if remembered.first >= remembered.next then break end
-    local slot = 'd:' .. int(remembered.first)
-    local message = value_of(rec, slot)
-    if message then
-      local text = value_of(rec, 'm:' .. message)
-      if text and progress_of(rec, message, text) == 'done' then break end
-      del(rec, slot)
-      if text and string.sub(text, 1, 4) == 'done' then del(rec, 'm:' .. message) end
+-- Write what is to be remembered.
+local function write_messages(rec)
+  for message, done in pairs(rec.done) do
+    local its_key = done_key(rec, message)
+    if done then
+      redis.call('HSET', its_key, 'until', int(done.until_), 'lasts', int(done.lasts))
+      redis.call('PEXPIRE', its_key, int(math.ceil((done.until_ - now) / 1000)))
+    else
+      redis.call('HDEL', its_key, 'until', 'lasts')
     end
-    remembered.first = remembered.first + 1
   end
-  note_remembered(rec, remembered)
 end

@@ -16,8 +16,11 @@ function verbs.poll(key, ...)
     last = math.max(last, tonumber(asked[i]))
   end
   promote(rec)
-  local head = head_of(rec)
-  local found = {int(rec.serving), int(blocked_for(rec, last)), rec.version, head and head.owner or '-',
+  local head, blocked = head_of(rec), blocked_for(rec, last)
+  if waits_at_head(rec) then  -- maybe one of these: they are told together
+    head, blocked = nil, math.min(blocked, rec.settles_until - now)
+  end
+  local found = {int(rec.serving), int(blocked), rec.version, head and head.owner or '-',
                  head and status(rec, head) or '-'}
   commit(rec)
 

@@ -10,6 +10,8 @@
 --   token              the fencing token of the last turn that began
 --   kept_until         when the record expires (its TTL, so that reading the TTL costs nothing)
 --   superseded_below   waiters with smaller numbers had to leave for a newer message
+--   held_back          "settles_until burst_since 0", present while the line settles: before the one
+--                      moment nobody's turn begins, and since the other messages have come
 --   version            changes whenever somebody's ticket is taken out by another than its owner
 --   sweeping           "from anew", present while tickets that are gone are still to be taken out
 --                      (sweeping.lua): the number to go on from, and the `next` with which the
@@ -17,16 +19,20 @@
 --   predecessor        how the last turn that was held did
 --   opened             present when an empty line is still "a lock" to the reference API
 --   <number>           a ticket: "expires lifetime served_at flags owner", and its message if it
---                      has one; lifetime and served_at in milliseconds, since Redis keeps a hash
+--                      has one ("." if it has none, and more is kept of it: see e:<number>);
+--                      served_at is "-joined" while it waits. Lifetime and served_at are in
+--                      milliseconds and joined in hundredths of a second, since Redis keeps a hash
 --                      packed, at a third of the memory, while no value is longer than 64 bytes.
 --                      No ticket lives longer than `lifetime` from now on: one whose `expires` is
 --                      later was written before the clock was set back (see clamp())
---   m:<message>        number of the ticket whose message it is, or "done <until> <lifetime>"
---   d:<i>              the message that was the i-th to be finished, for sweeping m:<message>
---   remembered         "first next": those i
+--   e:<number>         what else is kept of that ticket: "label message_id", percent-encoded, "-" for
+--                      what it has not. Most tickets have neither, and no such field
+--   m:<message>        number of the ticket whose message it is; those that are done have keys of their
+--                      own (messages.lua)
+--   a:<number>         which messages the ticket answers for (answers.lua)
 --   x:<owner>          tombstone: a take of this owner that comes late is refused. Made by a
---                      repeated take, by a leave whose take was never answered, and for those
---                      whom somebody else took out; removed, by takes and where others are made, when its time
+--                      repeated take, by a leave whose take was never answered, by a
+--                      parking, and for those whom somebody else took out; removed, by takes and where others are made, when its time
 --                      is over, and so are the next two (tombstones.lua)
 --   g:<i>              the owner who was buried as the i-th
 --   graves             "first next due": those i, and when the oldest tombstone's time is over
@@ -47,6 +53,7 @@ end
 -- As int(now), from the texts as they came, which is quicker; and in milliseconds.
 local NOW = clock[1] .. string.sub('000000' .. clock[2], -6)
 local NOW_MS = string.sub(NOW, 1, -4)
+local JOINED_NOW = '-' .. string.sub(NOW, 1, -5)  -- what a ticket has that begins to wait
 
 local function corrupt(what)
   error({err = 'CORRUPT ' .. what})
@@ -82,7 +89,8 @@ end
 -- The fields of the record under `key`, and up to two more, in one call.
 local function read(key, extra1, extra2)
   return redis.call('HMGET', key, 'next', 'serving', 'token', 'kept_until', 'predecessor',
-                    'superseded_below', extra1 or '-', extra2 or '-', 'version', 'sweeping')
+                    'superseded_below', extra1 or '-', extra2 or '-', 'version', 'sweeping',
+                    'held_back')
 end
 
 -- Whether being served gives a ticket with these flags a whole lifetime anew.

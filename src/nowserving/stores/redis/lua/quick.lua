@@ -2,10 +2,18 @@
 -- Redis. A quick step answers, or it has done nothing and hands on the fields it has read: then the
 -- verb itself decides (its file has KEYS, ARGV and what it returns). Whatever is decided here is
 -- decided just so there. Handed on is also whatever the clock was set back for (clamp()), and what
--- meets something that is to be swept (sweeping.lua).
+-- meets something that is to be swept (sweeping.lua), or a line that settles.
 local quick = {}
 
-local TICKET = '^(%d+) (%d+) (%d+) (%S+) (%S+)( ?%S*)$'  -- see decode()
+-- The flags of nearly all tickets: whose turn is interrupted, or answers for others, the verbs see to.
+local usual = {c = true, cr = true, ['-'] = true}
+
+local TICKET = '^(%d+) (%d+) (%-?%d+) (%S+) (%S+)( ?%S*)$'  -- see decode()
+
+-- Whether a ticket with this third field waits. It was 0 in a version before.
+local function waits(served_at)
+  return served_at == '0' or string.byte(served_at) == 45
+end
 
 -- Write `...` into the record, which is kept until then and shall outlive `moment`; see keep().
 local function write_and_keep(key, kept_until, moment, slack, ...)
@@ -23,12 +31,20 @@ local function next_token(last)
   return least > now and int(least) or NOW
 end
 
+-- The field with the ticket of a message as an argument says it; see split_message().
+local function field_of(message)
+  return 'm:' .. string.match(message, '^[^~]*')
+end
+
 -- Nobody is in line, and any policy and any limit admits; or somebody who lives is served, and
 -- this one goes to the end of the line.
-function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
-  local f = read(key, 'x:' .. owner, message == '-' and 'graves' or 'm:' .. message)
+function quick.take(key, owner, lifetime, flags, policy, limit, message, extras, again)
+  local f = read(key, 'x:' .. owner, message == '-' and 'graves' or field_of(message))
   local number = f[1]
-  if not number or f[7] or f[10] or again ~= '0' or message ~= '-' then return nil, f end
+  if not number or f[7] or f[10] or f[11] or again ~= '0' or message ~= '-' or extras ~= '-' or
+      #policy > 1 then
+    return nil, f
+  end
   if f[8] then  -- somebody is buried: is there something to sweep?
     local due = tonumber(string.match(f[8], ' (%d+)$'))
     if not due or due <= now or due > now + tonumber(ARGV[3]) then return nil, f end
@@ -59,12 +75,12 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
     local text = texts[i]
     if text or i == 1 then
       local its_end, its_life, served_at, its_flags = string.match(text or '', TICKET)
-      if not its_end or (i == 1 and served_at == '0') then return nil, f end
+      if not its_end or (i == 1 and waits(served_at)) then return nil, f end
       its_end, its_life = tonumber(its_end), its_life * 1000
       if its_end > now + its_life then return nil, f end
       if i == 1 then
         ends = its_end
-        if ends <= now then return nil, f end
+        if ends <= now or string.find(its_flags, 'n', 1, true) then return nil, f end
       elseif its_end > now then
         if restarts(its_flags) then its_end = now + its_life end
         soonest = known and math.min(soonest, its_end) or its_end
@@ -74,8 +90,8 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, again)
   end
   if #before > 1 then ends = math.min(ends, soonest) end
   write_and_keep(key, kept_until, expires + life, life, 'next', following, number,
-                 int(expires) .. ' ' .. string.sub(lifetime, 1, -4) .. ' 0 ' .. flags .. ' ' ..
-                 owner)
+                 int(expires) .. ' ' .. string.sub(lifetime, 1, -4) .. ' ' .. JOINED_NOW ..
+                 ' ' .. flags .. ' ' .. owner)
   return 'W ' .. number .. ' ' .. int(mine - serving) .. ' ' .. lifetime .. ' ' ..
     int(ends - now) .. ' ' .. (f[9] or '0')
 end
@@ -84,9 +100,9 @@ end
 function quick.leave(key, number, owner, outcome)
   local following = int(tonumber(number) + 1)
   local f = read(key, number, following)
-  if not f[7] or f[10] or f[2] ~= number or outcome == 'abandoned' then return nil, f end
-  local expires, _, _, _, mine, message = string.match(f[7], TICKET)
-  if mine ~= owner or message ~= '' or tonumber(expires) <= now then return nil, f end
+  if not f[7] or f[10] or f[11] or f[2] ~= number or outcome == 'abandoned' then return nil, f end
+  local expires, _, _, its_flags, mine, message = string.match(f[7], TICKET)
+  if mine ~= owner or message ~= '' or not usual[its_flags] or tonumber(expires) <= now then return nil, f end
 
   if f[1] == following then
     redis.call('HDEL', key, number)
@@ -100,7 +116,9 @@ function quick.leave(key, number, owner, outcome)
 
   local lifetime, served_at, flags, its_message
   expires, lifetime, served_at, flags, mine, its_message = string.match(f[8] or '', TICKET)
-  if served_at ~= '0' or tonumber(expires) <= now then return nil, f end
+  if not served_at or not waits(served_at) or tonumber(expires) <= now or not usual[flags] then
+    return nil, f
+  end
   local ends, life = tonumber(expires), lifetime * 1000
   if ends > now + life then return nil, f end
   if restarts(flags) then

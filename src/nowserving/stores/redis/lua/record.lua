@@ -1,9 +1,48 @@
 -- What the verbs share: a record that is loaded and changed. What writes it is in sweeping.lua.
 
+-- Changes are collected by field and written by commit(), so that the last word on a field counts
+-- and nothing is written when a verb fails half-way.
+local function set(rec, field, value)
+  rec.changes[field] = value
+end
+
+local function del(rec, field)
+  rec.changes[field] = false
+end
+
+-- Let the changes be written though the memory is full: once a script has deleted something, it
+-- may write (see commit). What it deletes need not be there, and there is no such field.
+local function write_though_full(rec)
+  del(rec, '-')
+end
+
+-- From now on nobody's turn begins before that moment; 0 when nothing holds the line back.
+local function hold_back(rec, settles_until, burst_since)
+  if settles_until == rec.settles_until and settles_until == 0 then return end
+  rec.settles_until, rec.burst_since = settles_until, burst_since or 0
+  if settles_until > 0 then
+    set(rec, 'held_back', int(settles_until) .. ' ' .. int(rec.burst_since) .. ' 0')
+  else
+    del(rec, 'held_back')
+  end
+end
+
+local function read_held_back(rec, text)
+  local until_, since = string.match(text, '^(%d+) (%d+) ')
+  until_, since = whole(until_, 'held_back'), whole(since, 'held_back')
+  if since > now then  -- the clock was set back, as in clamp()
+    write_though_full(rec)
+    hold_back(rec, now + math.max(until_ - since, 0), now)
+  else
+    rec.settles_until, rec.burst_since = until_, since
+  end
+end
+
 -- The record from its fields as read() gave them; the extra fields are in rec.extra1/2.
 local function record(key, f)
   effort = math.max(effort, LEAST_EFFORT)
-  local rec = {key = key, tickets = {}, changes = {}, mail = {}, extra1 = f[7], extra2 = f[8]}
+  local rec = {key = key, tickets = {}, changes = {}, mail = {}, done = {}, extra1 = f[7],
+               extra2 = f[8], settles_until = 0, burst_since = 0}
   if not f[1] then
     if redis.call('EXISTS', key) == 1 then corrupt('it is a hash without a field next') end
     rec.missing = true
@@ -23,6 +62,7 @@ local function record(key, f)
     local from, anew = string.match(f[10], '^(%d+) (%-?%d+)$')
     rec.from, rec.anew = whole(from, 'sweeping'), tonumber(anew)
   end
+  if f[11] then read_held_back(rec, f[11]) end
   return rec
 end
 
@@ -30,27 +70,11 @@ local function load(key, extra1, extra2)
   return record(key, read(key, extra1, extra2))
 end
 
--- Changes are collected by field and written by commit(), so that the last word on a field counts
--- and nothing is written when a verb fails half-way.
-local function set(rec, field, value)
-  rec.changes[field] = value
-end
-
-local function del(rec, field)
-  rec.changes[field] = false
-end
-
 -- What a field reads now, changes that are not written yet included; false if it is not there.
 local function value_of(rec, field)
   local value = rec.changes[field]
   if value == nil then value = redis.call('HGET', rec.key, field) end
   return value
-end
-
--- Let the changes be written though the memory is full: once a script has deleted something, it
--- may write (see commit). What it deletes need not be there, and there is no such field.
-local function write_though_full(rec)
-  del(rec, '-')
 end
 
 -- Somebody's ticket goes, or may have gone, without its owner's doing. A poll that knows the version

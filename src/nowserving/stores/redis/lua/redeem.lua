@@ -1,10 +1,12 @@
 -- redeem: claim a ticket that was issued earlier.
 -- KEYS: the record.
 -- ARGV: number, secret ("-": not known), owner, lifetime (us, whole ms), flags, message ("-":
---       none), on (which says nothing here).
+--       none; see split_message()), extras (as of take), on (which says nothing here).
 -- Returns: a status as from take; "G number" when it is gone or claimed by someone else,
 --       "X number" when a newer message superseded it; "G -1" when the redeeming comes too late.
-function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
+function verbs.redeem(key, number, secret, owner, lifetime, flags, message, extras)
+  local remember_for
+  message, remember_for = split_message(message)
   local rec = load(key, number, message ~= '-' and 'm:' .. message)
   number = tonumber(number)
   if not promote(rec) then return unfinished(rec) end
@@ -39,11 +41,14 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message)
     mine.message = message
     set(rec, 'm:' .. message, int(number))
   end
+  mine.remember_for = remember_for or mine.remember_for
   mine.owner, mine.lifetime = owner, tonumber(lifetime)
-  mine.flags = has(mine, 'i') and flags .. 'i' or flags
+  mine.flags = flags_in_place_of(mine, flags)
   mine.expires = now + mine.lifetime
+  note_extras(rec, mine, extras)
   keep(rec, mine.expires + mine.lifetime, mine.lifetime)
   write(rec, mine)
+  if mine.served_at == 0 then tell_listener(rec, mine) end
   local answer = status(rec, mine)
   commit(rec)
   return answer

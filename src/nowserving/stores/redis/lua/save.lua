@@ -54,7 +54,7 @@ local function write_piece(rec, lefts, numbers, seen_below, first, last)
       write(rec, t)
     elseif not t and left > 0 and number >= fresh and not is_gone(rec, number) then
       write(rec, {number = number, expires = now + left, lifetime = left, served_at = 0,
-                  flags = '-', owner = '-', message = '-'})
+                  joined = now, flags = '-', owner = '-', message = '-'})
     end
   end
   set(rec, 'next', int(rec.next))

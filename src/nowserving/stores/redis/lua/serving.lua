@@ -16,9 +16,16 @@ local function soonest_end(rec, first, last)
   return soonest
 end
 
--- The ticket that is served. Nobody's is while it is undecided who is next.
+-- The first ticket in line: it is served, or it waits, since the line settles. None is while it is
+-- undecided who is next.
 local function head_of(rec)
   return not rec.undecided and rec.serving < rec.next and ticket_of(rec, rec.serving) or nil
+end
+
+-- The first ticket in line if it waits.
+local function waits_at_head(rec)
+  local head = rec.settles_until > 0 and head_of(rec)
+  return head and head.served_at == 0 and head or nil
 end
 
 -- For how long the line can't move on without a push to a waiter with this number: until the ticket
@@ -26,6 +33,7 @@ end
 local function blocked_for(rec, number)
   local head = head_of(rec)
   if not head then return 0 end
+  if number == rec.serving and head.served_at == 0 then return rec.settles_until - now end
   local ends, first = head.expires, first_waiting(rec)
   if first < number then ends = math.min(ends, soonest_end(rec, first, number - 1)) end
   return ends - now
@@ -49,7 +57,7 @@ local function why_gone(rec, number, owner, text)
   local tombstone = value_of(rec, 'x:' .. owner)
   if tombstone then
     local _, why, until_ = inscription(tombstone)
-    if until_ > now and string.find(why or '', '^[XG]') then return why end
+    if until_ > now and string.find(why or '', '^[XGA]') then return why end
   end
   if text and is_gone(rec, number) then
     local t = decode(text, number)
@@ -65,7 +73,7 @@ local function status(rec, t)
   if t.served_at > 0 then
     local left = int(t.expires - now)
     return (has(t, 'i') and 'I ' or 'S ') .. int(t.number) .. ' 0 ' .. left .. ' ' .. left ..
-      ' ' .. int(rec.token) .. ' ' .. rec.predecessor
+      ' ' .. int(rec.token) .. ' ' .. rec.predecessor .. (has(t, 's') and ' A' or '')
   end
   return 'W ' .. int(t.number) .. ' ' .. int(t.number - rec.serving) .. ' ' ..
     int(t.expires - now) .. ' ' .. int(blocked_for(rec, t.number)) .. ' ' .. rec.version
@@ -81,19 +89,22 @@ local function drop(rec, t, outcome)
     set(rec, 'predecessor', outcome)
   end
   if t.message ~= '-' then note_message(rec, t, outcome) end
+  if t.has_extras then del(rec, 'e:' .. int(t.number)) end
+  if has(t, 's') then del(rec, 'a:' .. int(t.number)) end
 end
 
 -- Take a ticket out for somebody else than its owner, who is told. If it has expired, that is how it
 -- ended, whoever comes by. Nobody asks about one that nobody has claimed.
-local function dismiss(rec, t, outcome)
+local function dismiss(rec, t, outcome, why)
   if t.expires <= now then return drop(rec, t, 'expired') end
   drop(rec, t, outcome)
-  if has(t, 'c') then bury(rec, t.owner, t.number, RELEASED) end
-  mail(rec, t, epitaph(t.number, RELEASED))
+  if has(t, 'c') then bury(rec, t.owner, t.number, why or RELEASED) end
+  mail(rec, t, epitaph(t.number, why or RELEASED))
 end
 
 -- Begin the turn of a ticket.
 local function serve(rec, t, joining)
+  hold_back(rec, 0)
   rec.token = math.max(rec.token + 1, SEEN_TOKEN + 1, now)
   set(rec, 'token', int(rec.token))
   t.served_at = THIS_MS
@@ -127,10 +138,11 @@ local function first_live(rec, first)
 end
 
 -- Have the first live ticket served. `joining` is not told by mail: its owner gets the answer.
--- Return whether that is done. If it is not, whoever is before `serving` is gone, and nobody is served.
+-- If the line settles it is not served yet; whoever becomes the first one is told for how long. Return
+-- whether that is done. If it is not, whoever is before `serving` is gone, and nobody is served.
 local function promote(rec, joining)
   if rec.serving >= rec.next then return true end
-  local head, over = ticket_of(rec, rec.serving), true
+  local head, over, moved = ticket_of(rec, rec.serving), true, false
   if not head or head.expires <= now then
     if head then drop(rec, head, 'expired') end
     local number, passed
@@ -138,10 +150,17 @@ local function promote(rec, joining)
     if head or passed then new_version(rec) end
     rec.serving = number
     set(rec, 'serving', int(number))
-    head = over and number < rec.next and ticket_of(rec, number)
+    if number >= rec.next then hold_back(rec, 0) end
+    head, moved = over and number < rec.next and ticket_of(rec, number), true
   end
-  if head and head.served_at == 0 then serve(rec, head, joining) end
   rec.undecided = not over
+  if head and head.served_at == 0 then
+    if now >= rec.settles_until then
+      serve(rec, head, joining)
+    elseif moved then
+      mail(rec, head, status(rec, head))
+    end
+  end
   left_over = left_over or not over
   return over
 end

@@ -10,8 +10,6 @@ local COST = 9  -- microseconds, roughly, for one ticket
 
 -- Let an empty line's numbers begin anew: order never rests on a number alone.
 local function restart_at(rec, number)
-  local remembered = remembered_of(rec)  -- it may still count by the old numbers
-  if value_of(rec, 'remembered') then note_remembered(rec, remembered) end
   rec.next, rec.serving, rec.below = number, number, 0
   set(rec, 'next', int(number))
   set(rec, 'serving', int(number))
@@ -28,12 +26,18 @@ local function begin_anew(rec)
   del(rec, 'opened')
 end
 
+-- Take out a ticket that had to leave for a newer message, and tell its owner.
+local function take_superseded(rec, t)
+  drop(rec, t, 'abandoned')
+  if t.owner ~= '-' then bury(rec, t.owner, t.number, 'X') end
+  mail(rec, t, 'X ' .. int(t.number))
+end
+
 -- Take out a ticket that is gone, and tell its owner why unless it just expired.
 local function sweep_ticket(rec, t)
   if why_marked(rec, t) == 'X' then
-    drop(rec, t, 'abandoned')
-    if t.owner ~= '-' then bury(rec, t.owner, t.number, 'X') end
-    mail(rec, t, 'X ' .. int(t.number))
+    note_answer(rec, t)
+    take_superseded(rec, t)
   else
     dismiss(rec, t, 'released')
   end
@@ -76,7 +80,9 @@ end
 -- once a script has written, so is the HSET that follows. A ticket can always be given back.
 -- PUBLISH goes last and protected: an ACL may deny it, and what was written stands.
 local function commit(rec)
+  if rec.serving >= rec.next then hold_back(rec, 0) end
   if rec.from then sweep(rec) end
+  write_answers(rec)
   if rec.graves then tend_graves(rec) end
   local dels, sets = {}, {}
   for field, value in pairs(rec.changes) do
@@ -89,6 +95,7 @@ local function commit(rec)
   end
   call_in_chunks('HDEL', rec.key, dels)
   call_in_chunks('HSET', rec.key, sets)
+  write_messages(rec)
   if rec.kept then
     redis.call('PEXPIRE', rec.key, int(math.ceil((rec.kept_until - now) / 1000)))
   end

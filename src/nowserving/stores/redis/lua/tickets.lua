@@ -1,5 +1,12 @@
 -- A record's tickets: read, found, written.
 
+-- The message in an argument or a ticket, and for how long it is to be remembered, nil for the ticket's
+-- lifetime: "<message>" or "<message>~<milliseconds>".
+local function split_message(text)
+  local message, lasts = string.match(text, '^([^~]*)~?(%d*)$')
+  return message, lasts ~= '' and lasts * 1000 or nil
+end
+
 -- A ticket is gone when the line is past it, or when a newer message has superseded it. What is
 -- gone may still stand in the hash: it is swept a few at a time (sweeping.lua). Nothing but the
 -- sweep may look at it.
@@ -13,20 +20,46 @@ end
 
 local function decode(text, number)
   local expires, lifetime, served_at, flags, owner, message =
-    string.match(text, '^(%d+) (%d+) (%d+) (%S+) (%S+) ?(%S*)$')
+    string.match(text, '^(%d+) (%d+) (%-?%d+) (%S+) (%S+) ?(%S*)$')
   if not expires then corrupt('its ticket ' .. int(number) .. ' is not readable') end
+  local joined = string.byte(served_at) == 45 and -served_at or 0
+  if joined > 0 then served_at = 0 end
+  local has_extras, remember_for = message ~= '', nil
+  message, remember_for = split_message(message)
   return {
     number = number, expires = tonumber(expires), lifetime = lifetime * 1000,
-    served_at = served_at * 1000, flags = flags, owner = owner,
-    message = message ~= '' and message or '-',
+    served_at = served_at * 1000, joined = joined * 10000, flags = flags, owner = owner,
+    message = message ~= '' and message ~= '.' and message or '-', remember_for = remember_for,
+    has_extras = has_extras,
   }
 end
 
 local function write(rec, t)
   rec.tickets[t.number] = t
+  local since = t.served_at > 0 and int(math.floor(t.served_at / 1000)) or
+    '-' .. int(math.floor(t.joined / 10000))
+  local message = t.message ~= '-' and t.message or t.has_extras and '.'
+  if t.message ~= '-' and t.remember_for then
+    message = message .. '~' .. int(t.remember_for / 1000)
+  end
   set(rec, int(t.number), int(t.expires) .. ' ' .. int(math.ceil(t.lifetime / 1000)) .. ' ' ..
-      int(math.floor(t.served_at / 1000)) .. ' ' .. t.flags .. ' ' .. t.owner ..
-      (t.message ~= '-' and ' ' .. t.message or ''))
+      since .. ' ' .. t.flags .. ' ' .. t.owner .. (message and ' ' .. message or ''))
+end
+
+-- What else is kept of a ticket: its label, and the message as its sender calls it.
+local function extras_of(rec, t)
+  return t.has_extras and value_of(rec, 'e:' .. int(t.number)) or '- -'
+end
+
+-- Note what a take or a redeeming says of it. What it does not say stays as it was.
+local function note_extras(rec, t, extras)
+  if extras == '-' then return end
+  local label, message = string.match(extras, '^(%S+) (%S+)$')
+  local old_label, old_message = string.match(extras_of(rec, t), '^(%S+) (%S+)$')
+  if label == '-' then label = old_label or '-' end
+  if message == '-' then message = old_message or '-' end
+  t.has_extras = true
+  set(rec, 'e:' .. int(t.number), label .. ' ' .. message)
 end
 
 local THIS_MS = now - now % 1000  -- a turn's beginning, as it is written

@@ -7,6 +7,7 @@
 -- way buries its owner:
 --   take       when it is a repetition, whatever it is answered
 --   leave      by owner alone: the take was never answered
+--   park       a redeeming that comes late would claim the place again, for nobody
 --   whoever    takes out somebody else's ticket (dismiss(), the sweep): it is not the late attempt
 --              here that does harm but a repetition, which would find no ticket, and join anew; one
 --              that was superseded would supersede the very message it had to leave for. This one
@@ -36,7 +37,7 @@ end
 
 -- What the owner is told whose tombstone says `why`.
 local function epitaph(number, why)
-  local state, reason = string.match(why or '', '^([XG])(.*)$')
+  local state, reason = string.match(why or '', '^([XGA])(.*)$')
   return (state or 'G') .. ' ' .. int(number) .. (reason or '')
 end
 
