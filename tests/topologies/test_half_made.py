@@ -88,6 +88,15 @@ def dialler_and_address(way: dict[str, Any]) -> tuple[Dialler, dict[str, Any]]:
     return Dialler(Login(db=1), Tls(tls) if tls else None, 4.0), address
 
 
+def is_ours(record: logging.LogRecord) -> bool:
+    """Return whether a warning is not uvloop's own.
+
+    Its TLS protocol may be about to write when the transport below is aborted, and logs that.
+    """
+    uvloops = "uvloop" in record.getMessage() and "SSL protocol" in record.getMessage()
+    return record.levelno >= logging.WARNING and not uvloops
+
+
 def test_a_connection_that_is_cancelled_in_any_step(
     redis_server: RedisServer,
     new_loop: Callable[[], asyncio.AbstractEventLoop],
@@ -111,7 +120,7 @@ def test_a_connection_that_is_cancelled_in_any_step(
     loop = new_loop()
     loop.run_until_complete(work())
     loop.close()
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert not [record for record in caplog.records if is_ours(record)]
 
 
 async def warm_up(server: RedisServer) -> None:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 
 class TestSqlite(StoreConformance):
-    tempo = 0.6
-
     @pytest.fixture(autouse=True)
     def _over(self, tmp_path: Path) -> None:
         self._path = str(tmp_path / "locks.db")
@@ -34,8 +32,6 @@ class TestSqlite(StoreConformance):
 
 class TestSocket(StoreConformance):
     """Over a server that loses every fifth reply."""
-
-    tempo = 0.6
 
     @pytest.fixture(autouse=True)
     def _over(self) -> Iterator[None]:
