@@ -20,7 +20,7 @@ from nowserving import InMemoryLockStore, LockStore, Options, RedisLockStore, Ti
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_IN_SECONDS = {"timeout", "max_hold", "remember_for"}
+_IN_SECONDS = {"timeout", "max_hold", "remember_for", "settle", "settle_max"}
 
 SOURCE = Path(nowserving.__file__).parents[1]
 

@@ -250,16 +250,15 @@ class Options:
         return changed
 
     def check_settling(self) -> None:
-        """Refuse a longest time to settle without, or below, the usual one.
+        """Refuse a longest time to settle without the usual one.
 
         Raises:
             ValueError: If that is so.
         """
-        limit = self.settle_max
-        if limit is not None and (self.settle is None or limit < self.settle):
+        if self.settle_max is not None and self.settle is None:
             msg = (
-                f"settle_max={limit!r} limits how long a burst of messages may settle: "
-                f"give a settle of at most so many seconds, not settle={self.settle!r}"
+                f"settle_max={self.settle_max!r} limits for how long a burst of messages settles, "
+                "and there is no settle=, the seconds of silence that end it: give both"
             )
             raise ValueError(msg)
 

@@ -8,8 +8,9 @@ never moments: a queue's clock is not its caller's clock.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -86,12 +87,11 @@ class Admission:
     remember_for: float | None = None
     redeem: IssuedTicket | None = None
     claimed: bool = True
-    plain: bool = field(init=False, repr=False, compare=False)
-    """Whether it joins an empty line as most do: of no message, and served at once."""
 
-    def __post_init__(self) -> None:
-        """Note what every take would work out anew."""
-        object.__setattr__(self, "plain", self.message_id is None and self.settle is None)
+    @cached_property
+    def plain(self) -> bool:
+        """Whether it joins an empty line as most do: of no message, and served at once."""
+        return self.message_id is None and self.settle is None
 
 
 class TicketStatus(NamedTuple):

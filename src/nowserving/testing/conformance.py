@@ -19,6 +19,7 @@ from nowserving.testing.reasons import Reasons
 from nowserving.testing.reference import ReferenceApi
 from nowserving.testing.rejecting import Rejecting
 from nowserving.testing.renewal import Renewal
+from nowserving.testing.settling import Settling
 from nowserving.testing.turns import Fencing, Predecessor
 from nowserving.testing.waiting import WaitLimits
 
@@ -37,6 +38,7 @@ class StoreConformance(
     Rejecting,
     Latest,
     Interrupting,
+    Settling,
     FromOutside,
     Messages,
     Issued,

@@ -83,6 +83,8 @@ _WRONG: dict[str, tuple[tuple[object, type[Exception]], ...]] = {
     "wait_time_in_seconds": (*_WRONG_SECONDS, (None, TypeError)),
     "timeout": _WRONG_SECONDS,
     "max_hold": (*_WRONG_SECONDS, (0, ValueError)),
+    "settle": (*_WRONG_SECONDS, (0, ValueError)),
+    "settle_max": (*_WRONG_SECONDS, (0, ValueError), (5, ValueError)),
     "remember_for": (*_WRONG_SECONDS, (0, ValueError), (604_801, ValueError)),
     "max_waiting": (
         (-1, ValueError),
