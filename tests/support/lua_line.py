@@ -165,7 +165,7 @@ class LuaLine:
         self._client.publish(f"{_INBOX}last", last)
         mail: Mail = []
         for message in self._inbox.listen():
-            owner, _, text = message["data"].partition(" ")
+            _, owner, text = message["data"].split(" ", 2)
             if message["data"] == last:
                 break
             mail.append((owner, parse_status(text)))
