@@ -134,6 +134,22 @@ class CorruptLock(LockError):  # noqa: N818
     key: str = ""
 
 
+class IncompatibleRecord(LockError):  # noqa: N818
+    """A newer nowserving wrote the conversation's record; nothing was touched.
+
+    Upgrade this process, or give the newer ones a ``key_prefix`` of their own meanwhile.
+
+    Attributes:
+        key: The key or row of the record.
+        found: The protocol number of the record.
+        supported: The highest one that this process can read.
+    """
+
+    key: str = ""
+    found: int = 0
+    supported: int = 0
+
+
 def _rebuild(kind: type[LockError], message: str, state: dict[str, object]) -> LockError:
     error = kind(message)
     error.__dict__.update(state)

@@ -201,9 +201,9 @@ class LuaLine:
         self._client.publish(f"{_INBOX}last", last)
         mail: Mail = []
         for message in self._inbox.listen():
-            owner, _, text = message["data"].partition(" ")
             if message["data"] == last:
                 break
+            _, owner, text = message["data"].split(" ", 2)
             mail.append((owner, parse_status(text)))
         return mail
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from nowserving.stores.redis.script import Script, load_script
+from nowserving.stores.redis.script import PROTOCOL, Script, load_script
 
 if TYPE_CHECKING:
     import redis
@@ -41,6 +41,13 @@ quick = {
   end,
 }
 """
+
+
+def of_protocol(number: int) -> Script:
+    """Return the script as a release with another protocol number has it."""
+    return _changed(
+        load_script(), (f"local PROTOCOL = {PROTOCOL}\n", f"local PROTOCOL = {number}\n")
+    )
 
 
 def sweeping_one_by_one(script: Script | None = None) -> Script:

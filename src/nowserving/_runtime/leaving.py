@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nowserving._host.background import spawn
 from nowserving._host.clock import monotonic
 from nowserving._runtime.portal import run_inline
-from nowserving.errors import CorruptLock, LockError, StoreClosed
+from nowserving.errors import CorruptLock, IncompatibleRecord, LockError, StoreClosed
 from nowserving.instrumentation import logs
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Leaving:
             leave.parked = await leave_or_park(
                 self._queue, leave.handle, leave.outcome, leave.place, within
             )
-        except (StoreClosed, CorruptLock):
+        except (StoreClosed, CorruptLock, IncompatibleRecord):
             pass  # nothing of ours is left there, or nothing can be done about it
         except (LockError, asyncio.TimeoutError) as error:
             logs.leave_failed(error)

@@ -28,6 +28,7 @@ from nowserving._turns.waiting import unanswered, wait_in_line
 from nowserving.errors import (
     CorruptLock,
     DuplicateMessage,
+    IncompatibleRecord,
     LockBusy,
     LockError,
     LockReentered,
@@ -297,7 +298,7 @@ class Turn:
         if self._request.options.auto_renew:
             runtime.stop_renewing(ticket)
         try:
-            if isinstance(error, (LockBusy, DuplicateMessage, CorruptLock)):
+            if isinstance(error, (LockBusy, DuplicateMessage, CorruptLock, IncompatibleRecord)):
                 ticket.move("refused")
             if not ticket.give_up():
                 return error  # nothing was issued; or left before; or in a forked child

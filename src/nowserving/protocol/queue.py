@@ -91,7 +91,8 @@ class TicketQueue(Protocol[HandleT]):
     """One store's lines.
 
     Errors of every verb: ``StoreUnavailable`` when the store does not answer in time or refuses,
-    ``CorruptLock`` when foreign data stands where the record belongs.
+    ``CorruptLock`` when foreign data stands where the record belongs, ``IncompatibleRecord`` when a
+    newer protocol wrote it.
 
     Some verbs take ``within``: the seconds that their caller waits for the answer. When they are
     over, ``asyncio.TimeoutError`` is raised; the verb may be carried out all the same, and costs

@@ -193,8 +193,9 @@ class LockStore(IssuedTickets):
         Entering raises ``LockError`` when the ticket expired while it waited, and the child of it
         that says what else happened (``LockTimeout``, ``LockBusy``, ``LockSuperseded``,
         ``LockReleased``, ``DuplicateMessage``, ``LockReentered``, ``StoreUnavailable``,
-        ``StoreClosed``, ``CorruptLock``). Leaving raises ``LockInterrupted`` or ``LockLost`` if the
-        body was cancelled for that, and never covers an exception of the body.
+        ``StoreClosed``, ``CorruptLock``, ``IncompatibleRecord``). Leaving raises
+        ``LockInterrupted`` or ``LockLost`` if the body was cancelled for that, and never covers an
+        exception of the body.
         """
         # What is nearly always given is not checked again at every turn.
         if type(conversation_id) is not str or not conversation_id:

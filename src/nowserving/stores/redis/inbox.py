@@ -24,6 +24,7 @@ from nowserving.stores._remote.pushes import Bells, PushCheck
 from nowserving.stores._remote.reconnecting import ReconnectingConnection
 from nowserving.stores.redis.connection.diagnosis import reply_error, told
 from nowserving.stores.redis.replies import parse_status
+from nowserving.stores.redis.script import PROTOCOL
 from nowserving.stores.redis.shape import is_pushed
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from nowserving.stores.redis.connection.dial import RedisServer
 
 logger = logging.getLogger("nowserving.queues.redis.inbox")
+
+_OURS = str(PROTOCOL)
 
 _PONG_WITHIN = 2.0
 """Seconds for the answer to a ``PING``; the session's own patience if that is less."""
@@ -108,16 +111,23 @@ class Inbox:
             self._break_off()
         elif reply[0] == "message":
             self._check.pushed()
-            owner, _, text = reply[2].partition(" ")
-            self._push(owner, text)
+            self._push(reply[2])
         elif reply[0] == "pong":
             self._check.sign_of_life()
         elif reply[0] == "subscribe":
             self._bells.ring_all()
 
-    def _push(self, owner: str, text: str) -> None:
+    def _push(self, said: str) -> None:
+        number, _, news = said.partition(" ")
+        if not number.isdecimal():  # protocol 1 says none
+            number, news = _OURS, said
+        owner, _, text = news.partition(" ")
         handle = self._bells.get(owner)
         if handle is None:
+            return
+        if number != _OURS:  # it may mean something else: ask the record
+            handle.overdue = False
+            handle.ring()
             return
         try:
             status = parse_status(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from nowserving.errors import CorruptLock, LockError, StoreUnavailable
+from nowserving.errors import CorruptLock, IncompatibleRecord, LockError, StoreUnavailable
 from nowserving.held import Absorbed
 from nowserving.lock import Superseded
 from nowserving.protocol import names
@@ -267,6 +267,9 @@ def error_of(text: str, key: str) -> LockError:
     _, corrupt, what = text.partition("CORRUPT ")
     if corrupt:
         return _corrupt(what, key)
+    _, incompatible, numbers = text.partition("INCOMPATIBLE ")
+    if incompatible:
+        return _incompatible(numbers, key)
     return StoreUnavailable(f"Redis refused a lock command on {key!r}: {text}")
 
 
@@ -276,4 +279,15 @@ def _corrupt(what: str, key: str) -> CorruptLock:
         "rename or delete it, or give the lock store a key_prefix of its own."
     )
     error.key = key
+    return error
+
+
+def _incompatible(numbers: str, key: str) -> IncompatibleRecord:
+    found, supported = (int(number) for number in numbers.split()[:2])
+    error = IncompatibleRecord(
+        f"The record at the Redis key {key!r} was written by a newer nowserving (protocol {found}; "
+        f"this process knows up to {supported}). It was left untouched. Upgrade this process, or "
+        "give the newer ones a key_prefix of their own until all are upgraded (docs/upgrading.md)."
+    )
+    error.key, error.found, error.supported = key, found, supported
     return error

@@ -7,6 +7,10 @@ from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
 
+PROTOCOL = 2
+"""What records and pushes mean. It grows with every change that an older process would misread
+(docs/upgrading.md)."""
+
 _EACH_TIME = ("prelude", "quick")
 _WHEN_NEEDED = (
     "record",
@@ -60,6 +64,7 @@ def load_script() -> Script:
     verbs = (
         f"local function all_verbs()\nlocal verbs = {{}}\n{read(*_WHEN_NEEDED)}\nreturn verbs\nend"
     )
-    source = "\n".join((read(*_EACH_TIME), verbs, read("dispatch")))
+    number = f"local PROTOCOL = {PROTOCOL}"
+    source = "\n".join((number, read(*_EACH_TIME), verbs, read("dispatch")))
     digest = hashlib.sha1(source.encode(), usedforsecurity=False)
     return Script(source, digest.hexdigest())

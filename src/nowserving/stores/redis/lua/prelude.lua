@@ -12,7 +12,8 @@
 --   superseded_below   waiters with smaller numbers had to leave for a newer message
 --   held_back          "settles_until burst_since 0", present while the line settles: before the one
 --                      moment nobody's turn begins, and since the other messages have come
---   version            changes whenever somebody's ticket is taken out by another than its owner
+--   version            "protocol.count": changes whenever somebody's ticket is taken out by another
+--                      than its owner. Written with a record's first ticket (docs/upgrading.md)
 --   sweeping           "from anew", present while tickets that are gone are still to be taken out
 --                      (sweeping.lua): the number to go on from, and the `next` with which the
 --                      numbers begin anew when that is done, or -1
@@ -39,6 +40,7 @@
 -- All other times are microseconds of this server's clock. All numbers are below 2^53, so doubles
 -- are exact, but they must be written with int(): tostring() would round a token.
 
+-- PROTOCOL, the number of what is told here, is put in front by script.py.
 local SEEN_TOKEN = tonumber(ARGV[1])   -- the highest fencing token the caller has seen
 local CHANNEL = ARGV[2]                -- prefix of the inbox channels
 -- ARGV[3], for how long an attempt of a take may be late, is only asked for by tombstones.lua.
@@ -86,11 +88,20 @@ local function check_end(moment)
   if not (moment <= MOST) then corrupt('a ticket of it lives too long') end
 end
 
--- The fields of the record under `key`, and up to two more, in one call.
+-- A newer protocol may mean something else by every field, so nothing of its record is read or
+-- written. A version without a number is of protocol 1, which is read.
+local function check_protocol(version)
+  local found = tonumber(string.match(version, '^(%d+)%.'))
+  if found and found > PROTOCOL then error({err = 'INCOMPATIBLE ' .. found .. ' ' .. PROTOCOL}) end
+end
+
+-- The fields of the record under `key`, and up to two more, in one call. Every verb begins with it.
 local function read(key, extra1, extra2)
-  return redis.call('HMGET', key, 'next', 'serving', 'token', 'kept_until', 'predecessor',
+  local f = redis.call('HMGET', key, 'next', 'serving', 'token', 'kept_until', 'predecessor',
                     'superseded_below', extra1 or '-', extra2 or '-', 'version', 'sweeping',
                     'held_back')
+  if f[9] then check_protocol(f[9]) end
+  return f
 end
 
 -- Whether being served gives a ticket with these flags a whole lifetime anew.

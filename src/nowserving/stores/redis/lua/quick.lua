@@ -135,8 +135,8 @@ function quick.leave(key, number, owner, outcome)
                  ' ' .. flags .. ' ' .. mine .. its_message)
   local inbox, left = string.match(mine, '^([^.]+)%.'), int(ends - now)
   if inbox then
-    redis.pcall('PUBLISH', CHANNEL .. inbox, mine .. ' S ' .. following .. ' 0 ' .. left .. ' ' ..
-                left .. ' ' .. token .. ' ' .. outcome)
+    redis.pcall('PUBLISH', CHANNEL .. inbox, PROTOCOL .. ' ' .. mine .. ' S ' .. following ..
+                ' 0 ' .. left .. ' ' .. left .. ' ' .. token .. ' ' .. outcome)
   end
   return '1 1'
 end

@@ -81,7 +81,8 @@ end
 -- need not ask for every ticket as long as it stays the same (poll.lua). A record that is made anew
 -- has another one, too: it holds the clock.
 local function new_version(rec)
-  rec.version = int(math.max(whole(rec.version, 'version') + 1, now))
+  local count = string.match(rec.version, '^%d+%.(.*)$') or rec.version
+  rec.version = PROTOCOL .. '.' .. int(math.max(whole(count, 'version') + 1, now))
   set(rec, 'version', rec.version)
 end
 
@@ -99,5 +100,5 @@ end
 -- Queue a notice for the owner of a ticket, if it has an inbox. Sent by commit().
 local function mail(rec, t, text)
   local inbox = string.match(t.owner, '^([^.]+)%.')
-  if inbox then rec.mail[#rec.mail + 1] = {CHANNEL .. inbox, t.owner .. ' ' .. text} end
+  if inbox then rec.mail[#rec.mail + 1] = {CHANNEL .. inbox, PROTOCOL .. ' ' .. t.owner .. ' ' .. text} end
 end
