@@ -33,6 +33,7 @@ from nowserving.stores.redis.settings import (
     DEFAULT_SOCKET_TIMEOUT_IN_SECONDS,
 )
 from nowserving.stores.redis.store import RedisLockStore
+from nowserving.stores.sqlite.store import SQLiteLockStore
 
 __version__ = "0.1.0"
 
@@ -69,6 +70,7 @@ __all__ = [
     "Overrides",
     "RasaException",
     "RedisLockStore",
+    "SQLiteLockStore",
     "StoreClosed",
     "StoreUnavailable",
     "Superseded",

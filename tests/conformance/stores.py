@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import itertools
 import json
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from nowserving import InMemoryLockStore, LockStore, RedisLockStore, TicketLock
+from nowserving import InMemoryLockStore, LockStore, RedisLockStore, SQLiteLockStore, TicketLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +60,21 @@ def _redis(server: RedisServer) -> Callable[..., LockStore]:
     return lambda **defaults: RedisLockStore("127.0.0.1", server.port, **defaults)
 
 
+_files = itertools.count()
+
+
+def _sqlite(_: RedisServer) -> Callable[..., LockStore]:
+    number = next(_files)
+    if not number:
+        _folders.append(Path(tempfile.mkdtemp(prefix="nowserving-")))
+        atexit.register(shutil.rmtree, _folders[0], ignore_errors=True)
+    path = _folders[0] / f"{number}.db"
+    return lambda **defaults: SQLiteLockStore(path, **defaults)
+
+
+_folders: list[Path] = []
+
+
 def _snapshot(_: RedisServer) -> Callable[..., LockStore]:
     return SnapshotLockStore
 
@@ -62,5 +82,6 @@ def _snapshot(_: RedisServer) -> Callable[..., LockStore]:
 STORES: dict[str, Callable[[RedisServer], Callable[..., LockStore]]] = {
     "memory": _memory,
     "redis": _redis,
+    "sqlite": _sqlite,
     "snapshot": _snapshot,
 }

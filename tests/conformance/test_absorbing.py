@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.redis_server import RedisServer
 
 _LIFETIME = 600.0  # seconds: who dies is taken out by an operator, as its expiry would
-_HISTORIES = {"memory": 10_000, "redis": 10_000 if LONG else 200}
+_HISTORIES = {"memory": 10_000, "redis": 10_000 if LONG else 200, "sqlite": 1_000}
 _ENDS: tuple[Outcome, ...] = ("done", "done", "failed", "interrupted", "released")
 
 

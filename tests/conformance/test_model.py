@@ -18,12 +18,10 @@ from nowserving.stores.redis.script import load_script
 from tests.conformance.line_model import Answer, LineModel
 from tests.conformance.stores import STORES
 from tests.support import scripts
-from tests.toys.sqlite_store import SqliteLockStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
 
     from nowserving import LockStore
     from nowserving.protocol.handle import TicketHandle
@@ -287,12 +285,9 @@ def open_queue(
     request: pytest.FixtureRequest,
     redis_server: RedisServer,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ) -> OpenQueue:
-    if request.param == "sqlite":
-        return _of_a_store(lambda: SqliteLockStore(str(tmp_path / "locks.db")))
-    if request.param == "memory":
-        return _of_a_store(STORES["memory"](redis_server))
+    if request.param in {"memory", "sqlite"}:
+        return _of_a_store(STORES[request.param](redis_server))
     monkeypatch.setattr(queue, "load_script", lambda: _SCRIPTS[request.param])
     return _of_a_store(STORES["redis"](redis_server))
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SHORT, LONG = 0.2, 60.0
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "sqlite"])
 async def store(
     request: pytest.FixtureRequest, redis_server: RedisServer
 ) -> AsyncIterator[LockStore]:

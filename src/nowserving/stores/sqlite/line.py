@@ -1,0 +1,214 @@
+"""One conversation's rows, in the hands of the verbs of one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from nowserving.protocol import names
+from nowserving.stores._lines import Absorbing
+from nowserving.stores.sqlite.ticket import RowTicket, all_columns, changing_columns, read_ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nowserving.protocol.status import TicketStatus
+    from nowserving.stores._lines import Tokens
+    from nowserving.stores._lines.storage import Handle
+    from nowserving.stores.sqlite.database import Database
+
+_TOLD_FOR = 20.0
+"""Seconds for which is noted why somebody else has taken a ticket out; the owner was told as well,
+and asks every ``wait_time_in_seconds``."""
+
+_A_FEW = 8
+"""Old notes that go with each new one."""
+
+
+class RowLine:
+    """A line in rows: a ``LineStorage``.
+
+    Tickets are written when they change, the line's own row once, at the end (:meth:`write`). What
+    was read of a ticket is kept until then, so each has one object.
+
+    Args:
+        database: The database, in a transaction.
+        tokens: Where fencing tokens come from.
+        row: The row of the line.
+        now: The moment.
+    """
+
+    def __init__(
+        self, database: Database, tokens: Tokens, row: tuple[Any, ...], now: float
+    ) -> None:
+        (
+            self._id,
+            self.name,
+            self.next,
+            self.serving,
+            self.token,
+            self.predecessor,
+            self.superseded_below,
+            self.settles_until,
+            self.burst_since,
+            opened,
+            absorbing,
+            self.kept_until,
+            written,
+        ) = row
+        self.tokens = tokens
+        self.opened = bool(opened)
+        self.absorbing = None if absorbing is None else Absorbing(*json.loads(absorbing))
+        self.mail: list[tuple[RowTicket, TicketStatus]] = []
+        self._database = database
+        self._now = now
+        self._known: dict[int, RowTicket | None] = {}
+        self._written = self._fields()
+        if now < written:
+            self._set_back(written - now)
+
+    def _fields(self) -> tuple[Any, ...]:
+        return (
+            self.next,
+            self.serving,
+            self.token,
+            self.predecessor,
+            self.superseded_below,
+            self.settles_until,
+            self.burst_since,
+            self.opened,
+            None if self.absorbing is None else json.dumps(self.absorbing),
+            self.kept_until,
+        )
+
+    def _set_back(self, seconds: float) -> None:
+        """Shift every moment: the clock was set back, and all durations are to stay what they were.
+
+        What has passed since the line was written last is not known, and counts as nothing.
+        """
+        self._database.execute("shift_tickets", seconds, seconds, seconds, self._id)
+        self.kept_until -= seconds
+        if self.settles_until:
+            self.settles_until -= seconds
+            self.burst_since -= seconds
+
+    def write(self) -> None:
+        """Write the line's own row, if anything in it has changed."""
+        fields = self._fields()
+        if fields != self._written:
+            self._database.execute("write_line", *fields, self._now, self._id)
+            self._written = fields
+
+    # Tickets
+
+    def _read(self, statement: str, *values: Any) -> list[RowTicket]:  # noqa: ANN401 - as SQLite takes them
+        known, found = self._known, []
+        for row in self._database.execute(statement, self._id, *values):
+            ticket = known.get(row[0])
+            if ticket is None:
+                ticket = known[row[0]] = read_ticket(row)
+            found.append(ticket)
+        return found
+
+    def ticket(self, number: int) -> RowTicket | None:
+        """Return the ticket with this number."""
+        if number in self._known:
+            return self._known[number]
+        found = self._read("find_ticket", number)
+        if not found:
+            self._known[number] = None
+            return None
+        return found[0]
+
+    def find(self, owner: str) -> RowTicket | None:  # noqa: ARG002
+        """Return None: a take is carried out before whatever its owner asks for later."""
+        return None
+
+    def between(self, first: int, last: int) -> Sequence[RowTicket]:
+        """Return the tickets with these numbers."""
+        return self._read("find_tickets", first, last) if first <= last else []
+
+    def next_live(self, now: float) -> RowTicket | None:
+        """Return the first live ticket behind the number that is served."""
+        found = self._read("find_live_ticket", self.serving, now)
+        last = found[0].number - 1 if found else self.next - 1
+        self._remove_between(self.serving + 1, last)
+        return found[0] if found else None
+
+    def has_waiting(self, count: int, now: float) -> bool:
+        """Return whether so many live tickets wait."""
+        ((found,),) = self._database.execute("count_waiting", self._id, self.serving, now, count)
+        return bool(found >= count)
+
+    def put(self, ticket: RowTicket) -> None:
+        """Write a ticket under its number."""
+        if ticket.stored:
+            values = (*changing_columns(ticket), self._id, ticket.number)
+            self._database.execute("write_ticket", *values)
+        else:
+            self._database.execute("add_ticket", self._id, *all_columns(ticket))
+            ticket.stored = True
+        self._known[ticket.number] = ticket
+        self.keep(ticket.expires + ticket.lifetime)
+
+    def remove(self, ticket: RowTicket) -> None:
+        """Take a ticket out."""
+        self._database.execute("remove_ticket", self._id, ticket.number)
+        self._known[ticket.number], ticket.stored = None, False
+
+    def remove_from(self, number: int) -> Sequence[RowTicket]:
+        """Take out all tickets from a number on."""
+        removed = self.between(number, self.next - 1)
+        self._remove_between(number, self.next - 1)
+        return removed
+
+    def _remove_between(self, first: int, last: int) -> None:
+        if first > last:
+            return
+        self._database.execute("remove_tickets", self._id, first, last)
+        for number, ticket in self._known.items():
+            if first <= number <= last and ticket is not None:
+                self._known[number], ticket.stored = None, False
+
+    # Why tickets are gone
+
+    def why_removed(self, handle: Handle, now: float) -> str:
+        """Return what was noted of an owner's ticket."""
+        found = self._database.execute("find_tombstone", self._id, handle.owner, now)
+        return str(found[0][0]) if found else ""
+
+    def note_removed(self, tickets: Sequence[RowTicket], why: str, now: float) -> None:
+        """Note for their owners why somebody else has taken tickets out."""
+        until = now + _TOLD_FOR
+        self._database.execute("forget_tombstones", now, max(_A_FEW, 2 * len(tickets)))
+        rows = [(self._id, ticket.owner, why, until) for ticket in tickets]
+        self._database.execute_many("bury", rows)
+        self.keep(until)
+
+    # Messages
+
+    def of_message(self, message_id: str, now: float) -> RowTicket | None:
+        """Return the live ticket whose message this is."""
+        found = self._read("find_ticket_of_message", names.encode(message_id), now)
+        return found[0] if found else None
+
+    def remember(self, message_id: str, until: float) -> None:
+        """Remember that a message is done."""
+        self._database.execute("forget_messages", self._now, _A_FEW)
+        self._database.execute("remember", self._digest(message_id), until)
+
+    def remembers(self, message_id: str, now: float) -> bool:
+        """Return whether a message is remembered as done."""
+        return bool(self._database.execute("remembers", self._digest(message_id), now))
+
+    def _digest(self, message_id: str) -> bytes:
+        of_line = b"%d:%b" % (len(self.name), self.name)
+        return hashlib.blake2b(of_line + names.encode(message_id), digest_size=16).digest()
+
+    # The record
+
+    def keep(self, until: float) -> None:
+        """Keep the record until then at least, and up to twice as long: so it is seldom written."""
+        if until > self.kept_until:
+            self.kept_until = until + (until - self._now)

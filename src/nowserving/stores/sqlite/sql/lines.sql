@@ -1,0 +1,39 @@
+-- lines: the row of a conversation.
+
+-- name: find_line
+-- Takes: name. Returns: the row.
+SELECT * FROM lines WHERE name = ?;
+
+-- name: find_line_by_id
+-- Takes: id. Returns: the row.
+SELECT * FROM lines WHERE id = ?;
+
+-- name: add_line
+-- Takes: name, when it is written.
+INSERT INTO lines VALUES (NULL, ?, 0, 0, 0, 'none', 0, 0, 0, 0, NULL, 0, ?);
+
+-- name: write_line
+-- Takes: every column but id and name, then the id.
+UPDATE lines SET next = ?, serving = ?, token = ?, predecessor = ?, superseded_below = ?,
+  settles_until = ?, burst_since = ?, opened = ?, absorbing = ?, kept_until = ?, written = ?
+WHERE id = ?;
+
+-- name: list_lines
+-- Takes: an id, how many. Returns: id and name of the lines behind it.
+SELECT id, name FROM lines WHERE id > ? ORDER BY id LIMIT ?;
+
+-- name: find_idle_lines
+-- Takes: now, how many. Returns: the ids of lines whose time is over.
+SELECT id FROM lines WHERE kept_until <= ? ORDER BY kept_until LIMIT ?;
+
+-- name: drop_line
+-- Takes: id.
+DELETE FROM lines WHERE id = ?;
+
+-- name: drop_tickets_of_line
+-- Takes: id.
+DELETE FROM tickets WHERE line = ?;
+
+-- name: drop_tombstones_of_line
+-- Takes: id.
+DELETE FROM tombstones WHERE line = ?;
