@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from nowserving import LockStore
+from tests.support.places import Place, SQLiteFile
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 
 class Measured(Protocol):
@@ -44,8 +46,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[RedisServer]:
-    """A fresh Redis; afterwards every key must be on its way out and KEYS never used."""
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A fresh Redis; afterwards every key must be on its way out and KEYS never used.
+
+    Where a test says so (``EVERYWHERE``), a file in its place.
+    """
+    if getattr(request, "param", "redis") == "sqlite":
+        yield SQLiteFile(tmp_path / "locks.db")
+        return
     with RedisServer() as redis:
         yield redis
         if redis.running:
@@ -69,7 +77,7 @@ def assert_every_key_expires(redis: RedisServer) -> None:
 
 
 @pytest.fixture
-async def store(server: RedisServer) -> AsyncIterator[LockStore]:
-    """A store over the fresh Redis that waits two seconds for an answer."""
+async def store(server: Place) -> AsyncIterator[LockStore]:
+    """A store over the fresh lines that waits two seconds for an answer."""
     async with LockStore.create(server.url(socket_timeout=2)) as store:
         yield store

@@ -13,9 +13,11 @@ import pytest
 
 from nowserving import LockStore, LockTimeout
 from tests.support.crew import ROOT, environment, until
+from tests.support.places import EVERYWHERE
 
 if TYPE_CHECKING:
     from tests.process.conftest import Measured
+    from tests.support.places import Place
     from tests.support.redis_server import RedisServer
 
 PRELUDE = """
@@ -115,8 +117,9 @@ def run(url: str, program: str) -> tuple[float, subprocess.CompletedProcess[str]
     return time.monotonic() - began, ended
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_an_unclosed_store(server: RedisServer, measured: Measured, name: str) -> None:
+def test_an_unclosed_store(server: Place, measured: Measured, name: str) -> None:
     seconds, ended = run(server.url(), PROGRAMS[name])
     assert ended.stderr == ""
     assert ended.returncode == 0
@@ -127,8 +130,9 @@ def test_an_unclosed_store(server: RedisServer, measured: Measured, name: str) -
             assert store.get_lock("c") is None, "a ticket was left behind"
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("name", HELD)
-def test_an_unclosed_store_that_holds(server: RedisServer, name: str) -> None:
+def test_an_unclosed_store_that_holds(server: Place, name: str) -> None:
     seconds, ended = run(server.url(), HELD[name])
     assert ended.stderr == ""
     assert ended.returncode == 0
@@ -165,7 +169,8 @@ def test_a_redis_that_freezes_before_the_end(server: RedisServer, name: str) -> 
     assert seconds < 4.0
 
 
-def test_an_unclosed_store_keeps_the_places_of_its_waiters(server: RedisServer) -> None:
+@EVERYWHERE
+def test_an_unclosed_store_keeps_the_places_of_its_waiters(server: Place) -> None:
     with LockStore.create(server.url()) as store, store.lock("c"):
         ticket = store.issue_ticket("c")
         program = f"""
@@ -206,8 +211,9 @@ WAITING = {
 }
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("name", WAITING)
-def test_ctrl_c_while_it_waits(server: RedisServer, name: str) -> None:
+def test_ctrl_c_while_it_waits(server: Place, name: str) -> None:
     program = PRELUDE + textwrap.dedent(WAITING[name])
     with LockStore.create(server.url()) as store, store.lock("c"):
         waiter = subprocess.Popen(

@@ -16,12 +16,13 @@ import pytest
 from nowserving import InMemoryLockStore, LockStore, LockTimeout
 from tests.support.crew import Stay, assert_exact
 from tests.support.forks import Child, in_child
+from tests.support.places import EVERYWHERE
 from tests.support.tasks import Turns
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
 
-    from tests.support.redis_server import RedisServer
+    from tests.support.places import Place
 
 pytestmark = pytest.mark.filterwarnings(
     # Python 3.12 and newer warn of every fork of a process that has threads.
@@ -66,6 +67,7 @@ def use(store: LockStore) -> list[str]:
 USED = ["async False", "sync False", "async False", "1 in line"]
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("renewed", [False, True])
 async def test_a_fork_inside_an_async_body(store: LockStore, *, renewed: bool) -> None:
     lifetime = LIFETIME if renewed else 30.0
@@ -92,6 +94,7 @@ async def test_a_fork_inside_an_async_body(store: LockStore, *, renewed: bool) -
     assert [done.number for done in waiting.done] == [1, 2]
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("renewed", [False, True])
 async def test_a_child_of_an_async_holder_has_locks_of_its_own(
     store: LockStore, *, renewed: bool
@@ -108,8 +111,9 @@ async def test_a_child_of_an_async_holder_has_locks_of_its_own(
         assert lock.ticket > 0
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("renewed", [False, True])
-def test_a_fork_inside_a_synchronous_body(server: RedisServer, *, renewed: bool) -> None:
+def test_a_fork_inside_a_synchronous_body(server: Place, *, renewed: bool) -> None:
     lifetime = LIFETIME if renewed else 30.0
     with LockStore.create(server.url(socket_timeout=2)) as store:
         with contextlib.ExitStack() as body:
@@ -126,7 +130,8 @@ def test_a_fork_inside_a_synchronous_body(server: RedisServer, *, renewed: bool)
             pass
 
 
-def test_a_child_that_closes_the_store_closes_its_own_side_only(server: RedisServer) -> None:
+@EVERYWHERE
+def test_a_child_that_closes_the_store_closes_its_own_side_only(server: Place) -> None:
     with LockStore.create(server.url()) as store, store.lock("c") as lock:
         in_child(store.close)
 
@@ -141,7 +146,8 @@ def test_a_child_that_closes_the_store_closes_its_own_side_only(server: RedisSer
             pass
 
 
-def test_a_childs_bare_number_touches_no_ticket_of_its_parent(server: RedisServer) -> None:
+@EVERYWHERE
+def test_a_childs_bare_number_touches_no_ticket_of_its_parent(server: Place) -> None:
     with LockStore.create(server.url()) as store, store.lock("c") as lock:
 
         def finish() -> int:
@@ -153,7 +159,8 @@ def test_a_childs_bare_number_touches_no_ticket_of_its_parent(server: RedisServe
         assert not lock.lost
 
 
-def test_a_child_does_not_renew_what_it_inherited(server: RedisServer) -> None:
+@EVERYWHERE
+def test_a_child_does_not_renew_what_it_inherited(server: Place) -> None:
     """The parent is gone, its child lives on: the parent's ticket ends with its lifetime."""
     with LockStore.create(server.url()) as store:
 
@@ -176,7 +183,8 @@ def test_a_child_does_not_renew_what_it_inherited(server: RedisServer) -> None:
             os.kill(heir, signal.SIGKILL)
 
 
-def test_a_turn_made_before_the_fork_and_used_after_it(server: RedisServer) -> None:
+@EVERYWHERE
+def test_a_turn_made_before_the_fork_and_used_after_it(server: Place) -> None:
     with LockStore.create(server.url()) as store:
         with store.lock("warm-up"):
             pass
@@ -190,7 +198,8 @@ def test_a_turn_made_before_the_fork_and_used_after_it(server: RedisServer) -> N
         assert store.get_lock("c") is None
 
 
-def test_children_of_a_warm_parent_share_one_line(server: RedisServer) -> None:
+@EVERYWHERE
+def test_children_of_a_warm_parent_share_one_line(server: Place) -> None:
     """As a pre-forking server does: the store is made and used, then the workers are forked."""
     with LockStore.create(server.url()) as store:
         mine = [stay_of(store) for _ in range(3)]
@@ -220,8 +229,9 @@ def _multiprocess(url: str, results: SimpleQueue[list[Stay]]) -> None:
         results.put([stay_of(store) for _ in range(10)])
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_multiprocessing(server: RedisServer, method: str) -> None:
+def test_multiprocessing(server: Place, method: str) -> None:
     context: Any = multiprocessing.get_context(method)
     results: SimpleQueue[list[Stay]] = context.SimpleQueue()
     with LockStore.create(server.url()) as store:

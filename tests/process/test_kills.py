@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.crew import Worker, assert_exact, stays, until
+from tests.support.places import EVERYWHERE
 from tests.support.worker import TurnJob
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     from nowserving import LockStore
     from tests.process.conftest import Measured
-    from tests.support.redis_server import RedisServer
+    from tests.support.places import Place
+
+pytestmark = EVERYWHERE
 
 LIFETIME = 1.0
 RENEWED = {"auto_renew": True}
@@ -35,7 +38,7 @@ def seconds(earlier: int, later: int) -> float:
     return (later - earlier) / 1e9
 
 
-def test_kill_9_of_a_holder(server: RedisServer, store: LockStore, measured: Measured) -> None:
+def test_kill_9_of_a_holder(server: Place, store: LockStore, measured: Measured) -> None:
     with Worker(server.url(), FOREVER) as holder:
         holder.wait_for("entered")
         with Worker(server.url(), NEXT) as waiter:
@@ -48,7 +51,7 @@ def test_kill_9_of_a_holder(server: RedisServer, store: LockStore, measured: Mea
 
 
 def test_kill_9_of_a_holder_and_of_20_waiters(
-    server: RedisServer, store: LockStore, measured: Measured
+    server: Place, store: LockStore, measured: Measured
 ) -> None:
     """The dead are gone all together, not one lifetime after another."""
     with contextlib.ExitStack() as stack:
@@ -68,7 +71,7 @@ def test_kill_9_of_a_holder_and_of_20_waiters(
 
 
 def test_kill_9_without_renewal_takes_two_lifetimes(
-    server: RedisServer, store: LockStore, measured: Measured
+    server: Place, store: LockStore, measured: Measured
 ) -> None:
     """A dead waiter that is served gets a lifetime anew, but only the first one lives so long."""
     holder = TurnJob(hold=3600.0, lifetime=LIFETIME)
@@ -84,7 +87,7 @@ def test_kill_9_without_renewal_takes_two_lifetimes(
 
 @pytest.mark.parametrize("waiters", [0, 20])
 def test_sigterm_with_aclose(
-    server: RedisServer, store: LockStore, measured: Measured, waiters: int
+    server: Place, store: LockStore, measured: Measured, waiters: int
 ) -> None:
     turns = [FOREVER, *[NEXT] * waiters]
     with Worker(server.url(), *turns) as leaving, Worker(server.url(), NEXT, on_go=True) as waiter:
@@ -102,7 +105,7 @@ def test_sigterm_with_aclose(
 
 
 def test_a_holder_that_was_frozen_past_its_lease_is_fenced_off(
-    server: RedisServer, store: LockStore, tmp_path: Path
+    server: Place, store: LockStore, tmp_path: Path
 ) -> None:
     tracker = str(tmp_path / "tracker.db")
     with contextlib.closing(sqlite3.connect(tracker)) as table:
@@ -132,7 +135,7 @@ def test_a_holder_that_was_frozen_past_its_lease_is_fenced_off(
     assert row == (accepted["token"],)
 
 
-def test_frozen_waiters_do_not_enter_late(server: RedisServer, store: LockStore) -> None:
+def test_frozen_waiters_do_not_enter_late(server: Place, store: LockStore) -> None:
     """Their wake-up was pushed while they slept, and is old news when they wake."""
     with Worker(server.url(), *[NEXT] * 3) as frozen:
         with store.lock("c", 30.0):
@@ -147,7 +150,7 @@ def test_frozen_waiters_do_not_enter_late(server: RedisServer, store: LockStore)
         frozen.finish()
 
 
-def test_turns_around_a_kill_stay_exact(server: RedisServer) -> None:
+def test_turns_around_a_kill_stay_exact(server: Place) -> None:
     """Four workers share a busy line, and one of them is killed in the middle of it."""
     turns = [TurnJob(hold=0.005, lifetime=LIFETIME, wait=0.2, options=RENEWED)] * 60
     with contextlib.ExitStack() as stack:

@@ -6,18 +6,21 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.support.crew import Worker, assert_exact, stays
+from tests.support.places import EVERYWHERE
 from tests.support.tasks import Turns
 from tests.support.worker import TurnJob
 
 if TYPE_CHECKING:
     from nowserving import LockStore
-    from tests.support.redis_server import RedisServer
+    from tests.support.places import Place
+
+pytestmark = EVERYWHERE
 
 LIFETIME = 0.5
 RENEWED = {"auto_renew": True}
 
 
-def test_work_of_5_lifetimes(server: RedisServer) -> None:
+def test_work_of_5_lifetimes(server: Place) -> None:
     job = TurnJob(hold=5 * LIFETIME, lifetime=LIFETIME, options=RENEWED)
     behind = TurnJob(lifetime=LIFETIME, options=RENEWED)
     others = [behind] * 3
@@ -33,7 +36,7 @@ def test_work_of_5_lifetimes(server: RedisServer) -> None:
     assert done[0].left - done[0].entered >= 5 * LIFETIME * 1e9
 
 
-def test_an_event_loop_blocked_for_3_lifetimes(server: RedisServer) -> None:
+def test_an_event_loop_blocked_for_3_lifetimes(server: Place) -> None:
     job = TurnJob(hold=3 * LIFETIME, block=True, lifetime=LIFETIME, options=RENEWED)
     behind = TurnJob(lifetime=LIFETIME, options=RENEWED)
     # A waiter on the blocked loop keeps its place as well.

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.crew import assert_exact, crew, stays
+from tests.support.places import EVERYWHERE
 from tests.support.worker import TurnJob
 
 if TYPE_CHECKING:
-    from tests.support.redis_server import RedisServer
+    from tests.support.places import Place
+
+pytestmark = EVERYWHERE
 
 EXPECTED = {
     "latest": {"LockSuperseded"},
@@ -30,7 +33,7 @@ EXPECTED = {
         ("interrupt", True),
     ],
 )
-def test_mutual_exclusion_throughout(server: RedisServer, policy: str, *, renewed: bool) -> None:
+def test_mutual_exclusion_throughout(server: Place, policy: str, *, renewed: bool) -> None:
     choose = random.Random(7)
     options = {"when_busy": policy, "auto_renew": renewed}
     shares = [
@@ -65,7 +68,7 @@ def test_mutual_exclusion_throughout(server: RedisServer, policy: str, *, renewe
         assert done[-1].number == 160 - 1
 
 
-def test_policies_mixed(server: RedisServer) -> None:
+def test_policies_mixed(server: Place) -> None:
     choose = random.Random(11)
     policies = ["queue", "queue", "reject", "latest", "interrupt"]
     shares = [
