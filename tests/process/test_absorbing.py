@@ -11,8 +11,10 @@ import pytest
 
 from nowserving import LockAbsorbed, LockLost, LockStore
 from tests.support.crew import environment
+from tests.support.places import EVERYWHERE
 
 if TYPE_CHECKING:
+    from tests.support.places import Place
     from tests.support.redis_server import RedisServer
 
 _HOLDER = """
@@ -41,8 +43,9 @@ async def _turn(store: LockStore, message: str) -> str:
         return "absorbed"
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("killed", [True, False])
-def test_messages_that_a_process_has_absorbed(server: RedisServer, *, killed: bool) -> None:
+def test_messages_that_a_process_has_absorbed(server: Place, *, killed: bool) -> None:
     async def play(holder: subprocess.Popen[str]) -> list[str]:
         assert holder.stdout is not None
         assert holder.stdin is not None

@@ -16,12 +16,14 @@ import pytest
 from nowserving import InMemoryLockStore, LockError, LockStore
 from nowserving._runtime.portal import Portal, run_inline
 from tests.support.crew import ROOT, environment
+from tests.support.places import EVERYWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.status import Departure, Outcome
+    from tests.support.places import Place
     from tests.support.redis_server import RedisServer
 
     Run = Callable[[Portal, Coroutine[Any, Any, Any]], Any]
@@ -32,7 +34,7 @@ class Signalled(BaseException):
 
 
 @pytest.fixture
-def far(server: RedisServer) -> Iterator[LockStore]:
+def far(server: Place) -> Iterator[LockStore]:
     with LockStore.create(server.url(socket_timeout=2)) as store:
         store.get_lock("c")  # connected
         yield store
@@ -102,6 +104,7 @@ def assert_nothing_is_left(store: LockStore, name: str = "c") -> None:
     assert heartbeat is None or not heartbeat._tickets
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("when", WHENS)
 def test_on_the_way_in(far: LockStore, when: Run) -> None:
     with signalled(when):
@@ -137,6 +140,7 @@ def is_unclaimed(server: RedisServer, ticket: int) -> bool:
     return found is not None and " - " in found
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("when", WHENS)
 def test_on_the_way_out(far: LockStore, when: Run) -> None:
     turn = far.lock("c", auto_renew=True)
@@ -146,6 +150,7 @@ def test_on_the_way_out(far: LockStore, when: Run) -> None:
     assert_nothing_is_left(far)
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("when", WHENS)
 def test_while_a_ticket_is_issued(far: LockStore, when: Run) -> None:
     with signalled(when):
@@ -184,6 +189,7 @@ def test_in_memory_in_the_middle_of_a_leave() -> None:
         assert_nothing_is_left(store)
 
 
+@EVERYWHERE
 def test_a_turn_that_is_entered_twice_keeps_its_ticket(far: LockStore) -> None:
     with far.lock("c") as lock:
         turn = far.lock("d")
@@ -239,7 +245,8 @@ other.close()
 """
 
 
-def test_real_signals_leave_no_ticket(server: RedisServer) -> None:
+@EVERYWHERE
+def test_real_signals_leave_no_ticket(server: Place) -> None:
     program = [sys.executable, "-c", PROGRAM, server.url()]
     ended = subprocess.run(
         program,

@@ -13,28 +13,34 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving import InMemoryLockStore, LockStore, StoreClosed
+from nowserving import InMemoryLockStore, LockStore, SQLiteLockStore, StoreClosed
 from tests.support.crew import Stay, assert_exact
+from tests.support.places import EVERYWHERE
 from tests.support.tasks import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
+    from tests.support.places import Place
     from tests.support.redis_server import RedisServer
 
 
 @pytest.fixture
-def shared(server: RedisServer) -> Iterator[LockStore]:
+def shared(server: Place) -> Iterator[LockStore]:
     with LockStore.create(server.url(socket_timeout=2)) as store:
         yield store
 
 
-@pytest.fixture(params=["memory", "redis"])
-def each(request: pytest.FixtureRequest) -> LockStore:
+@pytest.fixture(params=["memory", "redis", "sqlite"])
+def each(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LockStore]:
     if request.param == "memory":
-        return InMemoryLockStore()
-    found: LockStore = request.getfixturevalue("shared")
-    return found
+        yield InMemoryLockStore()
+    elif request.param == "redis":
+        yield request.getfixturevalue("shared")
+    else:
+        with SQLiteLockStore(tmp_path / "locks.db") as store:
+            yield store
 
 
 def in_a_loop(store: LockStore, count: int = 20) -> list[Stay]:
@@ -99,8 +105,9 @@ def test_a_store_that_has_had_many_loops_says_no_more_to_redis(
     assert len(set(owners)) == 100
 
 
+@EVERYWHERE
 def test_a_ticket_that_another_loop_claimed_is_the_stores_own(
-    server: RedisServer, shared: LockStore
+    server: Place, shared: LockStore
 ) -> None:
     async def claim(finish: Callable[[str, int], None]) -> bool:
         async with shared.lock("c") as lock:
@@ -153,8 +160,9 @@ def test_threads_that_each_run_one_loop_after_another(each: LockStore) -> None:
     assert all(future.result() for future in jobs)
 
 
+@EVERYWHERE
 @pytest.mark.usefixtures("often")
-async def test_a_store_is_closed_while_loops_come_and_go(server: RedisServer) -> None:
+async def test_a_store_is_closed_while_loops_come_and_go(server: Place) -> None:
     def work(store: LockStore) -> None:
         async def job() -> None:
             async with store.lock("c"):
@@ -174,7 +182,8 @@ async def test_a_store_is_closed_while_loops_come_and_go(server: RedisServer) ->
                 await asyncio.wrap_future(thread)
 
 
-async def test_a_loop_that_closes_while_the_store_does(server: RedisServer) -> None:
+@EVERYWHERE
+async def test_a_loop_that_closes_while_the_store_does(server: Place) -> None:
     store = LockStore.create(server.url())
     loop = asyncio.new_event_loop()
 
@@ -223,6 +232,7 @@ def test_a_loop_closed_without_notice(each: LockStore, *, renewed: bool) -> None
     gc.collect()  # what was left open would be told of here, and not in another test
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("waits", [False, True])
 def test_a_coroutine_that_is_closed_gives_its_lock_back(shared: LockStore, *, waits: bool) -> None:
     """As happens to a task that is collected: nothing can be awaited any more."""
@@ -249,6 +259,7 @@ def test_a_coroutine_that_is_closed_gives_its_lock_back(shared: LockStore, *, wa
     asyncio.run(work())
 
 
+@EVERYWHERE
 def test_turns_of_a_closed_loop_are_not_renewed_for_ever(shared: LockStore) -> None:
     lifetime = 0.6
     loop = asyncio.new_event_loop()
@@ -270,6 +281,7 @@ def test_turns_of_a_closed_loop_are_not_renewed_for_ever(shared: LockStore) -> N
     gc.collect()
 
 
+@EVERYWHERE
 def test_a_turn_that_nobody_has_any_more_is_no_obstacle(shared: LockStore) -> None:
     lifetime = 0.6
     thread = threading.Thread(target=shared.lock("c", lifetime, auto_renew=True).__enter__)
@@ -280,9 +292,10 @@ def test_a_turn_that_nobody_has_any_more_is_no_obstacle(shared: LockStore) -> No
         assert time.monotonic() - began < lifetime + 1.0
 
 
+@EVERYWHERE
 @pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
 def test_a_loop_that_rested_while_others_came_goes_on(
-    server: RedisServer, shared: LockStore, kind: str
+    server: Place, shared: LockStore, kind: str
 ) -> None:
     """Of many loops that don't run most have lost their connections; nobody notices."""
     loops = [pytest.importorskip(kind).new_event_loop() for _ in range(5)]
