@@ -38,7 +38,7 @@ LAYERS = (
 )
 """From the lowest layer to the highest. Neighbours in one layer do not know each other."""
 
-STORES = ("stores.memory", "stores.redis")
+STORES = ("stores.memory", "stores.redis", "stores.sqlite")
 
 EXTRAS = {
     "cli": {"rich", "typer"},

@@ -21,7 +21,7 @@ except ImportError as error:
         name=error.name,
     ) from error
 
-__all__ = ["InMemoryLockStore", "RedisLockStore"]
+__all__ = ["InMemoryLockStore", "RedisLockStore", "SQLiteLockStore"]
 
 
 def _adopt(ours: type[Exception], parent: type[Exception]) -> None:
@@ -57,6 +57,15 @@ class RedisLockStore(  # type: ignore[misc]
 
     Rasa makes it as ``RedisLockStore(endpoint_config=...)``; the section's keys are the arguments
     of :class:`nowserving.RedisLockStore`, with ``url`` for ``host`` or for a whole URL.
+    """
+
+
+class SQLiteLockStore(  # type: ignore[misc]
+    _AnyConversation, nowserving.SQLiteLockStore, theirs.LockStore
+):
+    """``nowserving.SQLiteLockStore`` for Rasa; any number of servers and workers of one machine.
+
+    Rasa makes it as ``SQLiteLockStore(endpoint_config=...)``, with ``path`` or a whole URL.
     """
 
 

@@ -90,7 +90,8 @@ class LockStore(IssuedTickets):
         Args:
             obj: A ``LockStore``, which is returned as it is; a URL (``memory://``,
                 ``redis://host:6379/1``, ``rediss://``, ``valkey://``, ``unix://``,
-                ``redis+sentinel://``, ``redis+cluster://``; see docs/redis.md), whose parameters
+                ``redis+sentinel://``, ``redis+cluster://``; see docs/redis.md;
+                ``sqlite:///relative.db``, ``sqlite:////absolute.db``), whose parameters
                 are the store's arguments, ``?auto_renew=true&lock_lifetime=10``; an
                 ``EndpointConfig`` (Rasa's own or ours), which without a type means what its URL
                 says, else in memory; or None for an in-memory store.

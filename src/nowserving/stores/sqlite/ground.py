@@ -44,6 +44,10 @@ class Ground:
             )
         self.mailbox = Mailbox(self.peers.socket_path(), bells)
 
+    def is_in_place(self) -> bool:
+        """Return whether this process's files are still there."""
+        return self.peers.is_in_place() and self.mailbox.is_in_place()
+
     def close(self) -> None:
         """Let go of all of it."""
         self.mailbox.close()

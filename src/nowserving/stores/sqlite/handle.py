@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 from nowserving.errors import StoreClosed
 from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.status import NOT_ISSUED
 
-if TYPE_CHECKING:
-    from nowserving.stores.sqlite.job import Job
+
+class Asked(Protocol):
+    """A question on its way (``job.py``)."""
+
+    def end(self, result: BaseException) -> None:
+        """Have its caller told so; from any thread."""
+        ...
 
 
 class SQLiteHandle(TicketHandle):
@@ -21,7 +26,7 @@ class SQLiteHandle(TicketHandle):
     """
 
     # Most turns need neither, so they are written only where they do.
-    asked: Job[Any] | None = None
+    asked: Asked | None = None
     left = False
 
     def forget(self) -> None:

@@ -54,12 +54,12 @@ class Peers:
         self._others: dict[str, int] = {}
 
     def join(self) -> None:
-        """Lock this process's file, also where somebody has deleted it.
+        """Lock this process's file.
 
         Raises:
             OSError: If it can't be made.
         """
-        if not self.works or (self._own is not None and self._is_there()):
+        if not self.works:
             return
         path = self._path(self.name, _LOCK)
         fresh = os.open(f"{path}.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -72,12 +72,11 @@ class Peers:
                 os.unlink(f"{path}.new")  # noqa: PTH108
             self.works = False
             raise
-        if self._own is not None:
-            os.close(self._own)
         self._own = fresh
 
-    def _is_there(self) -> bool:
-        return os.path.exists(self._path(self.name, _LOCK))  # noqa: PTH110
+    def is_in_place(self) -> bool:
+        """Return whether this process's file is still there, if it ever was."""
+        return self._own is None or os.path.exists(self._path(self.name, _LOCK))  # noqa: PTH110
 
     def find_dead(self) -> list[str]:
         """Return the names of processes that are dead."""

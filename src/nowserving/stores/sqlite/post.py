@@ -123,11 +123,17 @@ class Mailbox:
         self._thread = threading.Thread(target=self._read, name=name, daemon=True)
         self._thread.start()
 
+    def is_in_place(self) -> bool:
+        """Return whether its file is still there, if it ever was."""
+        return not self.address.startswith(b"/") or os.path.exists(self.address)  # noqa: PTH110
+
     def close(self) -> None:
         """End the thread, and wait for that."""
         self._closed = True
         if self._socket is not None:
-            with suppress(OSError):  # it is full: the thread is awake anyway
+            with suppress(OSError):  # Linux ends a read so; elsewhere a datagram has to
+                self._socket.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):
                 self._socket.sendto(b"", socket.MSG_DONTWAIT, self.address)
             self._thread.join(_ENDS_WITHIN)
 

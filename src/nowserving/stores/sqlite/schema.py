@@ -33,7 +33,11 @@ def check(connection: sqlite3.Connection, path: str) -> int:
         CorruptLock: If it is no database, or somebody else's.
         IncompatibleRecord: If a newer nowserving has made it.
     """
+    # In one transaction: another process may be making the tables right now.
+    is_in_one = connection.in_transaction
     try:
+        if not is_in_one:
+            connection.execute("BEGIN")
         ((application_id,),) = connection.execute("PRAGMA application_id").fetchall()
         ((version,),) = connection.execute("PRAGMA user_version").fetchall()
         ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
@@ -41,6 +45,9 @@ def check(connection: sqlite3.Connection, path: str) -> int:
         if isinstance(error, sqlite3.OperationalError):
             raise
         raise _foreign(path, f"is no SQLite database ({error})") from error
+    finally:
+        if connection.in_transaction and not is_in_one:
+            connection.execute("ROLLBACK")
     if application_id == APPLICATION_ID:
         if version > PROTOCOL:
             raise newer(path, version)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _PAGE = 500
 
+_NEAR = 4
+"""Numbers for each ticket that is asked about, up to which all between them are read."""
+
 
 class Shown(NamedTuple):
     """A ticket as somebody else than its owner names it."""
@@ -135,7 +138,7 @@ class Verbs:
             news = {handle.owner: TicketStatus(State.GONE, handle.number) for handle in handles}
             return LineUpdate(serving=0, blocked_for=0.0, news=news)
         numbers = [handle.number for handle in handles]
-        if len(numbers) > 1:
+        if numbers and max(numbers) - min(numbers) <= _NEAR * len(numbers):
             line.between(min(numbers), max(numbers))  # in one go: they are known from now on
         return _lines.poll(line, handles, self._now)
 

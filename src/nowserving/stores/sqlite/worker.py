@@ -60,8 +60,8 @@ _LOOKS_EVERY = 0.04
 _TRIES_AGAIN = 0.002
 """Seconds after which a notice is tried again whose receiver was full."""
 
-_SWEEPS_EVERY = 10.0
-"""Seconds between two sweeps of a process that uses the database."""
+_TIDIES_EVERY = 2.0
+"""Seconds after which a process that uses the database sees whether all is in place."""
 
 _SWEPT_AT_ONCE = 100
 
@@ -105,7 +105,7 @@ class Worker:
         self._database: Database | None = None
         self._ground: Ground | None = None
         self._addresses: dict[str, bytes] = {}
-        self._looked_at = self._sweeps_at = 0.0
+        self._looked_at = self._tidies_at = 0.0
         self._used = False
 
     # On any thread
@@ -228,7 +228,7 @@ class Worker:
         if self._bells.anybody_waits():
             dues.append(self._looked_at + _LOOKS_EVERY - now)
         if self._used:
-            dues.append(self._sweeps_at - now)
+            dues.append(self._tidies_at - now)
         return max(min(dues), 0.0) if dues else None
 
     def _tend(self) -> None:
@@ -237,15 +237,24 @@ class Worker:
             return
         if self._ground.sender.pending:
             self._ground.sender.try_again()
-        if self._bells.anybody_waits():
+        if self._looked_at == 0.0 or self._bells.anybody_waits():
             self._look_for_dead()
-        if self._used and monotonic() >= self._sweeps_at:
-            self._sweeps_at, self._used = monotonic() + _SWEEPS_EVERY, False
-            self._try(lambda verbs: verbs.sweep(_SWEPT_AT_ONCE))
+        if self._used and monotonic() >= self._tidies_at:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Drop some idle lines; stand anew where somebody has removed what is beside the file."""
+        more: list[bool] = []
+        if self._ground is not None and not self._ground.is_in_place():
+            self._leave_ground()
+        self._try(lambda verbs: more.append(verbs.sweep(_SWEPT_AT_ONCE)))
+        # Where there are more of them, some go with each transaction: they can't come faster.
+        self._tidies_at = monotonic() + (0.0 if more and more[-1] else _TIDIES_EVERY)
+        self._used = False
 
     def _carry_out(self, jobs: list[Job[Any]]) -> None:
         """Carry jobs out in one transaction, and answer when it is committed."""
-        pause = _FIRST_PAUSE
+        pause, made_room = _FIRST_PAUSE, False
         while jobs:
             try:
                 results = self._transact([job.step for job in jobs])
@@ -254,22 +263,31 @@ class Worker:
                     time.sleep(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE)
                     jobs = [job for job in jobs if job.is_wanted() and monotonic() < job.until]
-                elif not (is_full(error) and self._make_room()):
+                elif is_full(error) and not made_room:
+                    made_room = self._make_room()
+                elif is_full(error) and len(jobs) > 1:
+                    self._one_by_one(jobs)
+                    return
+                else:
                     self._fail(jobs, error)
                     return
             except (LockError, OSError) as error:
                 self._fail(jobs, error)
                 return
             except Exception as error:  # noqa: BLE001 - whatever it is, the thread goes on
-                if len(jobs) == 1:
+                if len(jobs) > 1:
+                    self._one_by_one(jobs)
+                else:
                     jobs[0].end(error)
-                    return
-                for job in jobs:  # each by itself, so that no other pays for the one
-                    self._carry_out([job])
                 return
             else:
                 self._answer(jobs, results)
                 return
+
+    def _one_by_one(self, jobs: list[Job[Any]]) -> None:
+        """Carry out each by itself: one of them fails, or needs more room than the others."""
+        for job in jobs:
+            self._carry_out([job])
 
     def _answer(self, jobs: list[Job[Any]], results: list[Any]) -> None:
         if self._outage.since is not None:
@@ -411,7 +429,12 @@ class Worker:
     def _end(self) -> None:
         if self._ground is not None and self._database is not None:
             self._try(lambda verbs: verbs.drop_process(self.name))
-        if self._ground is not None:
-            self._ground.close()
+        self._leave_ground()
+
+    def _leave_ground(self) -> None:
+        """Let go of everything; the next transaction makes it anew."""
+        ground, self._ground = self._ground, None
+        if ground is not None:
+            ground.close()
         with self._steady:
             self._drop_database()

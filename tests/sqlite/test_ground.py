@@ -1,0 +1,338 @@
+"""Bad ground: each a clear error, nothing touched, and the next call tries again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nowserving import (
+    CorruptLock,
+    IncompatibleRecord,
+    LockError,
+    LockLost,
+    SQLiteLockStore,
+    StoreUnavailable,
+)
+from nowserving.stores.sqlite import post, schema
+from nowserving.stores.sqlite.statements import read
+from nowserving.testing.harness import until
+from tests.support.crew import Worker, assert_exact, crew, stays
+from tests.support.worker import TurnJob
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.places import SQLiteFile
+
+LONG = 600.0
+
+
+def error_of(path: Path) -> LockError:
+    with SQLiteLockStore(path) as store, pytest.raises(LockError) as caught, store.lock("c"):
+        pass
+    return caught.value
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file()}
+
+
+def test_a_file_that_is_no_database(path: Path) -> None:
+    path.write_text("Dear diary,\n" * 1000)
+    before = contents(path.parent)
+    error = error_of(path)
+    assert isinstance(error, CorruptLock)
+    assert error.key == str(path)
+    assert "no SQLite database" in str(error)
+    assert contents(path.parent) == before
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    "mark", ["a table", "PRAGMA application_id = 7", "PRAGMA user_version = 7"]
+)
+def test_somebody_elses_database(path: Path, mark: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("CREATE TABLE accounts (name)" if mark == "a table" else mark)
+        theirs.commit()
+    before = contents(path.parent)
+    error = error_of(path)
+    assert isinstance(error, CorruptLock)
+    assert error.key == str(path)
+    assert "somebody else's" in str(error)
+    assert contents(path.parent) == before
+
+
+def set_version(path: Path, version: int) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA user_version = {version}")
+
+
+def test_a_newer_database_is_refused_with_both_numbers(path: Path) -> None:
+    with SQLiteLockStore(path) as store, store.lock("c"):
+        pass
+    set_version(path, schema.PROTOCOL + 1)
+    error = error_of(path)
+    assert isinstance(error, IncompatibleRecord)
+    numbers = error.key, error.found, error.supported
+    assert numbers == (str(path), schema.PROTOCOL + 1, schema.PROTOCOL)
+
+
+async def test_one_that_becomes_newer_under_us_is_refused_as_well(
+    path: Path, store: SQLiteLockStore
+) -> None:
+    async with store.lock("c"):
+        pass
+    set_version(path, schema.PROTOCOL + 1)
+    with pytest.raises(IncompatibleRecord):
+        await enter(store)
+    set_version(path, schema.PROTOCOL)
+    await enter(store)
+
+
+async def test_an_older_database_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with SQLiteLockStore(path) as store:
+        ticket = await store.take_ticket("c", LONG)
+    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, "next"))
+    monkeypatch.setattr(schema, "PROTOCOL", schema.PROTOCOL + 1)
+    step = "CREATE TABLE more (x);\n-- a semicolon; in a comment\nINSERT INTO more VALUES (';');\n"
+    monkeypatch.setattr(
+        f"{schema.__name__}.read", lambda name: step if name == "next" else read(name)
+    )
+    async with SQLiteLockStore(path) as store, store.lock("c", ticket=ticket):
+        pass
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (schema.PROTOCOL,)
+        assert database.execute("SELECT * FROM more").fetchall() == [(";",)]
+
+
+async def enter(store: SQLiteLockStore, name: str = "c") -> None:
+    async with store.lock(name, LONG):
+        pass
+
+
+async def test_a_missing_folder_is_named_and_may_come(tmp_path: Path) -> None:
+    folder = tmp_path / "not yet"
+    async with SQLiteLockStore(folder / "locks.db") as store:
+        with pytest.raises(StoreUnavailable, match="does not exist"):
+            await enter(store)
+        folder.mkdir()
+        await enter(store)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
+def test_a_read_only_folder(path: Path) -> None:
+    path.parent.chmod(0o500)
+    try:
+        error = error_of(path)
+    finally:
+        path.parent.chmod(0o700)
+    assert isinstance(error, StoreUnavailable)
+    assert "can't be written" in str(error)
+
+
+def test_a_folder_in_its_place(path: Path) -> None:
+    path.mkdir()
+    assert "is no file" in str(error_of(path))
+
+
+async def test_two_paths_to_one_file_are_one_line(path: Path, tmp_path: Path) -> None:
+    other_path = tmp_path / "elsewhere" / "link.db"
+    other_path.parent.mkdir()
+    other_path.symlink_to(path)
+    async with SQLiteLockStore(path) as store, SQLiteLockStore(other_path) as other:
+        async with store.lock("c", LONG):
+            waiter = asyncio.create_task(waited(other))
+            await until(lambda: len(line(store)) == 2)
+        assert await asyncio.wait_for(waiter, 5.0) == 1
+    assert not list(other_path.parent.glob("*-peers"))
+
+
+async def waited(store: SQLiteLockStore) -> int:
+    async with store.lock("c", LONG, wait_time_in_seconds=60.0) as lock:
+        return lock.ticket
+
+
+def line(store: SQLiteLockStore) -> list[int]:
+    lock = store.get_lock("c")
+    return [] if lock is None else [ticket.number for ticket in lock.tickets]
+
+
+async def test_a_path_that_is_too_long_for_a_socket(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    await assert_pushed(folder / "locks.db")
+
+
+async def assert_pushed(path: Path) -> None:
+    async with SQLiteLockStore(path) as store, SQLiteLockStore(path) as other:
+        async with store.lock("c", LONG):
+            waiter = asyncio.create_task(waited(other))
+            await until(lambda: len(line(store)) == 2)
+        await asyncio.wait_for(waiter, 5.0)  # it looks every minute
+
+
+async def test_where_there_are_no_sockets_it_says_so_once_and_looks(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: str) -> object:
+        raise OSError("no sockets here")
+
+    monkeypatch.setattr(post, "_bind", refuse)
+    async with SQLiteLockStore(path) as store, SQLiteLockStore(path) as other:
+        for name in "abc":
+            await enter(other, name)
+        async with store.lock("c", LONG):
+            waiter = asyncio.create_task(looks(other))
+            await until(lambda: len(line(store)) == 2)
+        await asyncio.wait_for(waiter, 5.0)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2  # each store object is as a process here
+    assert all("No socket can be made" in each for each in said)
+
+
+async def looks(store: SQLiteLockStore) -> None:
+    async with store.lock("c", LONG, wait_time_in_seconds=0.1):
+        pass
+
+
+@pytest.mark.parametrize("what", ["the sockets", "the folder"])
+async def test_what_stands_beside_is_made_anew(path: Path, what: str) -> None:
+    peers = path.with_name("locks.db-peers")
+    async with SQLiteLockStore(path) as store, SQLiteLockStore(path) as other:
+        async with store.lock("c", LONG) as lock:
+            await enter(other, "d")
+            if what == "the sockets":
+                for each in peers.glob("*.sock"):
+                    each.unlink()
+            else:
+                shutil.rmtree(peers)
+            deadline = asyncio.get_running_loop().time() + 10.0
+            while len(list(peers.glob("*.sock"))) < 2:
+                assert asyncio.get_running_loop().time() < deadline
+                await enter(other, "d")
+                await enter(store, "e")
+                await asyncio.sleep(0.05)
+            assert not lock.lost
+        await assert_pushed(path)
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+async def test_a_file_that_goes_takes_its_turns_along(path: Path, how: str) -> None:
+    async with SQLiteLockStore(path) as store:
+        with pytest.raises(LockLost):  # noqa: PT012
+            async with store.lock("c", LONG, 0.05, on_lost="cancel"):
+                for each in [path, *path.parent.glob("locks.db-[ws]*")]:
+                    each.unlink()
+                if how == "replaced":
+                    path.touch()  # noqa: ASYNC240
+                await asyncio.sleep(30.0)
+        await enter(store)
+        await assert_pushed(path)
+
+
+def test_many_open_a_new_file_at_once(file: SQLiteFile) -> None:
+    with crew(file.url(), *[[TurnJob()] * 5] * 8) as workers:
+        for worker in workers:
+            worker.finish()
+        done = stays(*workers)
+    assert_exact(done)
+    assert [turn.number for turn in done] == list(range(40))
+
+
+async def test_nobodys_loop_stands_while_another_program_writes(
+    path: Path, store: SQLiteLockStore
+) -> None:
+    await enter(store)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(enter(store))
+        ticks = 0
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+            ticks += 1
+        assert not waiting.done()
+        writer.execute("ROLLBACK")
+    await asyncio.wait_for(waiting, 5.0)
+    assert ticks == 20
+
+
+async def test_past_its_time_it_is_unavailable_and_nothing_is_left(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with SQLiteLockStore(path, busy_timeout=0.3) as store:
+        await enter(store)
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreUnavailable, match="did not answer within"):
+                await enter(store)
+            writer.execute("ROLLBACK")
+        await enter(store)
+        await until(lambda: not line(store))
+    said = [record.getMessage() for record in caplog.records]
+    assert sum("does not serve" in each for each in said) == 1
+    assert sum("serves again" in each for each in said) == 1
+
+
+def test_a_process_that_is_killed_while_it_writes(file: SQLiteFile, path: Path) -> None:
+    """Each is killed at some moment of many short turns; the next one opens the file."""
+    turns = [TurnJob(lifetime=LONG, wait=60.0)] * 200
+    for _ in range(5):
+        with Worker(file.url(), *turns) as worker:
+            worker.wait_for("left", count=5)
+        with SQLiteLockStore(path) as store, store.lock("c", timeout=10.0):
+            pass
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+async def test_a_full_receiver_holds_nobody_up(
+    path: Path, store: SQLiteLockStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process whose thread does not read: its queue is full, and whoever tells it goes on."""
+    monkeypatch.setattr(post.Mailbox, "_read", lambda _: None)
+    async with SQLiteLockStore(path) as deaf:
+        monkeypatch.undo()
+        for index in range(50):
+            async with store.lock("c", LONG):
+                waiter = asyncio.create_task(looks(deaf))
+                await until(lambda: len(line(store)) == 2)
+            await asyncio.wait_for(waiter, 5.0)
+            assert index < 50
+
+
+def test_a_datagram_that_nobody_understands_has_everybody_look() -> None:
+    bells = post.Bells()
+    rung = []
+
+    class Handle:
+        owner = "a.0"
+
+        def ring(self, news: Any = None) -> None:
+            rung.append(news)
+
+    handle: Any = Handle()
+    bells.add(handle)
+    mailbox: Any = post.Mailbox.__new__(post.Mailbox)
+    mailbox._bells = bells
+    for data in (b"\xff", b"[]", b'[2, ["a.0"]]', b'[1, ["a.0", "?"]]', b"7"):
+        mailbox._deliver(data)
+    assert rung == [None] * 5
+
+
+def test_a_database_is_looked_at_in_one_transaction(path: Path) -> None:
+    """Else one that is being made right then looks like somebody else's."""
+    asked: list[str] = []
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.set_trace_callback(asked.append)
+        assert schema.check(database, str(path)) == 0
+        assert not database.in_transaction
+    assert asked[0] == "BEGIN"
+    assert asked[-1] == "ROLLBACK"
+    assert len(asked) == 5
