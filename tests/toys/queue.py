@@ -1,4 +1,4 @@
-"""The verbs of both toys' queues: whatever is asked travels as a word and its arguments."""
+"""The verbs of the toy's queue: whatever is asked travels as a word and its arguments."""
 
 from __future__ import annotations
 

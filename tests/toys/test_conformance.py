@@ -1,4 +1,4 @@
-"""The shipped conformance suite over the toys: what they are made of is enough for a store."""
+"""The shipped conformance suite over the toy: what it is made of is enough for a store."""
 
 from __future__ import annotations
 
@@ -9,25 +9,14 @@ import pytest
 from nowserving.testing import StoreConformance
 from tests.toys.socket_server import SocketServer
 from tests.toys.socket_store import SocketLockStore
-from tests.toys.sqlite_store import SqliteLockStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from typing_extensions import Unpack
 
     from nowserving import LockStore
     from nowserving._config.options import Defaults
-
-
-class TestSqlite(StoreConformance):
-    @pytest.fixture(autouse=True)
-    def _over(self, tmp_path: Path) -> None:
-        self._path = str(tmp_path / "locks.db")
-
-    def make_store(self, **defaults: Unpack[Defaults]) -> LockStore:
-        return SqliteLockStore(self._path, **defaults)
 
 
 class TestSocket(StoreConformance):

@@ -1,6 +1,6 @@
 """What each verb does in a store that runs Python: give the decisions a line, and answer.
 
-Both toys are this and a way to get here: a thread of the process, a server behind a socket.
+The toy is this and a way to get here: a server behind a socket.
 """
 
 from __future__ import annotations
