@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from nowserving import LockStore
+from tests.support.places import SQLiteFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,17 +26,20 @@ def clean_redis(redis_server: RedisServer) -> RedisServer:
 def _url(request: pytest.FixtureRequest, kind: str, **options: str) -> str:
     if kind == "memory":
         return f"memory://?{urlencode(options)}"
+    if kind == "sqlite":
+        folder: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+        return SQLiteFile(folder.mktemp("s") / "locks.db").url(busy_timeout=2, **options)
     server: RedisServer = request.getfixturevalue("clean_redis")
     return server.url(1, socket_timeout=2, **options)
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "sqlite"])
 def url(request: pytest.FixtureRequest) -> str:
     """The URL of a store."""
     return _url(request, request.param)
 
 
-@pytest.fixture(params=["memory, renewed", "redis", "redis, renewed"])
+@pytest.fixture(params=["memory, renewed", "redis", "redis, renewed", "sqlite", "sqlite, renewed"])
 def renewed_or_not(request: pytest.FixtureRequest) -> str:
     """The URL of a store whose tickets are renewed, or not (which in memory needs no thread)."""
     kind, _, renewed = request.param.partition(", ")

@@ -298,6 +298,7 @@ class RowLine:
     def remember(self, message_id: str, until: float) -> None:
         message = names.encode(message_id)
         self._rows.execute("REPLACE INTO done VALUES (?, ?, ?)", self._name, message, until)
+        self.keep(until)
 
     def remembers(self, message_id: str, now: float) -> bool:
         self._forget("done", now)

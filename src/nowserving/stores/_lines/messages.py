@@ -29,4 +29,3 @@ def note_done(line: LineStorage[T], ticket: T, now: float) -> None:
     if ticket.message_id is not None:
         until = now + (ticket.lifetime if ticket.remember_for is None else ticket.remember_for)
         line.remember(ticket.message_id, until)
-        line.keep(until)

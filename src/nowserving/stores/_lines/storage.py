@@ -178,7 +178,7 @@ class LineStorage(Protocol[T]):
         ...
 
     def remember(self, message_id: str, until: float) -> None:
-        """Remember until then that a message is done."""
+        """Remember until then that a message is done, and keep the record if that is needed."""
         ...
 
     def remembers(self, message_id: str, now: float) -> bool:

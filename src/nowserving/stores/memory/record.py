@@ -211,6 +211,7 @@ class Record:
         """Remember that a message is done."""
         self._messages[message_id] = until
         heappush(self._remembered, (until, message_id))
+        self.keep(until)
 
     def remembers(self, message_id: str, now: float) -> bool:
         """Return whether a message is remembered as done; forget all that no longer are."""

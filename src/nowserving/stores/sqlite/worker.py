@@ -31,6 +31,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nowserving._host.background import detached
 from nowserving._host.clock import monotonic
 from nowserving._host.forks import keep_inherited
 from nowserving._host.identity import nonce
@@ -137,7 +138,7 @@ class Worker:
         if self._to_be_started:
             with suppress(IndexError):
                 self._to_be_started.pop()
-                self._thread.start()
+                detached(self._thread.start)
         return job
 
     def close(self) -> None:
