@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nowserving import SQLiteLockStore
+    from nowserving.stores.sqlite.access import Access
 
 LONG = 600.0
 FEW, MANY = 20, 3_000
@@ -140,15 +141,15 @@ async def test_a_turn_is_two_transactions(store: SQLiteLockStore) -> None:
 
 
 def count_transactions(store: SQLiteLockStore) -> Callable[[], int]:
-    worker = store._runtime.queue.connections
+    access: Access = store._runtime.queue.connections._access  # type: ignore[union-attr]
     count = itertools.count()
-    transact = worker._in_transaction  # type: ignore[union-attr]
+    transact = access._in_transaction
 
     def counted(*args: Any) -> Any:
         next(count)
         return transact(*args)
 
-    worker._in_transaction = counted  # type: ignore[union-attr]
+    access._in_transaction = counted  # type: ignore[assignment,method-assign]
     return lambda: next(count)
 
 

@@ -292,6 +292,27 @@ def test_a_process_that_is_killed_while_it_writes(file: SQLiteFile, path: Path) 
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+async def test_tickets_are_given_back_on_a_full_disk(store: SQLiteLockStore) -> None:
+    """As far as SQLite sees: it may use no page more than it has."""
+    await enter(store)
+    held = contextlib.AsyncExitStack()
+
+    async def hold(first: int) -> None:
+        for number in range(first, first + 200):
+            await held.enter_async_context(store.lock(f"c {number}", LONG))
+
+    await hold(0)
+    database = store._runtime.queue.connections._access._database  # type: ignore[union-attr]
+    ((pages,),) = database._connection.execute("PRAGMA page_count").fetchall()
+    database._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreUnavailable, match="full"):
+        await hold(200)
+    await held.aclose()
+    assert database is store._runtime.queue.connections._access._database  # type: ignore[union-attr]
+    for number in range(200):
+        assert not store.is_someone_waiting(f"c {number}")
+
+
 async def test_a_full_receiver_holds_nobody_up(
     path: Path, store: SQLiteLockStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

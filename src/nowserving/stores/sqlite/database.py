@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -112,13 +113,10 @@ class Database:
         """Execute a statement for each of many rows."""
         self._connection.executemany(self._statements[name], rows)
 
-    def make_room(self) -> bool:
-        """Move the write-ahead log to the database; return whether its space can be used again."""
-        try:
-            found = self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
-        except sqlite3.Error:
-            return False
-        return bool(found[0][0] == 0)
+    def make_room(self) -> None:
+        """Move the write-ahead log to the database, so that its space is used again."""
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
     def close(self) -> None:
         """Close it. The last of all processes moves the log to the database."""

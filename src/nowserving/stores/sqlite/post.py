@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from nowserving._host.background import detached
 from nowserving._host.clock import monotonic
 from nowserving.protocol.status import State, TicketStatus
 
@@ -121,7 +122,7 @@ class Mailbox:
             return
         name = "nowserving-sqlite-post"
         self._thread = threading.Thread(target=self._read, name=name, daemon=True)
-        self._thread.start()
+        detached(self._thread.start)
 
     def is_in_place(self) -> bool:
         """Return whether its file is still there, if it ever was."""
