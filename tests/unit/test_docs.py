@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nowserving import InMemoryLockStore, RedisLockStore
+from nowserving import InMemoryLockStore, RedisLockStore, SQLiteLockStore
 from nowserving._config import options
 from nowserving.testing.harness import log_records
 
@@ -47,6 +47,11 @@ async def test_the_log_lines_of_the_rasa_page_are_those_that_are_logged() -> Non
 @pytest.mark.parametrize("name", sorted(RedisLockStore._readers))
 def test_every_setting_is_on_the_pages(name: str) -> None:
     assert f"`{name}" in page("redis.md") + page("rasa.md")
+
+
+@pytest.mark.parametrize("name", sorted(set(SQLiteLockStore._readers) - set(options.READERS)))
+def test_every_setting_of_sqlite_is_on_its_page(name: str) -> None:
+    assert f"| `{name}` |" in page("sqlite.md")
 
 
 @pytest.mark.parametrize("name", sorted(options.READERS))
