@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nowserving import LockBusy, LockTimeout, SQLiteLockStore
+from nowserving.stores.sqlite.peers import Peers
 from tests.support.crew import Worker, until
 from tests.support.forks import Child
 from tests.support.worker import TurnJob
@@ -173,3 +174,23 @@ async def test_nothing_of_the_dead_is_left(
         await asyncio.to_thread(kill, holder)
         await enter(store)
         assert len({each.stem for each in peers.iterdir()}) == 1
+
+
+def test_one_that_leaves_is_never_taken_for_dead(tmp_path: Path) -> None:
+    """Whoever looks has read the folder before, and locks the file after."""
+    staying, leaving = Peers(str(tmp_path), "staying"), Peers(str(tmp_path), "leaving")
+    staying.join()
+    leaving.join()
+    assert staying.find_dead() == []
+    leaving.leave()
+    assert not staying._is_dead("leaving")
+    # The same of one whose file was deleted, and which has made another one.
+    leaving.join()
+    assert staying.find_dead() == []
+    next(tmp_path.glob("leaving.*")).unlink()
+    leaving.join()
+    assert not staying._is_dead("leaving")
+    assert not staying._is_dead("leaving")
+    os.close(leaving._own or 0)  # as its death does
+    assert staying.find_dead() == ["leaving"]
+    staying.leave()

@@ -213,13 +213,17 @@ async def test_what_stands_beside_is_made_anew(path: Path, what: str) -> None:
                     each.unlink()
             else:
                 shutil.rmtree(peers)
+            waiter = asyncio.create_task(waited(other))  # somebody looks whether all live
             deadline = asyncio.get_running_loop().time() + 10.0
-            while len(list(peers.glob("*.sock"))) < 2:
+            while len(list(peers.glob("*"))) < 4:
                 assert asyncio.get_running_loop().time() < deadline
                 await enter(other, "d")
                 await enter(store, "e")
                 await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
             assert not lock.lost
+            assert not waiter.done()
+        await asyncio.wait_for(waiter, 5.0)
         await assert_pushed(path)
 
 

@@ -176,9 +176,11 @@ class Access:
             self._ground.peers.bury(name)
         self._addresses.pop(name, None)
 
-    def is_in_place(self) -> bool:
-        """Return whether all that this process has made beside the database is still there."""
-        return self._ground is None or self._ground.is_in_place()
+    def mend(self) -> None:
+        """Make anew what somebody has deleted beside the database."""
+        if self._ground is not None:
+            with suppress(OSError):
+                self._ground.mend()
 
     def leave(self) -> None:
         """Let go of everything; the next transaction makes it anew."""

@@ -28,25 +28,40 @@ class Ground:
     """
 
     def __init__(self, path: str, name: str, bells: Bells) -> None:
-        folder = f"{path}-peers"
-        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
-        self.turnstile = Turnstile(folder)
+        self._folder = f"{path}-peers"
+        self._bells = bells
+        os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103
+        self.turnstile = Turnstile(self._folder)
         self.sender = Sender()
-        self.peers = Peers(folder, name)
+        self.peers = Peers(self._folder, name)
+        self._join()
+        self.mailbox = Mailbox(self.peers.socket_path(), bells)
+
+    def _join(self) -> None:
         try:
             self.peers.join()
         except OSError as error:
             logger.warning(
                 "No file can be locked in %s (%s): the tickets of a process that dies stay in line "
                 "until their lifetime is over.",
-                folder,
+                self._folder,
                 error,
             )
-        self.mailbox = Mailbox(self.peers.socket_path(), bells)
 
-    def is_in_place(self) -> bool:
-        """Return whether this process's files are still there."""
-        return self.peers.is_in_place() and self.mailbox.is_in_place()
+    def mend(self) -> None:
+        """Make anew what somebody has deleted.
+
+        At no time is this process without a lock: it has tickets.
+
+        Raises:
+            OSError: If that can't be done.
+        """
+        os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103
+        self.turnstile.mend()
+        self._join()
+        if not self.mailbox.is_in_place():
+            lost, self.mailbox = self.mailbox, Mailbox(self.peers.socket_path(), self._bells)
+            lost.close()
 
     def close(self) -> None:
         """Let go of all of it."""

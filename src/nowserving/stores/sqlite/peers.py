@@ -30,6 +30,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+_HAS_LOCKS: bool = fcntl is not None
+
 _LOCK, _SOCKET = ".lock", ".sock"
 
 
@@ -49,19 +51,19 @@ class Peers:
     def __init__(self, folder: str, name: str) -> None:
         self.folder = folder
         self.name = name
-        self.works = fcntl is not None
+        self.works = _HAS_LOCKS
         self._own: int | None = None
         self._others: dict[str, int] = {}
 
     def join(self) -> None:
-        """Lock this process's file.
+        """Lock this process's file; where it was deleted, another one.
 
         Raises:
             OSError: If it can't be made.
         """
-        if not self.works:
-            return
         path = self._path(self.name, _LOCK)
+        if not self.works or (self._own is not None and _is_at(path, self._own)):
+            return
         fresh = os.open(f"{path}.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(fresh, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,11 +74,9 @@ class Peers:
                 os.unlink(f"{path}.new")  # noqa: PTH108
             self.works = False
             raise
+        if self._own is not None:  # nobody sees this one any more
+            os.close(self._own)
         self._own = fresh
-
-    def is_in_place(self) -> bool:
-        """Return whether this process's file is still there, if it ever was."""
-        return self._own is None or os.path.exists(self._path(self.name, _LOCK))  # noqa: PTH110
 
     def find_dead(self) -> list[str]:
         """Return the names of processes that are dead."""
@@ -93,16 +93,19 @@ class Peers:
         return [name for name in names if self._is_dead(name)]
 
     def _is_dead(self, name: str) -> bool:
-        other = self._others.get(name)
+        other, path = self._others.get(name), self._path(name, _LOCK)
         try:
             if other is None:
-                path = self._path(name, _LOCK)
                 other = self._others[name] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:  # locked, or gone by now
             return False
-        fcntl.flock(other, fcntl.LOCK_UN)
-        return True
+        if _is_at(path, other):
+            fcntl.flock(other, fcntl.LOCK_UN)
+            return True
+        # It has let go of this file, but removed it before: it has left, or has another one.
+        os.close(self._others.pop(name))
+        return False
 
     def bury(self, name: str) -> None:
         """Remove the files of a dead process."""
@@ -138,6 +141,14 @@ class Peers:
                 os.unlink(self._path(name, suffix))  # noqa: PTH108
 
 
+def _is_at(path: str, file: int) -> bool:
+    """Return whether an open file is the one at this path."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file))  # noqa: PTH116
+    except OSError:
+        return False
+
+
 class Turnstile:
     """Lets one process write at a time, and wakes the next one at once.
 
@@ -150,10 +161,17 @@ class Turnstile:
     """
 
     def __init__(self, folder: str) -> None:
+        self._path = folder
         self._folder: int | None = None
-        if fcntl is not None:
-            with suppress(OSError):
-                self._folder = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        self.mend()
+
+    def mend(self) -> None:
+        """Take the folder that is there now."""
+        if not _HAS_LOCKS or (self._folder is not None and _is_at(self._path, self._folder)):
+            return
+        self.close()
+        with suppress(OSError):
+            self._folder = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
 
     def __enter__(self) -> None:
         if self._folder is not None:

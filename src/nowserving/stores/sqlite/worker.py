@@ -228,8 +228,7 @@ class Worker:
     def _tidy(self) -> None:
         """Drop some idle lines; make anew what somebody has removed beside the file."""
         more: list[bool] = []
-        if not self._access.is_in_place():
-            self._access.leave()
+        self._access.mend()
         self._do(lambda verbs: more.append(verbs.sweep(_SWEPT_AT_ONCE)))
         # Where there are more of them, some go with each transaction: they can't come faster.
         self._tidies_at = monotonic() + (0.0 if more and more[-1] else _TIDIES_EVERY)
