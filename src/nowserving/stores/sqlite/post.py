@@ -153,8 +153,12 @@ class Mailbox:
                     data = used.recv(_LARGEST)
                 except OSError:
                     return
-                if data:
+                if not data:
+                    continue
+                try:
                     self._deliver(data)
+                except Exception:
+                    logger.exception("A notice could not be delivered; the thread goes on")
 
     def _deliver(self, data: bytes) -> None:
         try:

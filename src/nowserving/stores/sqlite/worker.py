@@ -12,6 +12,7 @@ that fails.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
     from nowserving.stores.sqlite.access import Notice, Step
     from nowserving.stores.sqlite.post import Bells
+
+logger = logging.getLogger("nowserving.stores.sqlite.worker")
 
 _T = TypeVar("_T")
 
@@ -162,18 +165,20 @@ class Worker:
     # On the thread
 
     def _run(self) -> None:
-        try:
-            while True:
-                jobs = self._next_jobs()
-                if jobs is None:
-                    break
+        while True:
+            jobs = self._next_jobs()
+            if jobs is None:
+                break
+            try:
                 if jobs:
                     self._carry_out(jobs)
                 self._tend()
-            if self._access.is_open():
-                self._do(partial(Verbs.drop_process, name=self.name))
-        finally:
-            self._access.leave()
+            except Exception as error:  # the others shall not wait for nothing
+                logger.exception("The thread of the SQLite lock store failed; it goes on")
+                end_all([(job, error) for job in jobs])
+        if self._access.is_open():
+            self._do(partial(Verbs.drop_process, name=self.name))
+        self._access.leave()
 
     def _next_jobs(self) -> list[Job[Any]] | None:
         """Wait for a job, and take those along that have come behind it; None at the end."""
