@@ -63,6 +63,12 @@ MEMORY = "nowserving in memory"
 RASA_MEMORY = "Rasa in memory"
 NAIVE_MEMORY = "naive in memory"
 ASYNCIO = "floor: asyncio.Lock"
+SQLITE = "nowserving in SQLite"
+FILELOCK = "filelock"
+FILELOCK_ASYNC = "filelock, asynchronous"
+FASTENERS = "fasteners"
+PORTALOCKER = "portalocker"
+DISKCACHE = "diskcache Lock"
 
 _ALL = (
     Contender(
@@ -133,6 +139,44 @@ _ALL = (
     ),
     Contender(
         ASYNCIO, "benchmarks.floors.local", "", "A dictionary with one `asyncio.Lock` a name."
+    ),
+    Contender(
+        SQLITE,
+        "benchmarks.peers.sqlite",
+        "nowserving",
+        "`SQLiteLockStore`, everything at its default, from an event loop.",
+    ),
+    Contender(
+        FILELOCK,
+        "benchmarks.peers.filelock",
+        "filelock",
+        "`FileLock`, a file and a thread for each conversation, looks every 1 ms "
+        "(`poll_interval=0.001`).",
+    ),
+    Contender(
+        FILELOCK_ASYNC,
+        "benchmarks.peers.filelock_async",
+        "filelock",
+        "`AsyncFileLock`, the same from an event loop.",
+    ),
+    Contender(
+        FASTENERS,
+        "benchmarks.peers.fasteners",
+        "fasteners",
+        "`InterProcessLock`, a file and a thread for each conversation.",
+    ),
+    Contender(
+        PORTALOCKER,
+        "benchmarks.peers.portalocker",
+        "portalocker",
+        "`Lock`, a file and a thread for each conversation, looks every 1 ms "
+        "(`check_interval=0.001`).",
+    ),
+    Contender(
+        DISKCACHE,
+        "benchmarks.peers.diskcache",
+        "diskcache",
+        "`Lock` in a `Cache`, a thread for each conversation, looks every 1 ms.",
     ),
 )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.figures.cost import COST
 from benchmarks.figures.fairness import FAIRNESS
+from benchmarks.figures.files import files
 from benchmarks.figures.growth import growth, growth_in_memory
 from benchmarks.figures.handoff import HANDOFF
 from benchmarks.figures.idle import IDLE
@@ -31,6 +32,7 @@ def all_figures(plan: Plan) -> tuple[Figure, ...]:
         MEMORY,
         IN_MEMORY,
         line(plan),
+        *files(plan),
         # Last: they leave a million records behind, in the server and in a worker.
         growth(plan),
         growth_in_memory(plan),

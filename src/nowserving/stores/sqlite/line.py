@@ -131,6 +131,8 @@ class RowLine:
 
     def next_live(self, now: float) -> RowTicket | None:
         """Return the first live ticket behind the number that is served."""
+        if self.serving + 1 >= self.next:
+            return None
         found = self._read("find_live_ticket", self.serving, now)
         last = found[0].number - 1 if found else self.next - 1
         self._remove_between(self.serving + 1, last)
