@@ -12,15 +12,13 @@ decided before the loop has read what had arrived.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from nowserving._host.background import at
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
-
-    from nowserving.stores._remote.call import Call
+    from collections.abc import Callable, Sequence
 
 _LONGEST_NAP = 0.25
 """Seconds between two checks at the most: so exactly is known since when a loop was blocked."""
@@ -32,7 +30,32 @@ _LATE = 0.05
 """Seconds by which a timer may be late on a busy machine, the loop not being blocked."""
 
 
-class Watchdog:
+class Minded(Protocol):
+    """What has deadlines, on the loop's clock: mostly a ``Call``.
+
+    Attributes:
+        asked: When it was asked for.
+        retry_at: When something has to be decided about it at the latest, before its deadline.
+        until: How long its caller waits for it.
+    """
+
+    asked: float
+    retry_at: float
+    until: float
+
+    def due(self, now: float) -> float:
+        """Return when something has to be decided about it next."""
+        ...
+
+    def postpone(self, seconds: float) -> None:
+        """Give it time back in which nothing could be done about it."""
+        ...
+
+
+MindedT = TypeVar("MindedT", bound=Minded)
+
+
+class Watchdog(Generic[MindedT]):
     """Has a session's calls checked whenever a deadline of theirs may have passed.
 
     Args:
@@ -49,7 +72,7 @@ class Watchdog:
         self,
         loop: asyncio.AbstractEventLoop,
         timeout: float,
-        calls: Callable[[], list[Call]],
+        calls: Callable[[], Sequence[MindedT]],
         check: Callable[[float], None],
     ) -> None:
         self._loop = loop
@@ -60,7 +83,7 @@ class Watchdog:
         self._timer: asyncio.TimerHandle | None = None
         self.wakes_at = math.inf
 
-    def mind(self, call: Call) -> None:
+    def mind(self, call: MindedT) -> None:
         """Check in time for this call; needs to be told only of what is due before ``wakes_at``."""
         self._arm(min(call.retry_at, call.until, call.asked + self._nap))
 

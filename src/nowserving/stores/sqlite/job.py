@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from nowserving._host.background import later
 from nowserving._host.clock import monotonic
+from nowserving._host.loops import PerLoop
+from nowserving.stores._remote.deadlines import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,46 +18,48 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LATE = 0.05
-"""Seconds by which a timer may be late without the loop, or all of this process, having stood."""
-
 
 class Job(Generic[T]):
-    """A verb to be carried out; to be made on the loop that waits.
+    """A verb to be carried out; to be made on the loop that waits. Moments are on its clock.
 
     Args:
         step: What to do, on the worker's thread and in its transaction.
-        late: Returns the error of a job that was not answered in time.
+        here: What else is under way on this loop.
         timeout: The seconds that it has.
         within: The seconds for which its caller waits.
         always: Carry it out although nobody waits for the answer any more.
 
     Attributes:
         step: The same.
+        loop: The loop.
         future: Gets the answer.
-        loop: Where that is.
-        until: When it is too late, on the clock of ``_host``.
+        asked: When it was made.
+        retry_at: When it is too late.
+        until: How long its caller waits; infinite for as long as it takes.
+        ends: When it is too late, on the clock of ``_host``, for the worker.
     """
 
-    __slots__ = ("_always", "_due", "_late", "_timer", "_within", "future", "loop", "step", "until")
+    __slots__ = ("_always", "_here", "asked", "ends", "future", "loop", "retry_at", "step", "until")
 
     def __init__(
         self,
         step: Callable[[Verbs], T],
-        late: Callable[[], Exception],
+        here: LoopJobs,
         timeout: float,
         within: float | None,
         *,
         always: bool,
     ) -> None:
         self.step = step
-        self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[T] = self.loop.create_future()
-        self.until = monotonic() + timeout
+        self.loop = loop = here.loop
+        self.future: asyncio.Future[T] = loop.create_future()
+        self.asked = now = loop.time()
+        self.retry_at = now + timeout
+        self.until = math.inf if within is None else now + within
+        self.ends = monotonic() + timeout
         self._always = always
-        self._late = late
-        self._within = within is not None and within < timeout
-        self._arm(within if within is not None and within < timeout else timeout)
+        self._here = here
+        here.add(self)
 
     def is_wanted(self) -> bool:
         """Return whether it has to be carried out; from any thread."""
@@ -66,7 +70,7 @@ class Job(Generic[T]):
         try:
             return await self.future
         finally:
-            self._timer.cancel()
+            self._here.discard(self)
 
     def end(self, result: T | BaseException) -> None:
         """Answer, or raise there what went wrong; from any thread."""
@@ -74,7 +78,6 @@ class Job(Generic[T]):
 
     def end_here(self, result: T | BaseException) -> None:
         """Do the same on its loop."""
-        self._timer.cancel()
         if self.future.done():  # cancelled, or too late
             return
         if isinstance(result, BaseException):
@@ -82,16 +85,91 @@ class Job(Generic[T]):
         else:
             self.future.set_result(result)
 
-    def _arm(self, seconds: float) -> None:
-        self._due = self.loop.time() + seconds
-        self._timer = later(self.loop, seconds, self._too_late)
+    # Its deadlines
 
-    def _too_late(self) -> None:
-        late = self.loop.time() - self._due
-        if late > _LATE:  # no time has passed for whoever stood still: the worker may have, too
-            self._arm(min(late, 1.0))
-            return
-        self.end_here(asyncio.TimeoutError() if self._within else self._late())
+    def due(self, now: float) -> float:  # noqa: ARG002 - as a call is asked
+        """Return when something has to be decided about it."""
+        return min(self.retry_at, self.until)
+
+    def postpone(self, seconds: float) -> None:
+        """Give it time back in which nothing could be done about it."""
+        self.retry_at += seconds
+
+
+class LoopJobs:
+    """What is under way for one event loop, and its deadlines; to be used on that loop.
+
+    Args:
+        loop: The loop, which is running.
+        timeout: The seconds that a job usually has.
+        late: Returns the error of a job that was not answered in time.
+
+    Attributes:
+        loop: The same loop.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, timeout: float, late: Callable[[], Exception]
+    ) -> None:
+        self.loop = loop
+        self._late = late
+        self._jobs: dict[Job[Any], None] = {}
+        self._watchdog = Watchdog(loop, timeout, lambda: list(self._jobs), self._check)
+
+    def add(self, job: Job[Any]) -> None:
+        """Mind its deadlines."""
+        self._jobs[job] = None
+        watchdog = self._watchdog
+        if job.retry_at < watchdog.wakes_at or job.until < watchdog.wakes_at:
+            watchdog.mind(job)
+
+    def discard(self, job: Job[Any]) -> None:
+        """Nobody waits for it any more."""
+        self._jobs.pop(job, None)
+
+    def _check(self, now: float) -> None:
+        for job in list(self._jobs):
+            if job.until <= now:
+                job.end_here(asyncio.TimeoutError())
+            elif job.retry_at <= now:
+                job.end_here(self._late())
+
+    def close(self) -> None:
+        """Nothing is held: the watchdog sleeps as soon as nothing is under way."""
+
+    def hang_up(self) -> None:
+        """There are no connections here."""
+
+    def abandon(self) -> None:
+        """The loop is closed: nobody waits there."""
+        self._watchdog.stop()
+
+
+class Waiting(PerLoop[LoopJobs]):
+    """What is under way for each event loop.
+
+    Args:
+        timeout: The seconds that a job usually has.
+        late: Returns the error of a job that was not answered in time.
+    """
+
+    def __init__(self, timeout: float, late: Callable[[], Exception]) -> None:
+        super().__init__()
+        self._timeout = timeout
+        self._late = late
+
+    def make(self, loop: asyncio.AbstractEventLoop) -> LoopJobs:
+        """Make the running loop's."""
+        return LoopJobs(loop, self._timeout, self._late)
+
+    def here(self) -> LoopJobs:
+        """Return the running loop's."""
+        loop, home = asyncio.get_running_loop(), self.last
+        if home is None or home.loop() is not loop:
+            home = self.of(loop)
+        # Its loop has it, and runs.
+        found = home.thing()
+        return self.make(loop) if found is None else found
 
 
 def end_all(ended: Iterable[tuple[Job[T], T | BaseException]]) -> None:

@@ -87,7 +87,8 @@ class Bells:
 
     def forget(self, handle: SQLiteHandle) -> None:
         """Note that a ticket does not wait any more."""
-        self._waiting.pop(handle.owner, None)
+        if self._waiting:
+            self._waiting.pop(handle.owner, None)
 
     def anybody_waits(self) -> bool:
         """Return whether a ticket of this process waits."""

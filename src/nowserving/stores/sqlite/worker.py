@@ -30,7 +30,7 @@ from nowserving.protocol.status import State, TicketStatus
 from nowserving.stores._remote.outage import Outage
 from nowserving.stores.sqlite.access import Access
 from nowserving.stores.sqlite.database import is_busy, is_full
-from nowserving.stores.sqlite.job import Job, end_all
+from nowserving.stores.sqlite.job import Job, Waiting, end_all
 from nowserving.stores.sqlite.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Worker:
         self._timeout = timeout
         self._closed = False
         self._outage = Outage("SQLite", path)
+        self._waiting = Waiting(timeout, partial(_too_late, self._outage, timeout))
         self._start_afresh(bells)
 
     def _start_afresh(self, bells: Bells) -> None:
@@ -117,7 +118,7 @@ class Worker:
         if self._closed:
             raise StoreClosed("The lock store is closed.")
         seconds = self._timeout if timeout is None else min(timeout, self._timeout)
-        job = Job(step, self._too_late, seconds, within, always=always)
+        job = Job(step, self._waiting.here(), seconds, within, always=always)
         self._jobs.put(job)
         if self._to_be_started:
             with suppress(IndexError):
@@ -130,17 +131,11 @@ class Worker:
         if not self._closed:
             self._closed = True
             self._jobs.put(None)
+            self._waiting.close()
 
     def has_ended(self) -> bool:
         """Return whether it is over, or never began."""
         return not self._thread.is_alive()
-
-    def _too_late(self) -> StoreUnavailable:
-        self._outage.begin("no answer in time; maybe another process writes for long, or stands")
-        return StoreUnavailable(
-            f"SQLite at {self._path} did not answer within {self._timeout:g} s: another process "
-            "holds its write lock, or the disk does not answer."
-        )
 
     # Around a fork, on the thread that forks
 
@@ -159,6 +154,7 @@ class Worker:
             bells: Whom to tell of news in the child.
         """
         self._access.forked()
+        self._waiting.forked()
         keep_inherited(self._jobs, self._thread, self._access)
         self._start_afresh(bells)
 
@@ -260,7 +256,7 @@ class Worker:
                 if is_busy(error):
                     time.sleep(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE)
-                    jobs = [job for job in jobs if job.is_wanted() and monotonic() < job.until]
+                    jobs = [job for job in jobs if job.is_wanted() and monotonic() < job.ends]
                 elif is_full(error) and not made_room:
                     made_room = True  # maybe: once is enough to find out
                     self._access.make_room()
@@ -301,7 +297,8 @@ class Worker:
             held_up = []
         end_all(answers)
         self._ring(own)
-        self._carry_out(held_up)
+        if held_up:
+            self._carry_out(held_up)
 
     def _ring(self, own: list[Notice]) -> None:
         for owner, news in own:
@@ -322,3 +319,11 @@ class Worker:
 
 def _is_held_up(result: object) -> bool:
     return isinstance(result, TicketStatus) and result.state in _HELD_UP
+
+
+def _too_late(outage: Outage, timeout: float) -> StoreUnavailable:
+    outage.begin("no answer in time; maybe another process writes for long, or stands")
+    return StoreUnavailable(
+        f"SQLite at {outage.where} did not answer within {timeout:g} s: another process holds its "
+        "write lock, or the disk does not answer."
+    )
