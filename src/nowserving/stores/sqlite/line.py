@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from nowserving.protocol import names
@@ -22,6 +23,14 @@ _TOLD_FOR = 20.0
 """Seconds for which is noted why somebody else has taken a ticket out; the owner was told as well,
 and asks every ``wait_time_in_seconds``."""
 
+_COLUMNS = 13
+"""How many the row of a line has."""
+
+_FIRST_ONES = 2
+"""How many tickets are read with it."""
+
+_ALL = sys.maxsize
+
 _A_FEW = 8
 """Old notes that go with each new one."""
 
@@ -35,12 +44,12 @@ class RowLine:
     Args:
         database: The database, in a transaction.
         tokens: Where fencing tokens come from.
-        row: The row of the line.
+        rows: Its row, beside its first tickets, as ``lines.sql`` selects them.
         now: The moment.
     """
 
     def __init__(
-        self, database: Database, tokens: Tokens, row: tuple[Any, ...], now: float
+        self, database: Database, tokens: Tokens, rows: list[tuple[Any, ...]], now: float
     ) -> None:
         (
             self._id,
@@ -56,7 +65,7 @@ class RowLine:
             absorbing,
             self.kept_until,
             written,
-        ) = row
+        ) = rows[0][:_COLUMNS]
         self.tokens = tokens
         self.opened = bool(opened)
         self.absorbing = None if absorbing is None else Absorbing(*json.loads(absorbing))
@@ -67,6 +76,13 @@ class RowLine:
         self._written = self._fields()
         if now < written:
             self._set_back(written - now)
+            self._seen = -1, -2
+            return
+        for row in rows:
+            if row[_COLUMNS] is not None:
+                self._known[row[_COLUMNS]] = read_ticket(row[_COLUMNS:])
+        # All tickets with numbers from the first to the last of these are known.
+        self._seen = self.serving, _ALL if len(self._known) < _FIRST_ONES else max(self._known)
 
     def _fields(self) -> tuple[Any, ...]:
         return (
@@ -115,6 +131,8 @@ class RowLine:
         """Return the ticket with this number."""
         if number in self._known:
             return self._known[number]
+        if self._has_seen(number, number):
+            return None
         found = self._read("find_ticket", number)
         if not found:
             self._known[number] = None
@@ -127,15 +145,30 @@ class RowLine:
 
     def between(self, first: int, last: int) -> Sequence[RowTicket]:
         """Return the tickets with these numbers."""
-        return self._read("find_tickets", first, last) if first <= last else []
+        if first > last:
+            return []
+        if self._has_seen(first, last):
+            return self._known_between(first, last)
+        return self._read("find_tickets", first, last)
+
+    def _has_seen(self, first: int, last: int) -> bool:
+        return self._seen[0] <= first and last <= self._seen[1]
+
+    def _known_between(self, first: int, last: int) -> list[RowTicket]:
+        known = sorted(number for number in self._known if first <= number <= last)
+        return [ticket for number in known if (ticket := self._known[number]) is not None]
 
     def next_live(self, now: float) -> RowTicket | None:
         """Return the first live ticket behind the number that is served."""
-        if self.serving + 1 >= self.next:
+        first, last = self.serving + 1, self.next - 1
+        if first > last:
             return None
+        if self._has_seen(first, first):
+            known = self._known_between(first, last)
+            if known and known[0].expires > now:
+                return known[0]  # mostly; of those who have expired, some must be taken out
         found = self._read("find_live_ticket", self.serving, now)
-        last = found[0].number - 1 if found else self.next - 1
-        self._remove_between(self.serving + 1, last)
+        self._remove_between(first, found[0].number - 1 if found else last)
         return found[0] if found else None
 
     def has_waiting(self, count: int, now: float) -> bool:

@@ -209,8 +209,10 @@ class Verbs:
         owners = f"{name}.", f"{name}/"
         for (line_id,) in self._database.execute("find_lines_of_process", *owners):
             self._database.execute("expire_tickets_of_process", self._now, *owners, line_id)
-            for row in self._database.execute("find_line_by_id", line_id):
-                line = self._lines[row[1]] = RowLine(self._database, self._tokens, row, self._now)
+            rows = self._database.execute("find_line_by_id", line_id)
+            if rows:
+                line = RowLine(self._database, self._tokens, rows, self._now)
+                self._lines[line.name] = line
                 _lines.promote(line, self._now)
         self.drop_process(name)
 
@@ -240,7 +242,7 @@ class Verbs:
         if name not in self._lines:
             rows = self._database.execute("find_line", name)
             self._lines[name] = (
-                RowLine(self._database, self._tokens, rows[0], self._now) if rows else None
+                RowLine(self._database, self._tokens, rows, self._now) if rows else None
             )
         return self._lines[name]
 
@@ -249,6 +251,6 @@ class Verbs:
         if line is None:
             name = names.encode(conversation_id)
             self._database.execute("add_line", name, self._now)
-            (row,) = self._database.execute("find_line", name)
-            line = self._lines[name] = RowLine(self._database, self._tokens, row, self._now)
+            rows = self._database.execute("find_line", name)
+            line = self._lines[name] = RowLine(self._database, self._tokens, rows, self._now)
         return line

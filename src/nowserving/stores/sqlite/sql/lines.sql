@@ -1,12 +1,19 @@
 -- lines: the row of a conversation.
 
 -- name: find_line
--- Takes: name. Returns: the row.
-SELECT * FROM lines WHERE name = ?;
+-- Takes: name. Returns: the row, beside the first two tickets from the one that is served on, in
+-- their order; one row without a ticket if there is none. Nearly every verb needs no other.
+SELECT lines.*, number, owner, expires, lifetime, flags, served_at, joined, absorbed_by, message_id,
+  label, remember_for, answers
+FROM lines LEFT JOIN tickets ON line = id AND number >= serving
+WHERE name = ? ORDER BY number LIMIT 2;
 
 -- name: find_line_by_id
--- Takes: id. Returns: the row.
-SELECT * FROM lines WHERE id = ?;
+-- Takes: id. Returns: the same.
+SELECT lines.*, number, owner, expires, lifetime, flags, served_at, joined, absorbed_by, message_id,
+  label, remember_for, answers
+FROM lines LEFT JOIN tickets ON line = id AND number >= serving
+WHERE id = ? ORDER BY number LIMIT 2;
 
 -- name: add_line
 -- Takes: name, when it is written.
