@@ -177,7 +177,8 @@ async def test_a_store_is_closed_while_loops_come_and_go(server: RedisServer) ->
 async def test_a_waiter_asks_in_the_moment_in_which_its_store_closes() -> None:
     """It finds its ticket gone, since closing has given it back: that is no expiry."""
     store = InMemoryLockStore()
-    renew, closing = store._runtime.queue.renew, []
+    renew = store._runtime.queue.renew
+    closing: list[asyncio.Future[None]] = []
 
     async def asked_too_late(*args: Any) -> Any:
         if not closing:
