@@ -28,6 +28,17 @@ local function with_flag(flags, pattern, flag)
   return (others == '-' and '' or others) .. flag
 end
 
+-- Let a message stay with the holder that has absorbed it, though its own owner leaves: the ticket has
+-- ended, as if it had expired, and its message is done if the holder ends well. Return whether it is
+-- such a ticket.
+local function keep_absorbed(rec, t)
+  local head = t.message ~= '-' and marked_by(t) == rec.serving and head_of(rec)
+  if not head or not absorbing(head) then return false end
+  t.expires = math.min(t.expires, now)
+  write(rec, t)
+  return true
+end
+
 -- Tell the holder, if it wants to know, of somebody who has come to wait behind it.
 local function tell_listener(rec, t)
   local head = head_of(rec)
