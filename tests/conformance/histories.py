@@ -20,6 +20,7 @@ LIFETIME = 8.0
 _DAY = 86_400.0
 _ROUNDS = 500
 _ENDS: tuple[Outcome, ...] = ("done", "done", "done", "failed")
+_POLICIES: tuple[WhenBusy, ...] = ("queue", "queue", "queue", "latest", "interrupt", "reject")
 _OF_ITS_OWN = {"cancelled", "died", "expired", "lost", "failed", "interrupted", "released", ""}
 """What may be told of a message that a holder has handled all the same, which had absorbed it."""
 
@@ -152,13 +153,12 @@ class History:
     async def _arrive(self) -> None:
         message, rng = f"m{self._count}", self._rng
         self._count += 1
-        policies: list[WhenBusy] = ["queue"] * 5 + ["latest", "latest", "interrupt", "reject"]
         limit = rng.choice([None, None, None, 1, 2, 3])
         claimed = rng.random() < 0.8
         admission = Admission(
             LIFETIME,
             renewed=claimed and rng.random() < 0.5,
-            when_busy=rng.choice(policies),
+            when_busy=rng.choice(_POLICIES),
             max_waiting=limit,
             when_full=rng.choice(["reject", "drop_oldest"]),
             message_id=message,

@@ -83,9 +83,11 @@ end
 
 -- Take waiters out, one by one, that the holder has not absorbed, for a newer message: all of them, or
 -- the oldest that lives. Return whether that is done; if it is not, it goes on when it is said again.
--- The ticket that is about to be issued answers for those of the last call.
 local function supersede_others(rec, only_oldest)
-  if not only_oldest then answer_for(rec, rec.next) end
+  if not only_oldest then
+    answer_for(rec, rec.next)
+    take_up_answers(rec)
+  end
   for first = first_waiting(rec), rec.next - 1, PIECE do
     local texts, changed = texts_of(rec, first, math.min(first + PIECE, rec.next) - 1), false
     for i = 1, #texts do
@@ -102,7 +104,7 @@ local function supersede_others(rec, only_oldest)
       end
     end
     if changed and effort <= 0 and first + PIECE < rec.next then
-      answer_for(rec, nil)
+      put_answers_off(rec)
       return false
     end
   end
