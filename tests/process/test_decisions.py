@@ -207,7 +207,7 @@ def lua(request: pytest.FixtureRequest, server: RedisServer) -> Iterator[LuaLine
 
 
 @settings(
-    max_examples=120,
+    max_examples=300,
     deadline=None,  # a busy machine is no failure
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -34,9 +34,9 @@
 --                      own (messages.lua)
 --   a:<number>         which messages the ticket answers for (answers.lua)
 --   x:<owner>          tombstone: a take of this owner that comes late is refused. Made by a
---                      repeated take, by a leave whose take was never answered, by a
---                      parking, and for those whom somebody else took out; removed, by takes and where others are made, when its time
---                      is over, and so are the next two (tombstones.lua)
+--                      repeated take, by a leave whose take was never answered, by a parking, and
+--                      for those whom somebody else took out. Removed when its time is over, by
+--                      takes and where others are made, and so are the next two (tombstones.lua)
 --   g:<i>              the owner who was buried as the i-th
 --   graves             "first next due": those i, and when the oldest tombstone's time is over
 -- All other times are microseconds of this server's clock. All numbers are below 2^53, so doubles

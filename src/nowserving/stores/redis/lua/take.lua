@@ -109,7 +109,8 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
     commit(rec)
     return 'G ' .. int(number)
   end
-  if supersedes and rec.serving < rec.next and not clear_line(rec, policy == 'i') then
+  if supersedes and (rec.serving < rec.next or on == 'count clear') and
+      not clear_line(rec, policy == 'i', on == 'count clear') then
     return go_on(rec, owner, repeated, 'count clear')
   end
   if full then
