@@ -182,6 +182,7 @@ class Play:
 
     def _line(self) -> None:
         self._both("line")
+        self._both("holder")
 
     def _release(self, *, which: int, reason: str) -> None:
         self._both("release", self._tickets[which], reason)

@@ -95,6 +95,9 @@ class DecidedLine:
         joined = math.floor((self.now - ticket.waited) * 100) / 100
         return ticket._replace(waited=round(self.now - joined, 6))
 
+    def holder(self) -> PicturedTicket | None:
+        return cast("PicturedTicket | None", self._carry_out("holder"))
+
     def save(self, lefts: Mapping[int, float], seen_below: int) -> None:
         self._carry_out("save", lefts.items(), seen_below)
 
