@@ -188,6 +188,7 @@ class Play:
     def _line(self) -> None:
         self._lua.at(self._now, self._decided.highest_token)
         assert_same_tickets(self._lua.line(), self._decided.line())
+        self._both("holder")
 
     def _release(self, *, which: int, reason: str) -> None:
         self._both("release", self._tickets[which], reason)

@@ -84,6 +84,9 @@ class DecidedLine:
     def line(self) -> LinePicture | None:
         return cast("LinePicture | None", self._carry_out("line"))
 
+    def holder(self) -> PicturedTicket | None:
+        return cast("PicturedTicket | None", self._carry_out("holder"))
+
     def save(self, lefts: Mapping[int, float], seen_below: int) -> None:
         self._carry_out("save", lefts.items(), seen_below)
 

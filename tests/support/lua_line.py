@@ -14,6 +14,7 @@ from nowserving.protocol.status import (
     Departure,
     LinePicture,
     LineUpdate,
+    PicturedTicket,
     TicketStatus,
 )
 from nowserving.stores._lines import Tombstone
@@ -158,6 +159,11 @@ class LuaLine:
     def line(self) -> LinePicture | None:
         page = parse_line(self._say("line", -1))
         return None if page is None else LinePicture(page.next_number, tuple(page.tickets))
+
+    def holder(self) -> PicturedTicket | None:
+        page = parse_line(self._say("line", -1, 1))
+        first = page.tickets[0] if page is not None and page.tickets else None
+        return None if first is None or first.served_for is None else first
 
     def save(self, lefts: Mapping[int, float], seen_below: int) -> None:
         text = " ".join(f"{number} {_us(left)}" for number, left in sorted(lefts.items()))
