@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         LinePicture,
         LineUpdate,
         Outcome,
+        PicturedTicket,
         TicketStatus,
     )
     from nowserving.stores._lines.storage import Handle
