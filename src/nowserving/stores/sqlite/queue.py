@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Admission,
         LinePicture,
         Outcome,
+        PicturedTicket,
         TicketStatus,
     )
     from nowserving.stores.sqlite.job import Job
@@ -171,6 +172,12 @@ class SQLiteQueue:
         """Return the line, None where there is no lock."""
         return await self._ask(lambda verbs: verbs.line(conversation_id))
 
+    async def holder(
+        self, conversation_id: str, within: float | None = None
+    ) -> PicturedTicket | None:
+        """Return the ticket that is served, None if none is."""
+        return await self._ask(lambda verbs: verbs.holder(conversation_id), within)
+
     async def save(self, lock: TicketLock) -> None:
         """Merge a caller's picture of the line."""
         wall = time.time()
@@ -194,10 +201,12 @@ class SQLiteQueue:
         shown = Shown(number, owner)
         return await self._ask(lambda verbs: verbs.release(conversation_id, shown, reason))
 
-    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:
+    async def processes(
+        self, owners: Sequence[str], within: float | None = None
+    ) -> dict[str, Process]:
         """Tell which processes have these tickets."""
         names = {owner: owner.partition(".")[0] for owner in owners if "." in owner}
-        known = await self._ask(lambda verbs: verbs.processes(set(names.values())))
+        known = await self._ask(lambda verbs: verbs.processes(set(names.values())), within)
         return {owner: known[name] for owner, name in names.items() if name in known}
 
     async def conversations(self) -> AsyncIterator[str]:

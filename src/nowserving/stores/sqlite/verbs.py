@@ -22,7 +22,13 @@ from nowserving.stores.sqlite.ticket import RowTicket
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from nowserving.protocol.status import Admission, IssuedTicket, LinePicture, Outcome
+    from nowserving.protocol.status import (
+        Admission,
+        IssuedTicket,
+        LinePicture,
+        Outcome,
+        PicturedTicket,
+    )
     from nowserving.stores._lines import Tokens
     from nowserving.stores.sqlite.database import Database
     from nowserving.stores.sqlite.handle import SQLiteHandle
@@ -153,6 +159,11 @@ class Verbs:
         """Return the line."""
         line = self._known_line_of(conversation_id)
         return None if line is None else _lines.picture(line, self._now)
+
+    def holder(self, conversation_id: str) -> PicturedTicket | None:
+        """Return the ticket that is served."""
+        line = self._known_line_of(conversation_id)
+        return None if line is None else _lines.holder(line, self._now)
 
     def save(self, conversation_id: str, lefts: Mapping[int, float], seen_below: int) -> None:
         """Merge a caller's picture of the line."""
