@@ -19,7 +19,7 @@ from nowserving import (
     SQLiteLockStore,
     StoreUnavailable,
 )
-from nowserving.stores.sqlite import post, schema
+from nowserving.stores.sqlite import peers, post, schema
 from nowserving.stores.sqlite.statements import read
 from nowserving.testing.harness import until
 from tests.support.crew import Worker, assert_exact, crew, stays
@@ -197,6 +197,19 @@ async def test_where_there_are_no_sockets_it_says_so_once_and_looks(
     assert all("No socket can be made" in each for each in said)
 
 
+async def test_where_no_file_can_be_locked_it_says_so_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(peers, "_HAS_LOCKS", False)
+    async with SQLiteLockStore(path) as store, SQLiteLockStore(path) as other:
+        for _ in range(20):  # with no turnstile, SQLite's own lock is all there is
+            await asyncio.gather(enter(store), enter(other), enter(store, "d"), enter(other, "d"))
+        await assert_pushed(path)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 4  # each store object is as a process here
+    assert all("No file can be locked" in each for each in said)
+
+
 async def looks(store: SQLiteLockStore) -> None:
     async with store.lock("c", LONG, wait_time_in_seconds=0.1):
         pass
@@ -204,18 +217,18 @@ async def looks(store: SQLiteLockStore) -> None:
 
 @pytest.mark.parametrize("what", ["the sockets", "the folder"])
 async def test_what_stands_beside_is_made_anew(path: Path, what: str) -> None:
-    peers = path.with_name("locks.db-peers")
+    beside = path.with_name("locks.db-peers")
     async with SQLiteLockStore(path) as store, SQLiteLockStore(path) as other:
         async with store.lock("c", LONG) as lock:
             await enter(other, "d")
             if what == "the sockets":
-                for each in peers.glob("*.sock"):
+                for each in beside.glob("*.sock"):
                     each.unlink()
             else:
-                shutil.rmtree(peers)
+                shutil.rmtree(beside)
             waiter = asyncio.create_task(waited(other))  # somebody looks whether all live
             deadline = asyncio.get_running_loop().time() + 10.0
-            while len(list(peers.glob("*"))) < 4:
+            while len(list(beside.glob("*"))) < 4:
                 assert asyncio.get_running_loop().time() < deadline
                 await enter(other, "d")
                 await enter(store, "e")
@@ -265,6 +278,20 @@ async def test_nobodys_loop_stands_while_another_program_writes(
         writer.execute("ROLLBACK")
     await asyncio.wait_for(waiting, 5.0)
     assert ticks == 20
+
+
+async def test_a_process_that_comes_while_another_writes_is_told(path: Path) -> None:
+    async with SQLiteLockStore(path) as store:
+        await enter(store)
+        async with SQLiteLockStore(path) as other:
+            async with store.lock("c", LONG):
+                with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as writer:
+                    writer.execute("BEGIN IMMEDIATE")
+                    waiter = asyncio.create_task(waited(other))
+                    await asyncio.sleep(0.2)
+                    writer.execute("ROLLBACK")
+                await until(lambda: len(line(store)) == 2)
+            await asyncio.wait_for(waiter, 5.0)
 
 
 async def test_past_its_time_it_is_unavailable_and_nothing_is_left(

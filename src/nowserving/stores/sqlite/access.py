@@ -63,6 +63,7 @@ class Access:
         self._database: Database | None = None
         self._ground: Ground | None = None
         self._addresses: dict[str, bytes] = {}
+        self._is_noted = False  # this process, in the database that is open
 
     # Transactions
 
@@ -83,15 +84,15 @@ class Access:
                 database = self._database
                 if database is None:  # a fork came between
                     continue
-                first: list[Step] = []
                 if not database.is_set_up:
                     database.set_up()
-                    first = [self._note_process]
+                first: list[Step] = [] if self._is_noted else [self._note_process]
                 results, mail = self._in_transaction(database, first + steps)
+                self._is_noted = True
             own = mail.pop(self.name, [])
             for process, notices in mail.items():
-                address = self._addresses[process]
-                if address:
+                address = self._addresses.get(process)
+                if address is not None:
                     ground.sender.send(address, notices)
             return results[len(first) :], own
 
@@ -109,7 +110,9 @@ class Access:
                     continue  # a ticket that nobody has claimed
                 mail.setdefault(process, []).append((owner, news))
                 if process not in self._addresses:
-                    self._addresses[process] = verbs.address_of(process)
+                    address = verbs.address_of(process)
+                    if address:
+                        self._addresses[process] = address
             database.commit()
         except BaseException:
             verbs.undo()
@@ -141,6 +144,7 @@ class Access:
 
     def _drop_database(self) -> None:
         database, self._database = self._database, None
+        self._is_noted = False
         if database is not None:
             with suppress(sqlite3.Error):
                 database.close()

@@ -34,10 +34,6 @@ class Ground:
         self.turnstile = Turnstile(self._folder)
         self.sender = Sender()
         self.peers = Peers(self._folder, name)
-        self._join()
-        self.mailbox = Mailbox(self.peers.socket_path(), bells)
-
-    def _join(self) -> None:
         try:
             self.peers.join()
         except OSError as error:
@@ -47,6 +43,7 @@ class Ground:
                 self._folder,
                 error,
             )
+        self.mailbox = Mailbox(self.peers.socket_path(), bells)
 
     def mend(self) -> None:
         """Make anew what somebody has deleted.
@@ -58,7 +55,7 @@ class Ground:
         """
         os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103
         self.turnstile.mend()
-        self._join()
+        self.peers.join()
         if not self.mailbox.is_in_place():
             lost, self.mailbox = self.mailbox, Mailbox(self.peers.socket_path(), self._bells)
             lost.close()

@@ -22,6 +22,7 @@ database.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 
@@ -45,13 +46,11 @@ class Peers:
     Attributes:
         folder: The same folder.
         name: The same name.
-        works: Whether there are such locks here.
     """
 
     def __init__(self, folder: str, name: str) -> None:
         self.folder = folder
         self.name = name
-        self.works = _HAS_LOCKS
         self._own: int | None = None
         self._others: dict[str, int] = {}
 
@@ -62,8 +61,10 @@ class Peers:
             OSError: If it can't be made.
         """
         path = self._path(self.name, _LOCK)
-        if not self.works or (self._own is not None and _is_at(path, self._own)):
+        if self._own is not None and _is_at(path, self._own):
             return
+        if not _HAS_LOCKS:
+            raise OSError(errno.ENOSYS, "this system has no flock")
         fresh = os.open(f"{path}.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(fresh, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,7 +73,6 @@ class Peers:
             os.close(fresh)
             with suppress(OSError):
                 os.unlink(f"{path}.new")  # noqa: PTH108
-            self.works = False
             raise
         if self._own is not None:  # nobody sees this one any more
             os.close(self._own)
@@ -80,7 +80,7 @@ class Peers:
 
     def find_dead(self) -> list[str]:
         """Return the names of processes that are dead."""
-        if not self.works:
+        if self._own is None:  # there are no such locks here
             return []
         try:
             files = os.listdir(self.folder)  # noqa: PTH208
