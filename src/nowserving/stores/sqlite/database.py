@@ -145,7 +145,10 @@ def _check_ground(path: str) -> None:
     """Say what keeps a database from being there, before SQLite says so in fewer words."""
     folder = os.path.dirname(path)  # noqa: PTH120
     if not os.path.isdir(folder):  # noqa: PTH112
-        raise StoreUnavailable(f"The folder {folder} of the SQLite lock store does not exist.")
+        raise StoreUnavailable(
+            f"The folder {folder} of the SQLite lock store does not exist. Make it; the "
+            "file is made by the store."
+        )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StoreUnavailable(
             f"The folder {folder} can't be written by this process: SQLite needs to make files "
