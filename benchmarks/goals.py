@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from benchmarks.figures import growth, waiters
 from benchmarks.figures.handoff import BARE_PUBLISH, PUBLISH
-from benchmarks.registry import ASYNCIO, BARE, EVALSHA, MEMORY, OURS, RASA_MEMORY, REDIS_PY
+from benchmarks.registry import (
+    ASYNCIO,
+    BARE,
+    EVALSHA,
+    FILELOCK,
+    FILELOCK_ASYNC,
+    MEMORY,
+    OURS,
+    RASA_MEMORY,
+    REDIS_PY,
+    SQLITE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,6 +108,29 @@ def goals(plan: Plan) -> tuple[Goal, ...]:
             0.4,
         ),
         Goal("… vs a bare `asyncio.Lock`", ("in-memory", "p50", MEMORY), ASYNCIO, None, None),
+        Goal("in SQLite: hand-off p50, ms", ("files-hand-off", "p50", SQLITE), None, 1.0, 0.5),
+        Goal(
+            "… cycles/s, 100 at once, vs filelock",
+            ("files-throughput", "1x100", SQLITE),
+            FILELOCK,
+            5.0,
+            10.0,
+            "more",
+        ),
+        Goal(
+            "… uncontended cycle p50 vs filelock",
+            ("files-uncontended", "p50", SQLITE),
+            FILELOCK,
+            1.5,
+            1.5,
+        ),
+        Goal(
+            "… vs filelock from an event loop",
+            ("files-uncontended", "p50", SQLITE),
+            FILELOCK_ASYNC,
+            None,
+            None,
+        ),
     )
 
 

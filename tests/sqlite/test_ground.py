@@ -69,6 +69,17 @@ def test_somebody_elses_database(path: Path, mark: str) -> None:
     assert contents(path.parent) == before
 
 
+def test_a_damaged_database(path: Path) -> None:
+    with SQLiteLockStore(path) as store, store.lock("c"):
+        pass
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096))  # the header is sound
+    error = error_of(path)
+    assert isinstance(error, CorruptLock)
+    assert error.key == str(path)
+    assert "damaged" in str(error)
+
+
 def set_version(path: Path, version: int) -> None:
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute(f"PRAGMA user_version = {version}")

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 
-logger = logging.getLogger("nowserving.queues.redis.outage")
+_LOGGER = "nowserving.queues.redis.outage"
 
 
 class Outage:
@@ -15,6 +15,7 @@ class Outage:
     Args:
         kind: What kind of server it is, as messages call it.
         where: Its address for messages; holds no password.
+        logger: The name of the logger.
 
     Attributes:
         reached: Whether a connection to it ever stood.
@@ -22,8 +23,9 @@ class Outage:
         of_writes: Whether it still answers whoever only reads, so that such an answer ends nothing.
     """
 
-    def __init__(self, kind: str, where: str) -> None:
+    def __init__(self, kind: str, where: str, logger: str = _LOGGER) -> None:
         self._kind = kind
+        self._logger = logging.getLogger(logger)
         self.where = where
         self.reached = False
         self.since: float | None = None
@@ -47,7 +49,7 @@ class Outage:
             return
         self.of_writes = of_writes
         self.since = time.monotonic()
-        logger.warning("%s at %s does not serve: %s", self._kind, self.where, why)
+        self._logger.warning("%s at %s does not serve: %s", self._kind, self.where, why)
 
     def end(self) -> None:
         """It has answered a call; to be called while ``since`` is set."""
@@ -55,5 +57,5 @@ class Outage:
         if since is None:
             return
         lasted = time.monotonic() - since
-        logger.warning("%s at %s serves again, after %.1f s", self._kind, self.where, lasted)
+        self._logger.warning("%s at %s serves again, after %.1f s", self._kind, self.where, lasted)
         self._calm.append(True)

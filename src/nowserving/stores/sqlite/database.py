@@ -133,6 +133,11 @@ def is_full(error: sqlite3.Error) -> bool:
     return "is full" in str(error)
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether what the file holds makes no sense."""
+    return type(error) is sqlite3.DatabaseError
+
+
 def _file_at(path: str) -> tuple[int, int] | None:
     try:
         found = os.stat(path)  # noqa: PTH116 - at each transaction

@@ -25,11 +25,11 @@ from nowserving._host.background import detached
 from nowserving._host.clock import monotonic
 from nowserving._host.forks import keep_inherited
 from nowserving._host.identity import nonce
-from nowserving.errors import LockError, StoreClosed, StoreUnavailable
+from nowserving.errors import CorruptLock, LockError, StoreClosed, StoreUnavailable
 from nowserving.protocol.status import State, TicketStatus
 from nowserving.stores._remote.outage import Outage
 from nowserving.stores.sqlite.access import Access
-from nowserving.stores.sqlite.database import is_busy, is_full
+from nowserving.stores.sqlite.database import is_busy, is_damage, is_full
 from nowserving.stores.sqlite.job import Job, Waiting, end_all
 from nowserving.stores.sqlite.verbs import Verbs
 
@@ -80,7 +80,7 @@ class Worker:
         self._path = path
         self._timeout = timeout
         self._closed = False
-        self._outage = Outage("SQLite", path)
+        self._outage = Outage("SQLite", path, "nowserving.stores.sqlite.outage")
         self._waiting = Waiting(timeout, partial(_too_late, self._outage, timeout))
         self._start_afresh(bells)
 
@@ -309,8 +309,15 @@ class Worker:
         if not (isinstance(error, sqlite3.Error) and is_full(error)):
             self._access.drop_database()
         told = error
-        if not isinstance(error, LockError):
+        if isinstance(error, sqlite3.Error) and is_damage(error):
+            told = CorruptLock(
+                f"{self._path} is damaged ({error}). Move it away, with the -wal and -shm beside "
+                "it: a new one is made."
+            )
+            told.key = self._path
+        elif not isinstance(error, LockError):
             told = StoreUnavailable(f"SQLite at {self._path} does not serve: {error}")
+        if told is not error:
             told.__cause__ = error
         if isinstance(told, StoreUnavailable):
             self._outage.begin(str(error))
