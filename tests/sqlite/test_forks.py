@@ -6,16 +6,13 @@ import contextlib
 import sqlite3
 import threading
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from nowserving import SQLiteLockStore
 from tests.support.crew import Stay, assert_exact
 from tests.support.forks import Child
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.filterwarnings(
     # Python 3.12 and newer warn of every fork of a process that has threads.
@@ -67,6 +64,22 @@ def test_forks_in_the_middle_of_turns(path: Path) -> None:
     assert len(done) >= FORKS * TURNS * 2
     with contextlib.closing(sqlite3.connect(path)) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux shows it")
+def test_a_child_has_none_of_its_parents_files(path: Path) -> None:
+    def open_files() -> list[str]:
+        found = []
+        for file in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.append(str(file.readlink()))
+        return [each for each in found if str(path) in each]
+
+    with SQLiteLockStore(path) as store, SQLiteLockStore(path) as other, other.lock("d"):
+        assert stay(store).number == 0
+        assert len(open_files()) >= 4  # the database, its log, a lock, the folder
+        assert Child(open_files).result() == []
+        assert stay(store).number == 1
 
 
 def test_a_store_that_is_forked_before_it_is_used(path: Path) -> None:

@@ -59,6 +59,7 @@ class Database:
         try:
             schema.check(self._connection, path)
             self._file = _file_at(path)
+            self._cursor = self._connection.cursor()  # one for all: they are used up at once
         except BaseException:
             self._connection.close()
             raise
@@ -107,7 +108,13 @@ class Database:
 
     def execute(self, name: str, *values: Any) -> list[Any]:  # noqa: ANN401 - as SQLite takes them
         """Execute a statement of the ``sql`` folder, and return all its rows."""
-        return self._connection.execute(self._statements[name], values).fetchall()
+        cursor = self._cursor
+        cursor.execute(self._statements[name], values)
+        return cursor.fetchall()
+
+    def write(self, name: str, *values: Any) -> None:  # noqa: ANN401 - as SQLite takes them
+        """Execute a statement that returns nothing."""
+        self._cursor.execute(self._statements[name], values)
 
     def execute_many(self, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Execute a statement for each of many rows."""
@@ -120,6 +127,7 @@ class Database:
 
     def close(self) -> None:
         """Close it. The last of all processes moves the log to the database."""
+        self._cursor.close()  # its last statement would keep the file open
         self._connection.close()
 
 

@@ -103,7 +103,7 @@ class RowLine:
 
         What has passed since the line was written last is not known, and counts as nothing.
         """
-        self._database.execute("shift_tickets", seconds, seconds, seconds, self._id)
+        self._database.write("shift_tickets", seconds, seconds, seconds, self._id)
         self.kept_until -= seconds
         if self.settles_until:
             self.settles_until -= seconds
@@ -113,7 +113,7 @@ class RowLine:
         """Write the line's own row, if anything in it has changed."""
         fields = self._fields()
         if fields != self._written:
-            self._database.execute("write_line", *fields, self._now, self._id)
+            self._database.write("write_line", *fields, self._now, self._id)
             self._written = fields
 
     # Tickets
@@ -180,16 +180,16 @@ class RowLine:
         """Write a ticket under its number."""
         if ticket.stored:
             values = (*changing_columns(ticket), self._id, ticket.number)
-            self._database.execute("write_ticket", *values)
+            self._database.write("write_ticket", *values)
         else:
-            self._database.execute("add_ticket", self._id, *all_columns(ticket))
+            self._database.write("add_ticket", self._id, *all_columns(ticket))
             ticket.stored = True
         self._known[ticket.number] = ticket
         self.keep(ticket.expires + ticket.lifetime)
 
     def remove(self, ticket: RowTicket) -> None:
         """Take a ticket out."""
-        self._database.execute("remove_ticket", self._id, ticket.number)
+        self._database.write("remove_ticket", self._id, ticket.number)
         self._known[ticket.number], ticket.stored = None, False
 
     def remove_from(self, number: int) -> Sequence[RowTicket]:
@@ -201,7 +201,7 @@ class RowLine:
     def _remove_between(self, first: int, last: int) -> None:
         if first > last:
             return
-        self._database.execute("remove_tickets", self._id, first, last)
+        self._database.write("remove_tickets", self._id, first, last)
         for number, ticket in self._known.items():
             if first <= number <= last and ticket is not None:
                 self._known[number], ticket.stored = None, False
@@ -216,7 +216,7 @@ class RowLine:
     def note_removed(self, tickets: Sequence[RowTicket], why: str, now: float) -> None:
         """Note for their owners why somebody else has taken tickets out."""
         until = now + _TOLD_FOR
-        self._database.execute("forget_tombstones", now, max(_A_FEW, 2 * len(tickets)))
+        self._database.write("forget_tombstones", now, max(_A_FEW, 2 * len(tickets)))
         rows = [(self._id, ticket.owner, why, until) for ticket in tickets]
         self._database.execute_many("bury", rows)
         self.keep(until)
@@ -230,8 +230,8 @@ class RowLine:
 
     def remember(self, message_id: str, until: float) -> None:
         """Remember that a message is done."""
-        self._database.execute("forget_messages", self._now, _A_FEW)
-        self._database.execute("remember", self._digest(message_id), until)
+        self._database.write("forget_messages", self._now, _A_FEW)
+        self._database.write("remember", self._digest(message_id), until)
 
     def remembers(self, message_id: str, now: float) -> bool:
         """Return whether a message is remembered as done."""

@@ -205,7 +205,7 @@ class Verbs:
 
     def add_process(self, name: str, process: Process, address: bytes) -> None:
         """Note a process."""
-        self._database.execute("add_process", name, *process, address)
+        self._database.write("add_process", name, *process, address)
 
     def address_of(self, name: str) -> bytes:
         """Return where a process is told of its tickets; empty where it can't be."""
@@ -219,7 +219,7 @@ class Verbs:
         """
         owners = f"{name}.", f"{name}/"
         for (line_id,) in self._database.execute("find_lines_of_process", *owners):
-            self._database.execute("expire_tickets_of_process", self._now, *owners, line_id)
+            self._database.write("expire_tickets_of_process", self._now, *owners, line_id)
             rows = self._database.execute("find_line_by_id", line_id)
             if rows:
                 line = RowLine(self._database, self._tokens, rows, self._now)
@@ -229,7 +229,7 @@ class Verbs:
 
     def drop_process(self, name: str) -> None:
         """Forget a process."""
-        self._database.execute("drop_process", name)
+        self._database.write("drop_process", name)
 
     # Tidying up
 
@@ -242,8 +242,8 @@ class Verbs:
         idle = self._database.execute("find_idle_lines", self._now, most)
         for statement in ("drop_tickets_of_line", "drop_tombstones_of_line", "drop_line"):
             self._database.execute_many(statement, idle)
-        self._database.execute("forget_messages", self._now, most)
-        self._database.execute("forget_tombstones", self._now, most)
+        self._database.write("forget_messages", self._now, most)
+        self._database.write("forget_tombstones", self._now, most)
         return len(idle) == most
 
     # Lines
@@ -261,7 +261,7 @@ class Verbs:
         line = self._known_line_of(conversation_id)
         if line is None:
             name = names.encode(conversation_id)
-            self._database.execute("add_line", name, self._now)
+            self._database.write("add_line", name, self._now)
             rows = self._database.execute("find_line", name)
             line = self._lines[name] = RowLine(self._database, self._tokens, rows, self._now)
         return line
