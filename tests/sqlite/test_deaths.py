@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nowserving import LockBusy, LockTimeout, SQLiteLockStore
+from nowserving.protocol.status import Admission
 from nowserving.stores.sqlite.peers import Peers
 from tests.support.crew import Worker, until
 from tests.support.forks import Child
@@ -194,3 +195,14 @@ def test_one_that_leaves_is_never_taken_for_dead(tmp_path: Path) -> None:
     os.close(leaving._own or 0)  # as its death does
     assert staying.find_dead() == ["leaving"]
     staying.leave()
+
+
+async def test_a_store_that_closes_leaves_no_ticket_that_could_not_be_given_back(
+    path: Path, store: SQLiteLockStore
+) -> None:
+    closing = SQLiteLockStore(path)
+    queue = closing._runtime.queue
+    await queue.take(queue.handle("c"), Admission(LIFETIME))  # as if its leave had failed
+    await closing.aclose()
+    async with store.lock("c", timeout=SOON) as lock:
+        assert lock.predecessor == "expired"

@@ -213,7 +213,7 @@ class Verbs:
         return bytes(found[0][3]) if found else b""
 
     def bury_process(self, name: str) -> None:
-        """Have the tickets of a dead process expire now, and the lines move on.
+        """Have the tickets of a process that is gone expire now, and the lines move on.
 
         To be said alone: what other verbs of the transaction know of these lines would be old.
         """
@@ -225,10 +225,6 @@ class Verbs:
                 line = RowLine(self._database, self._tokens, rows, self._now)
                 self._lines[line.name] = line
                 _lines.promote(line, self._now)
-        self.drop_process(name)
-
-    def drop_process(self, name: str) -> None:
-        """Forget a process."""
         self._database.write("drop_process", name)
 
     # Tidying up

@@ -173,7 +173,8 @@ class Worker:
                 logger.exception("The thread of the SQLite lock store failed; it goes on")
                 end_all([(job, error) for job in jobs])
         if self._access.is_open():
-            self._do(partial(Verbs.drop_process, name=self.name))
+            # A ticket whose leave has failed is nobody's from now on, and nobody would miss us.
+            self._do(partial(Verbs.bury_process, name=self.name))
         self._access.leave()
 
     def _next_jobs(self) -> list[Job[Any]] | None:
