@@ -144,7 +144,13 @@ class LockReleased(LockError):  # noqa: N818
 
 
 class LockAbsorbed(LockError):  # noqa: N818
-    """The holder took this waiter's message into its own turn (``absorb``), and that ended well."""
+    """The holder took this waiter's message into its own turn (``absorb``), and that ended well.
+
+    Attributes:
+        by: The number of that holder's ticket; None if that is not known.
+    """
+
+    by: int | None = None
 
 
 class LockInterrupted(LockError):  # noqa: N818

@@ -124,7 +124,7 @@ class LineModel:
             if ticket.absorbed_by == number:
                 self._drop(ticket, "done")
                 if ticket.claimed:
-                    self.removed[ticket.owner] = "absorbed"
+                    self.removed[ticket.owner] = f"absorbed:{number}"
         self.absorber = None
 
     def redeem(self, number: int, secret: str, owner: str) -> Answer:
@@ -247,5 +247,7 @@ class LineModel:
         return "expired" if number < self.next else ""
 
     def _gone(self, number: int, why: str) -> Answer:
-        state = {"superseded": "SUPERSEDED", "absorbed": "ABSORBED"}.get(why, "GONE")
+        state = {"superseded": "SUPERSEDED", "absorbed": "ABSORBED"}.get(
+            why.partition(":")[0], "GONE"
+        )
         return Answer(state, number, detail=why)

@@ -15,6 +15,7 @@ from nowserving.protocol.status import (
     LineUpdate,
     PicturedTicket,
     TicketStatus,
+    absorbed_by,
 )
 from nowserving.stores._lines import Tombstone
 from nowserving.stores.redis.extras import (
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 Mail = list[tuple[str, TicketStatus]]
 
 _INBOX = "in:"
-_WHY = {"-": "", "X": "superseded", "A": "absorbed", "G released": "released"}
+_WHY = {"-": "", "X": "superseded", "G released": "released"}
 _BEYOND = 2**53 - 1
 
 
@@ -279,6 +280,8 @@ def _read_ticket(number: int, text: str, extras: str) -> RowTicket:
 
 
 def _reason(why: str) -> str:
+    if why.startswith("A "):
+        return absorbed_by(int(why[2:]))
     return decode_why(why.removeprefix("G ")) if why.startswith("G") else ""
 
 

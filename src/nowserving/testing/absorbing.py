@@ -39,13 +39,44 @@ class Absorbing(StoreHarness):
         await holder.goes()
         await behind.serves()
         for waiter in waiters:
-            assert isinstance(await waiter.end(), LockAbsorbed)
+            error = await waiter.end()
+            assert isinstance(error, LockAbsorbed)
+            assert error.by == holder.held.ticket
         await behind.goes()
         for message in "abc":
             with pytest.raises(DuplicateMessage) as known:
                 async with store.lock(name, message_id=message):
                     pytest.fail("the body ran")
             assert known.value.state == "done"
+
+    @policy(message_id="a")
+    async def test_a_line_shows_who_is_absorbed_by_the_present_holder(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiters = [await self.line_up(store, name) for _ in range(3)]
+        await holder.held.absorb(limit=2)
+        assert await self._absorbed(store, name) == [True, True, False]
+        await holder.goes(raising=KeyError("a bug"))
+        first, second, third = waiters
+        await first.serves()
+        assert await self._absorbed(store, name) == [False, False]
+        await first.held.absorb(limit=1)
+        assert await self._absorbed(store, name) == [True, False]
+        await first.goes()
+        error = await second.end()
+        assert isinstance(error, LockAbsorbed)
+        assert error.by == first.held.ticket
+        await third.serves()
+        await third.goes()
+
+    async def _absorbed(self, store: LockStore, name: str) -> list[bool]:
+        line = await store.inspect(name)
+        assert line is not None
+        assert line.holder is not None
+        assert not line.holder.absorbed
+        return [ticket.absorbed for ticket in line.waiting]
 
     @policy(message_id="a")
     async def test_those_absorbed_are_served_when_the_body_fails(self, store: LockStore) -> None:

@@ -176,6 +176,30 @@ class Settling(StoreHarness):
             assert line.holder is not None
             assert not line.holder.settling
 
+    @policy(settle=1.0)
+    async def test_who_waits_for_a_holder_may_settle_meanwhile(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiter = await self.line_up(store, name)
+        assert await self._settling(store, name) == [False]
+        burst = await self.line_up(store, name, settle=_FOR_EVER, when_busy="latest")
+        assert isinstance(await waiter.end(), LockSuperseded)
+        assert await self._settling(store, name) == [True]
+        await holder.held.absorb()
+        assert await self._settling(store, name) == [False]  # it is not what it waits for
+        await holder.goes(raising=KeyError("a bug"))
+        line = await store.inspect(name)
+        assert line is not None
+        assert line.holder is None
+        assert [ticket.settling for ticket in line.waiting] == [True]
+        await burst.cancel()
+
+    async def _settling(self, store: LockStore, name: str) -> list[bool]:
+        line = await store.inspect(name)
+        assert line is not None
+        assert line.holder is not None
+        return [ticket.settling for ticket in line.waiting]
+
     @policy(settle=1.0, max_waiting=1, when_full="drop_oldest")
     async def test_the_first_of_a_line_that_settles_may_be_dropped(self, store: LockStore) -> None:
         name = self.conversation()

@@ -26,7 +26,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nowserving.held import MOST_ABSORBED, Absorbed
-from nowserving.protocol.status import ABSORBED, Absorption
+from nowserving.protocol.status import Absorption, absorbed_by
 from nowserving.stores._lines.messages import note_done
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.status import gone, own, removed, status
@@ -119,7 +119,7 @@ def end_absorbed(
     if absorbed is None or absorbed.by != number:
         return
     line.absorbing = None
-    told = []
+    told, why = [], absorbed_by(number)
     for ticket in line.between(number + 1, absorbed.upto):
         if ticket.absorbed_by != number or (known is not None and ticket.number not in known):
             continue
@@ -128,11 +128,11 @@ def end_absorbed(
         if ticket.message_id is not None and line.of_message(ticket.message_id, now) is None:
             note_done(line, ticket, now)
         if ticket.expires > now:
-            line.mail.append((ticket, removed(ticket.number, ABSORBED)))
+            line.mail.append((ticket, removed(ticket.number, why)))
             if ticket.claimed:  # nobody asks about one that nobody has
                 told.append(ticket)
     if told:  # the mail can be lost
-        line.note_removed(told, ABSORBED, now)
+        line.note_removed(told, why, now)
 
 
 def _shown(ticket: T, now: float) -> Absorbed:

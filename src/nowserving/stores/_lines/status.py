@@ -68,7 +68,7 @@ def why_gone(line: LineStorage[T], handle: Handle, now: float) -> str:
 
 def removed(number: int, why: str) -> TicketStatus:
     """Make the status of a ticket that is gone."""
-    return TicketStatus(_STATES.get(why, State.GONE), number, detail=why)
+    return TicketStatus(_STATES.get(why.partition(":")[0], State.GONE), number, detail=why)
 
 
 def not_redeemable(line: LineStorage[T], number: int) -> TicketStatus:

@@ -61,8 +61,9 @@ local function end_absorbed(rec, holder, known)
           end
         end
         if t.expires > now then
-          if has(t, 'c') then bury(rec, t.owner, number, 'A') end
-          mail(rec, t, 'A ' .. int(number))
+          local why = 'A ' .. int(holder.number)
+          if has(t, 'c') then bury(rec, t.owner, number, why) end
+          mail(rec, t, epitaph(number, why))
         end
       end
     end

@@ -17,7 +17,8 @@
 -- record that is never idle does not grow. Nothing has to be searched for that:
 --   x:<owner>   "<until> <number> <late> <why>": the number that the owner's ticket had, -1 if it
 --               had none, -2 while it is still sought; for how long it stays, in all; why is X if
---               the ticket was superseded, "G <reason>" if it was taken out otherwise, else "-".
+--               the ticket was superseded, "A <holder's number>" if it was absorbed, "G <reason>" if it
+--               was taken out otherwise, else "-".
 --               A version before wrote less, or other text: that is as good as -1 for a take that
 --               comes late.
 --   g:<i>       the owner who was buried as the i-th; once more if that happened once more
