@@ -50,6 +50,32 @@ class Operating(StoreHarness):
             await visitor.serves()
             await visitor.goes()
 
+    def test_a_label_of_the_store_is_that_of_calls_without_one(self) -> None:
+        async def look(_: object, store: LockStore) -> None:
+            name = self.conversation()
+            holder = await self.enter(store, name)
+            waiter = await self.line_up(store, name, label="the call's")
+            issued = await store.take_ticket(name)
+            other = await store.take_ticket(name, label="the ticket's")
+            line = await store.inspect(name)
+            assert line is not None
+            assert line.holder is not None
+            assert line.holder.label == "the store's"
+            labels = ["the call's", "the store's", "the ticket's"]
+            assert [ticket.label for ticket in line.waiting] == labels
+            for ticket in (issued, other):
+                assert await store.give_back(name, ticket)
+            for visitor in (holder, waiter):
+                await visitor.serves()
+                await visitor.goes()
+
+        with self.opened() as store:
+            decides = self.guarantees(store).policies
+        if decides:
+            self.run(look, label="the store's")
+        else:
+            self.refused(label="the call's")
+
     @policy(label="issued")
     async def test_a_ticket_keeps_its_label_and_may_get_another(self, store: LockStore) -> None:
         name = self.conversation()
