@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ class ModelTicket:
     served: bool = False
     interrupted: bool = False
     absorbed_by: int | None = None
+    answers: list[str | int] = field(default_factory=list)
 
 
 class Answer(NamedTuple):
@@ -46,6 +47,7 @@ class LineModel:
         self.is_known = False  # whether a ticket was ever issued
         self.absorber: int | None = None  # the holder that wants to know who waits
         self.taken = 0  # how many it has absorbed
+        self.kept: list[str] = []  # what it has absorbed of those who have left
         self.removed: dict[str, str] = {}  # by owner why somebody else has taken the ticket out
 
     def take(
@@ -63,6 +65,7 @@ class LineModel:
         if progress:
             return Answer("DUPLICATE", detail=progress)
         supersedes = when_busy in {"latest", "interrupt"}
+        answers: list[str | int] = []
         if self.tickets:
             waiting = [ticket for ticket in self.tickets if not ticket.served]
             full = limit is not None and len(waiting) >= limit
@@ -71,7 +74,9 @@ class LineModel:
                 head = self.tickets[0]
                 return Answer("BUSY", ahead=self.next - head.number, detail=head.owner)
             if supersedes:
-                self._supersede(self._to_supersede(waiting))
+                superseded = self._to_supersede(waiting)
+                answers = [each for ticket in superseded for each in _stands_for(ticket)]
+                self._supersede(superseded)
                 if not self._absorbs():
                     self.superseded_below = self.next
             elif drops:
@@ -81,7 +86,7 @@ class LineModel:
         if settle or supersedes or not self.tickets:
             self.settles = settle
         self.is_known = True
-        ticket = ModelTicket(self.next, owner, claimed, message)
+        ticket = ModelTicket(self.next, owner, claimed, message, answers=answers)
         self.tickets.append(ticket)
         self.next += 1
         self._serve()
@@ -107,7 +112,8 @@ class LineModel:
         answer = self.status(number, owner)
         if answer.state not in {"SERVED", "INTERRUPTED"}:
             return answer, 0, False, []
-        self.taken = self.taken if self.absorber == number else 0
+        if self.absorber != number:
+            self.taken, self.kept = 0, []
         self.absorber, more, absorbed = number, False, []
         for ticket in self.tickets[1:]:
             if ticket.absorbed_by != number and ticket.claimed:
@@ -125,6 +131,8 @@ class LineModel:
                 self._drop(ticket, "done")
                 if ticket.claimed:
                     self.removed[ticket.owner] = f"absorbed:{number}"
+        in_line = {ticket.message for ticket in self.tickets}
+        self.done.update(message for message in self.kept if message not in in_line)
         self.absorber = None
 
     def redeem(self, number: int, secret: str, owner: str) -> Answer:
@@ -146,6 +154,8 @@ class LineModel:
             ticket.claimed, ticket.owner = False, secret
             if ticket.served:
                 self.absorber = None
+        elif owner in self.removed:  # so the number is somebody else's by now
+            return self._gone(number, self.removed[owner])
         elif ticket.claimed or secret not in {"", ticket.owner}:
             return Answer("GONE", number)
         return self._answer(ticket)
@@ -156,10 +166,16 @@ class LineModel:
             return self._gone(number, self.why_gone(number, owner))
         return self._answer(ticket)
 
+    def superseded(self, number: int, owner: str) -> list[str | int]:
+        ticket = self._find(number)
+        return ticket.answers if ticket is not None and ticket.owner == owner else []
+
     def leave(self, number: int, owner: str, outcome: Outcome) -> tuple[bool, bool]:
         ticket = self._find(number)
         left = ticket is not None and ticket.owner == owner
         if ticket is not None and left:
+            if self._absorbs() and ticket.absorbed_by == self.absorber and ticket.message:
+                self.kept.append(ticket.message)
             self._drop(ticket, outcome)
             if outcome == "done" and self.absorber == number:
                 self._end_absorbed(number)
@@ -251,3 +267,7 @@ class LineModel:
             why.partition(":")[0], "GONE"
         )
         return Answer(state, number, detail=why)
+
+
+def _stands_for(ticket: ModelTicket) -> list[str | int]:
+    return [*ticket.answers, ticket.number if ticket.message is None else ticket.message]

@@ -12,7 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nowserving.protocol.queue import status_of
-from nowserving.protocol.status import NOT_ISSUED, Admission, IssuedTicket, State, TicketStatus
+from nowserving.protocol.status import (
+    ANSWERS,
+    NOT_ISSUED,
+    Admission,
+    IssuedTicket,
+    State,
+    TicketStatus,
+)
 from nowserving.stores.redis import queue
 from nowserving.stores.redis.script import load_script
 from tests.conformance.line_model import Answer, LineModel
@@ -53,7 +60,7 @@ leaves = st.fixed_dictionaries(
     {"verb": st.just("leave"), "which": which, "outcome": st.sampled_from(_OUTCOMES)}
 )
 questions = st.fixed_dictionaries(
-    {"verb": st.sampled_from(["status", "renew", "poll"]), "which": which}
+    {"verb": st.sampled_from(["status", "renew", "poll", "superseded"]), "which": which}
 )
 redeems = st.fixed_dictionaries(
     {
@@ -204,6 +211,15 @@ class _Play:
         for handle, status in zip(chosen, statuses, strict=True):
             assert isinstance(status, TicketStatus)
             assert _read(status) == self._model.status(handle.number, handle.owner)
+
+    async def _superseded(self, *, which: int) -> None:
+        handle = self._handles[which]
+        expected = self._model.superseded(handle.number, handle.owner)
+        status = await status_of(self._queue, handle)
+        if expected and status.state in {State.SERVED, State.INTERRUPTED}:
+            assert status.detail == ANSWERS  # or nobody would ask
+        superseded = await self._queue.superseded(handle)
+        assert (list(superseded), superseded.count) == (expected, len(expected))
 
     async def _poll(self, *, which: int) -> None:
         chosen = self._handles[which:]  # two of them may have one number, if one was redeemed

@@ -98,3 +98,45 @@ async def test_all_who_are_superseded_are_told_soon(
             measured("seconds", time.monotonic() - began)
         await asyncio.gather(*newest)
     assert {type(error) for error in turns.errors} == {LockSuperseded}
+
+
+async def test_all_who_are_superseded_beside_the_absorbed_are_answered_for(
+    server: RedisServer, store: LockStore
+) -> None:
+    """They are taken out one by one, in several calls."""
+    queue = store._runtime.queue
+    holder, absorbed = queue.handle("c"), queue.handle("c")
+    for handle in (holder, absorbed):
+        await queue.take(handle, Admission(60.0))
+    assert [one.number for one in (await queue.absorb(holder, 1)).tickets] == [1]
+    others = [queue.handle("c") for _ in range(700)]
+    await asyncio.gather(*(queue.take(handle, Admission(60.0)) for handle in others))
+    slowest = Slowest(server)
+    newest = queue.handle("c")
+    await queue.take(newest, Admission(60.0, when_busy="latest"))
+    assert slowest.milliseconds() < ROOM
+    superseded = await queue.superseded(newest)
+    assert list(superseded) == [handle.number for handle in others]
+    assert superseded.count == len(others)
+    assert server.cli("HEXISTS", "lock:{c}", "a:next") == 0
+    assert (await queue.leave(holder, "done")).someone_waiting
+
+
+async def test_whoever_is_superseded_in_a_call_that_nobody_goes_on_with(
+    server: RedisServer, store: LockStore
+) -> None:
+    """The process that sent the newer message has died; the next one answers for them."""
+    queue: Any = store._runtime.queue
+    holder, absorbed = queue.handle("c"), queue.handle("c")
+    for handle in (holder, absorbed):
+        await queue.take(handle, Admission(60.0))
+    await queue.absorb(holder, 1)
+    others = [queue.handle("c") for _ in range(700)]
+    await asyncio.gather(*(queue.take(handle, Admission(60.0)) for handle in others))
+    dead = ("take", queue.handle("c").owner, 60_000_000, "c", "l", -1, "-", "-", "0")
+    call = queue.connections.here().session.call(queue.key("c"), dead)
+    assert (await call.future).lstrip("+").startswith("?")
+    newest = queue.handle("c")
+    await queue.take(newest, Admission(60.0, when_busy="latest"))
+    assert list(await queue.superseded(newest)) == [handle.number for handle in others]
+    assert server.cli("HEXISTS", "lock:{c}", "a:next") == 0

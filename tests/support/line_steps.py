@@ -156,6 +156,11 @@ HISTORIES: dict[str, list[Step]] = {
         said("redeem", which=0, shows="none", owner=C, lifetime=9.0, message=None),
         *[said("park", which=2, shows="none", lifetime=1.0), A_SECOND, take("us~1.5", message="m")],
     ],
+    "a ticket is parked that was finished, and its number is somebody else's": [
+        *[take(A), said("finish", which=0, shows="its own", keep=False), take(B, claimed=False)],
+        said("park", which=0, shows="none", lifetime=9.0),
+        said("renew", which=0, lifetime=0.0),
+    ],
     "a picture has a number that was skipped": [
         said("save", seen_below=0, lefts={0: 9.0, 2: 9.0}),
         said("save", seen_below=0, lefts={0: 9.0, 1: 9.0, 2: 9.0}),

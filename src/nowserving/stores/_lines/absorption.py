@@ -94,6 +94,21 @@ def is_absorbed(line: LineStorage[T], ticket: T) -> bool:
     return ticket.absorbed_by == line.serving
 
 
+def keep_absorbed(line: LineStorage[T], ticket: T, now: float) -> bool:
+    """Let a message stay with the holder that has absorbed it, though its own owner leaves.
+
+    The ticket has ended, as if it had expired; its message is done if the holder ends well.
+
+    Returns:
+        Whether it is such a ticket.
+    """
+    if ticket.message_id is None or absorbing(line) is None or not is_absorbed(line, ticket):
+        return False
+    ticket.expires = min(ticket.expires, now)
+    line.put(ticket)
+    return True
+
+
 def tell_listener(line: LineStorage[T], ticket: T, now: float) -> None:
     """Tell the holder, if it wants to know, of somebody who has come to wait behind it."""
     known = line.absorbing

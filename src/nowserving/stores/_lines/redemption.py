@@ -96,6 +96,8 @@ def park(  # noqa: PLR0913 - as much as redeem() is told, and a lifetime
     if known is None or known.expires <= now:
         return gone(line, handle, now)
     if own(line, handle) is None:
+        if line.why_removed(handle, now):  # so the number is somebody else's by now
+            return gone(line, handle, now)
         if known.claimed or (issued.secret and issued.secret != known.owner):
             return TicketStatus(State.GONE, number)
         ticket = known

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import Departure, release_reason, released_for
-from nowserving.stores._lines.absorption import end_absorbed
+from nowserving.stores._lines.absorption import end_absorbed, keep_absorbed
 from nowserving.stores._lines.departure import note_departure, note_dismissal
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.status import own, why_gone
@@ -36,10 +36,11 @@ def leave(
     ticket, left = own(line, handle), False
     if ticket is not None:
         left = ticket.expires > now
-        line.remove(ticket)
-        note_departure(line, ticket, outcome if left else "expired", now)
-        if left and outcome == "done" and line.absorbing is not None:
-            end_absorbed(line, ticket.number, now, known)
+        if not keep_absorbed(line, ticket, now):
+            line.remove(ticket)
+            note_departure(line, ticket, outcome if left else "expired", now)
+            if left and outcome == "done" and line.absorbing is not None:
+                end_absorbed(line, ticket.number, now, known)
     promote(line, now)
     why = "" if left else why_gone(line, handle, now)
     return Departure(left, someone_waiting=line.serving < line.next, why=why)

@@ -221,7 +221,7 @@ class MemoryQueue:
             if len(record.tickets) == 1 and record.leave_alone(handle, outcome, now):
                 departure = _LEFT_ALONE
             else:
-                departure = _lines.leave(record, handle, outcome, now)
+                departure = _lines.leave(record, handle, outcome, now, handle.known_absorbed)
             if departure.someone_waiting or record.mail or not record.in_idle_list:
                 self._close_step(handle.conversation_id, record, now)
         if self._outbox or self._put_off:

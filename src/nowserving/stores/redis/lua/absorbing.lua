@@ -28,6 +28,17 @@ local function with_flag(flags, pattern, flag)
   return (others == '-' and '' or others) .. flag
 end
 
+-- Let a message stay with the holder that has absorbed it, though its own owner leaves: the ticket has
+-- ended, as if it had expired, and its message is done if the holder ends well. Return whether it is
+-- such a ticket.
+local function keep_absorbed(rec, t)
+  local head = t.message ~= '-' and marked_by(t) == rec.serving and head_of(rec)
+  if not head or not absorbing(head) then return false end
+  t.expires = math.min(t.expires, now)
+  write(rec, t)
+  return true
+end
+
 -- Tell the holder, if it wants to know, of somebody who has come to wait behind it.
 local function tell_listener(rec, t)
   local head = head_of(rec)
@@ -73,9 +84,11 @@ end
 
 -- Take waiters out, one by one, that the holder has not absorbed, for a newer message: all of them, or
 -- the oldest that lives. Return whether that is done; if it is not, it goes on when it is said again.
--- The ticket that is about to be issued answers for those of the last call.
 local function supersede_others(rec, only_oldest)
-  if not only_oldest then answer_for(rec, rec.next) end
+  if not only_oldest then
+    answer_for(rec, rec.next)
+    take_up_answers(rec)
+  end
   for first = first_waiting(rec), rec.next - 1, PIECE do
     local texts, changed = texts_of(rec, first, math.min(first + PIECE, rec.next) - 1), false
     for i = 1, #texts do
@@ -92,7 +105,7 @@ local function supersede_others(rec, only_oldest)
       end
     end
     if changed and effort <= 0 and first + PIECE < rec.next then
-      answer_for(rec, nil)
+      put_answers_off(rec)
       return false
     end
   end

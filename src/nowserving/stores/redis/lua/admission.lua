@@ -53,7 +53,8 @@ end
 
 -- Every waiter leaves for the ticket that is about to be issued, which answers for them, but for those
 -- whom the holder has absorbed; with `interrupt` the holder is asked to. Return whether that is done.
-local function clear_line(rec, interrupt)
+-- `goes_on`: it was begun in an earlier call.
+local function clear_line(rec, interrupt, goes_on)
   if rec.from then sweep(rec) end
   local holder, over = head_of(rec), true
   if holder and absorbing(holder) then
@@ -65,6 +66,7 @@ local function clear_line(rec, interrupt)
       set(rec, 'serving', int(rec.serving))
     end
     answer_for(rec, rec.next)
+    if goes_on then take_up_answers(rec) end
     supersede(rec, first, rec.next)
     if rec.from then sweep(rec) end
   end

@@ -14,8 +14,10 @@ local function leave(key, fields, number, owner, outcome, on, known)
     mine, further = own(rec, number, owner, rec.extra1, string.match(on or '', '^find (%d+)$'))
   end
   if mine then
-    if mine.expires > now then
-      left = 1
+    if mine.expires > now then left = 1 end
+    if keep_absorbed(rec, mine) then
+      write_though_full(rec)  -- nothing is deleted
+    elseif left == 1 then
       drop(rec, mine, outcome)
       if outcome == 'done' then end_absorbed(rec, mine, known) end
     else

@@ -14,6 +14,11 @@ function verbs.park(key, number, owner, secret, lifetime)
     commit(rec)
     return epitaph(number, why_gone(rec, number, owner, rec.extra1))
   end
+  local why = mine.owner ~= owner and why_buried(rec, owner)
+  if why then  -- so the number is somebody else's by now
+    commit(rec)
+    return epitaph(number, why)
+  end
   if mine.owner == owner then
     mine.owner, mine.flags = secret, flags_in_place_of(mine, '-')
   elseif has(mine, 'c') or (secret ~= '-' and secret ~= mine.owner) then

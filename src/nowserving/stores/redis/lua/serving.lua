@@ -48,17 +48,22 @@ local function why_marked(rec, t)
   return t.expires > now and RELEASED or nil
 end
 
+-- Why somebody else has taken the owner's ticket out, as its tombstone says it; nil if it has none, or
+-- one that says nothing. If its time is over it says nothing, swept or not.
+local function why_buried(rec, owner)
+  local tombstone = value_of(rec, 'x:' .. owner)
+  if not tombstone then return nil end
+  local _, why, until_ = inscription(tombstone)
+  return until_ > now and string.find(why or '', '^[XGA]') and why or nil
+end
+
 -- Why a ticket is not in line, as a tombstone says it, to its owner, who has not left; nil if nobody
 -- knows. `text` is its field as it was read first: it may not be swept yet. Whatever somebody else
 -- takes out has a tombstone, so any other has expired; but a number that this record never issued
--- (-1 is no ticket's) is of a time before it was lost, or began anew. A tombstone whose time is over
--- says nothing, swept or not.
+-- (-1 is no ticket's) is of a time before it was lost, or began anew.
 local function why_gone(rec, number, owner, text)
-  local tombstone = value_of(rec, 'x:' .. owner)
-  if tombstone then
-    local _, why, until_ = inscription(tombstone)
-    if until_ > now and string.find(why or '', '^[XGA]') then return why end
-  end
+  local why = why_buried(rec, owner)
+  if why then return why end
   if text and is_gone(rec, number) then
     local t = decode(text, number)
     local why = t.owner == owner and why_marked(rec, t)
