@@ -134,7 +134,7 @@ class LockSuperseded(LockError):  # noqa: N818
 
 
 class LockReleased(LockError):  # noqa: N818
-    """Somebody has released this waiter's ticket (``store.release``).
+    """Somebody has released this waiter's ticket, or one not redeemed yet (``store.release``).
 
     Attributes:
         reason: What was given as the reason; empty if nothing was.

@@ -95,11 +95,9 @@ class LineModel:
     def _supersede(self, waiters: list[ModelTicket]) -> None:
         for waiter in waiters:
             self._drop(waiter, "abandoned")
-            if self._absorbs():
-                if waiter.claimed:
-                    self.removed[waiter.owner] = "superseded"
-                continue
             self.removed[waiter.owner] = "superseded"
+            if self._absorbs():
+                continue
             self.superseded_below = waiter.number + 1
 
     def _absorbs(self) -> bool:
@@ -129,18 +127,19 @@ class LineModel:
         for ticket in list(self.tickets):
             if ticket.absorbed_by == number:
                 self._drop(ticket, "done")
-                if ticket.claimed:
-                    self.removed[ticket.owner] = f"absorbed:{number}"
+                self.removed[ticket.owner] = f"absorbed:{number}"
         in_line = {ticket.message for ticket in self.tickets}
         self.done.update(message for message in self.kept if message not in in_line)
         self.absorber = None
 
     def redeem(self, number: int, secret: str, owner: str) -> Answer:
         ticket = self._find(number)
+        noted = self.removed.get(secret, "") if secret else ""
         if ticket is None:
-            return self._gone(number, "superseded" if number < self.superseded_below else "")
+            superseded = "superseded" if number < self.superseded_below else ""
+            return self._gone(number, noted or superseded)
         if ticket.claimed or secret not in {"", ticket.owner}:
-            return Answer("GONE", number)
+            return self._gone(number, noted)
         ticket.claimed, ticket.owner = True, owner
         if ticket.served:
             self.absorber = None
@@ -209,8 +208,7 @@ class LineModel:
         if ticket is None or ticket.owner != owner:
             return None if self.removed.get(owner, "").startswith("released:") else False
         self._drop(ticket, "released")
-        if ticket.claimed:
-            self.removed[owner] = f"released:{reason}"
+        self.removed[owner] = f"released:{reason}"
         self._serve()
         return True
 

@@ -144,7 +144,7 @@ def end_absorbed(
             note_done(line, ticket, now)
         if ticket.expires > now:
             line.mail.append((ticket, removed(ticket.number, why)))
-            if ticket.claimed:  # nobody asks about one that nobody has
+            if ticket.owner:
                 told.append(ticket)
     if told:  # the mail can be lost
         line.note_removed(told, why, now)

@@ -8,7 +8,8 @@
 --   take       when it is a repetition, whatever it is answered
 --   leave      by owner alone: the take was never answered
 --   park       a redeeming that comes late would claim the place again, for nobody
---   whoever    takes out somebody else's ticket (dismiss(), the sweep): it is not the late attempt
+--   whoever    takes out somebody else's ticket (dismiss(), the sweep); under its secret one that can
+--              be redeemed: it is not the late attempt
 --              here that does harm but a repetition, which would find no ticket, and join anew; one
 --              that was superseded would supersede the very message it had to leave for. This one
 --              also tells the owner why the ticket is gone, if the notice was lost
