@@ -65,7 +65,8 @@ class Holder(str):  # noqa: SLOT000 - errors travel, and what they carry has to 
     """Who holds a lock that somebody did not get: its owner id, and what else is known of it.
 
     It was asked for when the error was raised, for 50 ms at most; what is not known is None. An
-    owner id says only that two holders are the same one, or are not.
+    owner id says only that two holders are the same one, or are not; it is empty where the ticket
+    has no owner, one that ``save_lock`` wrote.
 
     Attributes:
         label: What its turn is called (``lock(label=...)``).
