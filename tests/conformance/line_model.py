@@ -21,6 +21,7 @@ class ModelTicket:
     interrupted: bool = False
     absorbed_by: int | None = None
     answers: list[str | int] = field(default_factory=list)
+    parked: bool = False
 
 
 class Answer(NamedTuple):
@@ -34,9 +35,14 @@ class Answer(NamedTuple):
 
 
 class LineModel:
-    """A conversation's line."""
+    """A conversation's line.
 
-    def __init__(self) -> None:
+    Args:
+        knows_parked: Whether a store can tell of a parked ticket, which nobody has, why it is gone.
+    """
+
+    def __init__(self, *, knows_parked: bool = True) -> None:
+        self._knows_parked = knows_parked
         self.next = 0
         self.tickets: list[ModelTicket] = []
         self.predecessor = "none"
@@ -97,9 +103,9 @@ class LineModel:
             self._drop(waiter, "abandoned")
             if self._absorbs():
                 if waiter.claimed:
-                    self.removed[waiter.owner] = "superseded"
+                    self._note(waiter, "superseded")
                 continue
-            self.removed[waiter.owner] = "superseded"
+            self._note(waiter, "superseded")
             self.superseded_below = waiter.number + 1
 
     def _absorbs(self) -> bool:
@@ -130,7 +136,7 @@ class LineModel:
             if ticket.absorbed_by == number:
                 self._drop(ticket, "done")
                 if ticket.claimed:
-                    self.removed[ticket.owner] = "absorbed"
+                    self._note(ticket, "absorbed")
         in_line = {ticket.message for ticket in self.tickets}
         self.done.update(message for message in self.kept if message not in in_line)
         self.absorber = None
@@ -141,7 +147,7 @@ class LineModel:
             return self._gone(number, "superseded" if number < self.superseded_below else "")
         if ticket.claimed or secret not in {"", ticket.owner}:
             return Answer("GONE", number)
-        ticket.claimed, ticket.owner = True, owner
+        ticket.claimed, ticket.owner, ticket.parked = True, owner, False
         if ticket.served:
             self.absorber = None
         return self._answer(ticket)
@@ -151,7 +157,7 @@ class LineModel:
         if ticket is None:
             return self._gone(number, self.why_gone(number, owner))
         if ticket.owner == owner:
-            ticket.claimed, ticket.owner = False, secret
+            ticket.claimed, ticket.owner, ticket.parked = False, secret, True
             if ticket.served:
                 self.absorber = None
         elif owner in self.removed:  # so the number is somebody else's by now
@@ -187,7 +193,7 @@ class LineModel:
         if ticket is not None and secret in {"", ticket.owner}:
             self._drop(ticket, "done")
             if ticket.claimed:
-                self.removed[ticket.owner] = "released"
+                self._note(ticket, "released")
         self._serve()
         if not self.tickets and self.is_known:
             self.opened = keep
@@ -199,7 +205,7 @@ class LineModel:
         for ticket in list(self.tickets):
             self._drop(ticket, "released")
             if ticket.claimed:
-                self.removed[ticket.owner] = "released"
+                self._note(ticket, "released")
         self.opened = self.settles = False
         self._begin_anew()
 
@@ -210,7 +216,7 @@ class LineModel:
             return None if self.removed.get(owner, "").startswith("released:") else False
         self._drop(ticket, "released")
         if ticket.claimed:
-            self.removed[owner] = f"released:{reason}"
+            self._note(ticket, f"released:{reason}")
         self._serve()
         return True
 
@@ -247,6 +253,10 @@ class LineModel:
             self.predecessor = outcome
         if ticket.message is not None and outcome == "done":
             self.done.add(ticket.message)
+
+    def _note(self, ticket: ModelTicket, why: str) -> None:
+        if self._knows_parked or not ticket.parked:
+            self.removed[ticket.owner] = why
 
     def _answer(self, ticket: ModelTicket) -> Answer:
         if ticket.served:
