@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nowserving import LockAbsorbed, LockInterrupted, LockStore
-from tests.support.crew import assert_exact
+from nowserving import LockAbsorbed, LockInterrupted, LockStore, LockSuperseded
+from tests.support.crew import assert_exact, until
 from tests.support.tasks import Turns
 
 if TYPE_CHECKING:
@@ -219,3 +219,27 @@ async def _message(store: LockStore, message_id: str) -> str:
             return "served"
     except LockAbsorbed:
         return "absorbed"
+
+
+async def test_a_leave_that_is_repeated_was_not_superseded(proxy: Proxy) -> None:
+    """A newer message came behind the holder: all smaller numbers are superseded, or have left."""
+    async with LockStore.create(proxy.url(socket_timeout=2)) as store:
+        async with store.lock("c", 60.0, on_lost="cancel"):
+            older = asyncio.create_task(_turn(store))
+            await asyncio.to_thread(until, lambda: _in_line(store) == 2)
+            newest = asyncio.create_task(_turn(store, when_busy="latest"))
+            with pytest.raises(LockSuperseded):
+                await older
+            proxy.cut("leave", "reply")
+        await newest
+        assert proxy.cuts == 1
+
+
+async def _turn(store: LockStore, **how: Any) -> None:
+    async with store.lock("c", 60.0, **how):
+        pass
+
+
+def _in_line(store: LockStore) -> int:
+    lock = store.get_lock("c")
+    return 0 if lock is None else len(lock.tickets)
