@@ -182,6 +182,7 @@ class LineModel:
         if ticket is not None and left:
             if self._absorbs() and ticket.absorbed_by == self.absorber and ticket.message:
                 self.kept.append(ticket.message)
+                outcome = "abandoned"  # what becomes of its message, its holder decides
             self._drop(ticket, outcome)
             if outcome == "done" and self.absorber == number:
                 self._end_absorbed(number)
