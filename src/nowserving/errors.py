@@ -7,6 +7,11 @@ answer the user ("you are third in line") without parsing a message.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class RasaException(Exception):  # noqa: N818 - the reference's name
     """Root of the reference API's exceptions (``rasa.shared.exceptions.RasaException``)."""
@@ -56,28 +61,76 @@ class LockError(RasaException):
         return (_rebuild, (type(self), self.message, dict(self.__dict__)))
 
 
+class Holder(str):  # noqa: SLOT000 - errors travel, and what they carry has to pickle
+    """Who holds a lock that somebody did not get: its owner id, and what else is known of it.
+
+    It was asked for when the error was raised, for 50 ms at most; what is not known is None. An
+    owner id says only that two holders are the same one, or are not.
+
+    Attributes:
+        label: What its turn is called (``lock(label=...)``).
+        host: The host of its process.
+        pid: The id of that process.
+        since: Unix seconds at which its turn began, by the store's clock.
+        message_id: The message that it works on.
+    """
+
+    label: str | None
+    host: str | None
+    pid: int | None
+    since: float | None
+    message_id: str | None
+
+    def __new__(
+        cls,
+        owner: str = "",
+        *,
+        label: str | None = None,
+        since: float | None = None,
+        message_id: str | None = None,
+    ) -> Self:
+        """Make the holder with this owner id; its process is told when that is known."""
+        holder = super().__new__(cls, owner)
+        holder.label, holder.since, holder.message_id = label, since, message_id
+        holder.host = holder.pid = None
+        return holder
+
+
 class LockTimeout(LockError):  # noqa: N818 - the project's vocabulary (docs/design.md)
     """The wait took longer than ``timeout``; the ticket was given back.
 
     With ``keep_place=True`` it was not: it stands in line with ``position`` tickets ahead, to be
     redeemed again. A ``position`` of 0 says that its turn has come by now.
+
+    Attributes:
+        holder: Who held the lock when the wait was over; None if nobody did, or if that is not
+            known: always so where the store has not answered.
     """
+
+    holder: Holder | None = None
 
 
 class LockBusy(LockError):  # noqa: N818
     """The line was not joined: it is held (``when_busy="reject"``) or full (``max_waiting``).
 
     Attributes:
-        holder: Owner id of the ticket that is being served, where it has one.
+        holder: Owner id of the ticket that is being served, where it has one, and what else is
+            known of it.
         held_since: Unix seconds at which that turn began, by the store's clock.
     """
 
-    holder: str | None = None
+    holder: Holder | None = None
     held_since: float | None = None
 
 
 class LockSuperseded(LockError):  # noqa: N818
-    """A newer message of the conversation took this waiter's place (``latest``, ``interrupt``)."""
+    """A newer message of the conversation took this waiter's place (``latest``, ``interrupt``).
+
+    Attributes:
+        holder: Who held the lock then; None if nobody did, or if that is not known.
+    """
+
+    holder: Holder | None = None
 
 
 class LockReleased(LockError):  # noqa: N818

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 
 from nowserving.protocol.status import (
     NOT_ISSUED,
-    Absorption,
     Admission,
     IssuedTicket,
     State,
@@ -27,8 +26,9 @@ from tests.support.line_steps import HISTORIES, OURS, TICK, Step, steps
 from tests.support.lua_line import LineState, LuaLine, Mail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from nowserving.protocol.status import Absorption, LinePicture
     from nowserving.stores.redis.script import Script
     from tests.support.redis_server import RedisServer
 
@@ -48,10 +48,18 @@ def in_order(mail: Mail) -> Mail:
     return sorted(mail, key=itemgetter(0))
 
 
-def without_waits(absorption: Absorption) -> Absorption:
-    """Return an absorption without how long they have waited."""
-    tickets = tuple(one._replace(waited=0.0) for one in absorption.tickets)
-    return absorption._replace(tickets=tickets)
+def assert_same_tickets(
+    told: LinePicture | Absorption | None, expected: LinePicture | Absorption | None
+) -> None:
+    """Compare what is told of tickets; how long they wait is kept in hundredths of a second."""
+    if told is None or expected is None:
+        assert told == expected
+        return
+    pairs: Iterable[tuple[Any, Any]] = zip(told.tickets, expected.tickets, strict=True)
+    for one, decided in pairs:
+        assert one.waited == pytest.approx(decided.waited, abs=0.011)
+        assert one._replace(waited=None) == decided._replace(waited=None)
+    assert told._replace(tickets=()) == expected._replace(tickets=())
 
 
 class Play:
@@ -144,10 +152,7 @@ class Play:
         # Mostly the holder asks; whoever else does is told where it stands.
         shown = serves[-1] if serves and which % 8 else self._tickets[which]
         self._lua.at(self._now, self._decided.highest_token)
-        expected, answer = self._decided.absorb(shown, most), self._lua.absorb(shown, most)
-        assert without_waits(answer) == without_waits(expected)
-        for one, decided in zip(answer.tickets, expected.tickets, strict=True):
-            assert abs(one.waited - decided.waited) < 0.011  # a joining is kept in hundredths
+        assert_same_tickets(self._lua.absorb(shown, most), self._decided.absorb(shown, most))
 
     def _learn(self, owner: str, status: TicketStatus) -> None:
         if status.state in {State.SERVED, State.WAITING, State.INTERRUPTED}:
@@ -181,7 +186,9 @@ class Play:
         self._both("save", shown, last + seen_below)
 
     def _line(self) -> None:
-        self._both("line")
+        self._lua.at(self._now, self._decided.highest_token)
+        assert_same_tickets(self._lua.line(), self._decided.line())
+        self._both("holder")
 
     def _release(self, *, which: int, reason: str) -> None:
         self._both("release", self._tickets[which], reason)

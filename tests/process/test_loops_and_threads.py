@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -172,6 +172,33 @@ async def test_a_store_is_closed_while_loops_come_and_go(server: RedisServer) ->
             await store.aclose()
             for thread in threads:
                 await asyncio.wrap_future(thread)
+
+
+async def test_a_waiter_asks_in_the_moment_in_which_its_store_closes() -> None:
+    """It finds its ticket gone, since closing has given it back: that is no expiry."""
+    store = InMemoryLockStore()
+    renew = store._runtime.queue.renew
+    closing: list[asyncio.Future[None]] = []
+
+    async def asked_too_late(*args: Any) -> Any:
+        if not closing:
+            closing.append(asyncio.ensure_future(store.aclose(drain=0)))
+            await asyncio.sleep(0.1)
+        return await renew(*args)
+
+    async with store.lock("c"):
+        waiter = asyncio.ensure_future(_hold(store))
+        await asyncio.sleep(0)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(store._runtime.queue, "renew", asked_too_late)
+            with pytest.raises(StoreClosed):
+                await waiter
+        await closing[0]
+
+
+async def _hold(store: LockStore) -> None:
+    async with store.lock("c", timeout=0.05):
+        pass
 
 
 async def test_a_loop_that_closes_while_the_store_does(server: RedisServer) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from nowserving.protocol import names
 from nowserving.stores import _lines
-from tests.support.lua_line import LineState, Mail
+from tests.support.lua_line import LineState, Mail, in_hundredths
 from tests.toys.rows import Rows
 from tests.toys.verbs import Shown, Verbs
 
@@ -84,16 +83,10 @@ class DecidedLine:
         return cast("LineUpdate", self._carry_out("poll", handles))
 
     def line(self) -> LinePicture | None:
-        picture = cast("LinePicture | None", self._carry_out("line"))
-        if picture is None:
-            return None
-        return picture._replace(tickets=tuple(map(self._as_redis_keeps_it, picture.tickets)))
+        return cast("LinePicture | None", self._carry_out("line"))
 
-    def _as_redis_keeps_it(self, ticket: PicturedTicket) -> PicturedTicket:
-        if ticket.waited is None:
-            return ticket
-        joined = math.floor((self.now - ticket.waited) * 100) / 100
-        return ticket._replace(waited=round(self.now - joined, 6))
+    def holder(self) -> PicturedTicket | None:
+        return cast("PicturedTicket | None", self._carry_out("holder"))
 
     def save(self, lefts: Mapping[int, float], seen_below: int) -> None:
         self._carry_out("save", lefts.items(), seen_below)
@@ -130,7 +123,7 @@ class DecidedLine:
             tickets = {ticket.number: ticket for ticket in line.between(0, line.next)}
             for ticket in tickets.values():
                 is_served = ticket.served_at is not None  # then it says nothing any more
-                ticket.joined = 0.0 if is_served else math.floor(ticket.joined * 100) / 100
+                ticket.joined = 0.0 if is_served else in_hundredths(ticket.joined)
             state = LineState(
                 line.next,
                 line.serving,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from nowserving.protocol.status import (
     Departure,
     LinePicture,
     LineUpdate,
+    PicturedTicket,
     TicketStatus,
 )
 from nowserving.stores._lines import Tombstone
@@ -158,6 +160,11 @@ class LuaLine:
         page = parse_line(self._say("line", -1))
         return None if page is None else LinePicture(page.next_number, tuple(page.tickets))
 
+    def holder(self) -> PicturedTicket | None:
+        page = parse_line(self._say("line", -1, 1))
+        first = page.tickets[0] if page is not None and page.tickets else None
+        return None if first is None or first.served_for is None else first
+
     def save(self, lefts: Mapping[int, float], seen_below: int) -> None:
         text = " ".join(f"{number} {_us(left)}" for number, left in sorted(lefts.items()))
         last = max((number for number, left in lefts.items() if left > 0), default=-1)
@@ -255,6 +262,12 @@ def _read_ticket(number: int, text: str, extras: str) -> RowTicket:
     message, _, remember_for = rest[0].partition("~") if rest else ("", "", "")
     label, message_id = decode_extras(extras)
     assert message == (message_id or "." if message_id or label else "")
+    waits = since == "0" or since.startswith("-")
+    joined = 0.0
+    if since == "0":
+        joined = in_hundredths((int(expires) - int(lifetime) * 1000) / MICROSECONDS)
+    elif waits:
+        joined = -int(since) / 100
     return RowTicket(
         number=number,
         owner="" if owner == "-" else owner,
@@ -262,14 +275,23 @@ def _read_ticket(number: int, text: str, extras: str) -> RowTicket:
         lifetime=int(lifetime) / 1000,
         claimed="c" in flags,
         renewed="r" in flags,
-        served_at=None if since.startswith("-") else int(since) / 1000,
-        joined=-int(since) / 100 if since.startswith("-") else 0.0,
+        served_at=None if waits else int(since) / 1000,
+        joined=-int(since) / 100
+        if since.startswith("-")
+        else in_hundredths(joined)
+        if waits
+        else 0.0,
         interrupted="i" in flags,
         message_id=message_id,
         label=label,
         absorbed_by=int(mark[1]) if mark else NOT_ISSUED,
         remember_for=int(remember_for) / 1000 if remember_for else None,
     )
+
+
+def in_hundredths(moment: float) -> float:
+    """Return a moment as a ticket keeps it that did not join a lifetime before it expires."""
+    return math.floor(moment * 100 + 1e-4) / 100
 
 
 def _reason(why: str) -> str:

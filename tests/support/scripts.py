@@ -93,7 +93,7 @@ def noting(script: Script) -> Script:
             "    if reply then return reply end\n",
             "    note_step(key, name, reply)\n    if reply then return reply end\n",
         ),
-        ("    redis.call('PEXPIRE', key, ", "    pexpire(key, "),
+        ("    redis.call('PEXPIRE', key, int(", "    pexpire(key, int("),
         ("    redis.call('PEXPIRE', rec.key, ", "    pexpire(rec.key, "),
         ("    redis.pcall('PUBLISH', ", "    publish(key, "),
         ("redis.pcall('PUBLISH', rec.mail", "publish(rec.key, rec.mail"),

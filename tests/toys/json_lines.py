@@ -113,4 +113,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "leave": lambda answer: Departure(*answer),
     "poll": _read_update,
     "line": _read_line,
+    "holder": lambda answer: answer and PicturedTicket(*answer),
 }

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         LinePicture,
         LineUpdate,
         Outcome,
+        PicturedTicket,
         TicketStatus,
     )
 
@@ -140,6 +141,12 @@ class AskingQueue:
         line: LinePicture | None = await self.ask("line", conversation_id)
         return line
 
+    async def holder(
+        self, conversation_id: str, within: float | None = None
+    ) -> PicturedTicket | None:
+        served: PicturedTicket | None = await self.ask("holder", conversation_id, within=within)
+        return served
+
     async def save(self, lock: TicketLock) -> None:
         wall = time.time()
         lefts = [(ticket.number, ticket.expires - wall) for ticket in lock.tickets]
@@ -157,7 +164,11 @@ class AskingQueue:
         released: bool = await self.ask("release", conversation_id, Shown(number, owner), reason)
         return released
 
-    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:  # noqa: ARG002
+    async def processes(
+        self,
+        owners: Sequence[str],  # noqa: ARG002
+        within: float | None = None,  # noqa: ARG002
+    ) -> dict[str, Process]:
         return {}  # nobody has noted them
 
     async def conversations(self) -> AsyncIterator[str]:

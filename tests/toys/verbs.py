@@ -24,7 +24,7 @@ from tests.toys.rows import RowTicket
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from nowserving.protocol.status import Admission, LinePicture, Outcome
+    from nowserving.protocol.status import Admission, LinePicture, Outcome, PicturedTicket
     from tests.toys.rows import RowLine, Rows
 
 
@@ -113,6 +113,10 @@ class Verbs:
     def line(self, name: str) -> LinePicture | None:
         with self._line(name) as line:
             return None if line is None else _lines.picture(line, self._now)
+
+    def holder(self, name: str) -> PicturedTicket | None:
+        with self._line(name) as line:
+            return None if line is None else _lines.holder(line, self._now)
 
     def save(self, name: str, lefts: Sequence[tuple[int, float]], seen_below: int) -> None:
         with self._line(name, create=True) as line:

@@ -8,6 +8,7 @@ from nowserving._config import checks
 from nowserving._config.options import check_it_can_settle
 from nowserving._host import identity
 from nowserving._host.clock import monotonic
+from nowserving._turns.holders import tell_holder
 from nowserving.errors import LockError
 from nowserving.protocol.refusals import REFUSALS, refusal
 from nowserving.protocol.status import Admission, IssuedTicket
@@ -82,7 +83,9 @@ class Issuing:
             raise
         if status.state in REFUSALS:
             kind = REFUSALS[status.state]
-            raise refusal(kind, name, status, message_id=message_id)
+            refused = refusal(kind, name, status, message_id=message_id)
+            await tell_holder(runtime.queue, refused)
+            raise refused
         return IssuedTicket(status.number, handle.owner)
 
     def undo(self, error: BaseException) -> None:

@@ -23,6 +23,7 @@ from nowserving._life.life import NOTHING
 from nowserving._runtime.ticket import LiveTicket
 from nowserving._turns import misuse
 from nowserving._turns.expiring import tell_expiring
+from nowserving._turns.holders import tell_holder
 from nowserving._turns.statement import find_statement, is_inside
 from nowserving._turns.waiting import unanswered, wait_in_line
 from nowserving.errors import (
@@ -122,8 +123,7 @@ class Turn:
             else:
                 runtime.watch(ticket, now)
         except BaseException as error:
-            told = unanswered(ticket) if isinstance(error, asyncio.TimeoutError) else error
-            told = await self._abandon(ticket, told)
+            told = await self._fail(ticket, error)
             if told is not error:
                 raise told from None
             raise
@@ -282,6 +282,14 @@ class Turn:
         if outer.is_lost_now():
             raise outer.stopped()  # the body would run beside whoever holds it now
         return HeldLock(outer)
+
+    async def _fail(self, ticket: LiveTicket, error: BaseException) -> BaseException:
+        """Give back a ticket whose turn does not begin, and return what its caller is told."""
+        told = unanswered(ticket) if isinstance(error, asyncio.TimeoutError) else error
+        told = await self._abandon(ticket, told)
+        if isinstance(error, LockError):  # a store that did not answer is not asked once more
+            await tell_holder(self._runtime.queue, told)
+        return told
 
     async def _abandon(self, ticket: LiveTicket, error: BaseException) -> BaseException:
         """Give back a ticket that was not served, or whose take was never answered.

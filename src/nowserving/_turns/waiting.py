@@ -54,6 +54,8 @@ async def wait_in_line(
             runtime.check_open()
             continue
         if isinstance(decision, rules.GiveUp):
+            if status.state is State.GONE:
+                runtime.check_open()  # whoever closes the store gives back what waits
             raise _refused(ticket, decision, status, now - started)
         if isinstance(decision, rules.Sleep):
             news = await queue.wait(ticket.handle, decision.seconds)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         IssuedTicket,
         LinePicture,
         Outcome,
+        PicturedTicket,
         TicketStatus,
     )
 
@@ -230,6 +231,12 @@ class TicketQueue(Protocol[HandleT]):
         """Return the line, None where the reference would say that there is no lock."""
         ...
 
+    async def holder(
+        self, conversation_id: str, within: float | None = None
+    ) -> PicturedTicket | None:
+        """Return the ticket that is served; None if nobody's turn it is, or nobody knows."""
+        ...
+
     async def save(self, lock: TicketLock) -> None:
         """Merge a caller's picture of the line (the reference's ``save_lock``).
 
@@ -272,7 +279,9 @@ class TicketQueue(Protocol[HandleT]):
         """
         ...
 
-    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:
+    async def processes(
+        self, owners: Sequence[str], within: float | None = None
+    ) -> dict[str, Process]:
         """Return by owner what is known of the processes that have these tickets."""
         ...
 

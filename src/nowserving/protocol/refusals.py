@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nowserving.errors import (
     DuplicateMessage,
+    Holder,
     LockAbsorbed,
     LockBusy,
     LockError,
@@ -29,6 +30,9 @@ REFUSALS: dict[State, type[LockError]] = {
 }
 """The error that each final status means to whoever asked for the lock."""
 
+
+_NOBODY = frozenset({"", "-"})
+"""What a status says where a ticket has no owner."""
 
 _SAID: dict[type[LockError], str] = {
     LockSuperseded: ": a newer message took its place",
@@ -69,8 +73,9 @@ def refusal(  # noqa: PLR0913 - what is known of a ticket
         waited=waited,
     )
     if isinstance(error, LockBusy):
-        error.holder = status.detail
         error.held_since = time.time() - status.since
+        if status.detail not in _NOBODY:
+            error.holder = Holder(status.detail, since=error.held_since)
     elif isinstance(error, DuplicateMessage):
         error.state = status.detail
     elif isinstance(error, LockReleased):
@@ -113,7 +118,7 @@ def _because(
     if kind is LockTimeout:
         return f": {status.ahead} ahead after a wait of {waited:.3g} s"
     if kind is LockBusy:
-        holder = "a ticket without owner" if status.detail in {"", "-"} else status.detail
+        holder = "a ticket without owner" if status.detail in _NOBODY else status.detail
         return f": {status.ahead} in line, {holder} is served for {status.since:.3g} s"
     if kind is DuplicateMessage:
         return f": message {message_id!r} is {status.detail} already"

@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 
 from nowserving._host.forks import on_fork
 from nowserving._host.identity import Owners
+from nowserving._host.process import this_process
 from nowserving.errors import LockError, StoreUnavailable
 from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
@@ -69,9 +70,11 @@ class SnapshotHandle(TicketHandle):
 
     Attributes:
         expires: When that is, in Unix time; in this store that is the clock that counts.
+        served_at: When it was told that it is served, None while it waits.
     """
 
     expires = 0.0
+    served_at: float | None = None
 
     def note(self, ticket: Ticket | None) -> None:
         """Note until when its ticket lives, if it is there."""
@@ -243,8 +246,32 @@ class SnapshotQueue:
                 return None
             self._storage.save_lock(lock)
         now = time.time()
-        tickets = tuple(PicturedTicket(t.number, t.expires - now, "", None) for t in lock.tickets)
+        tickets = tuple(self._pictured(conversation_id, ticket, now) for ticket in lock.tickets)
         return LinePicture(lock.last_issued + 1, tickets)
+
+    def _pictured(self, name: str, ticket: Ticket, now: float) -> PicturedTicket:
+        handle, left = self._held.get((name, ticket.number)), ticket.expires - now
+        if handle is None:
+            return PicturedTicket(ticket.number, left, "", None)
+        served_for = None if handle.served_at is None else now - handle.served_at
+        return PicturedTicket(ticket.number, left, handle.owner, served_for)
+
+    async def holder(
+        self,
+        conversation_id: str,
+        within: float | None = None,  # noqa: ARG002
+    ) -> PicturedTicket | None:
+        """Return the ticket that is served, if it is of this process.
+
+        The storage is not asked: it would hold its caller up for as long as it takes.
+        """
+        now = time.time()
+        for (name, number), handle in list(self._held.items()):
+            served_at = handle.served_at
+            if name == conversation_id and served_at is not None and handle.expires > now:
+                left = handle.expires - now
+                return PicturedTicket(number, left, handle.owner, now - served_at)
+        return None
 
     async def save(self, lock: TicketLock) -> None:
         """Save the picture as it is."""
@@ -275,9 +302,13 @@ class SnapshotQueue:
         """Refuse: a picture has no room for the reason, and shows no owner."""
         raise LockError("a store of get_lock, save_lock and delete_lock releases nothing")
 
-    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:  # noqa: ARG002
-        """Nobody knows them."""
-        return {}
+    async def processes(
+        self,
+        owners: Sequence[str],
+        within: float | None = None,  # noqa: ARG002
+    ) -> dict[str, Process]:
+        """Tell which process has these tickets: owners are known of this one only."""
+        return dict.fromkeys(owners, this_process())
 
     async def conversations(self) -> AsyncIterator[str]:
         """Nobody knows them."""
@@ -304,6 +335,7 @@ class SnapshotQueue:
         left = 0.0 if ticket is None else ticket.expires - time.time()
         if not lock.is_locked(handle.number):
             self._token = max(self._token + 1, time.time_ns() // 1000)
+            handle.served_at = handle.served_at or time.time()
             return TicketStatus(State.SERVED, handle.number, 0, left, left, self._token)
         head = lock.tickets[0]
         ahead = handle.number - head.number

@@ -5,6 +5,7 @@ from nowserving.testing.cancellation import Cancellation
 from nowserving.testing.closing import Closing
 from nowserving.testing.defaults import StoreDefaults
 from nowserving.testing.expiry import Expiry
+from nowserving.testing.holders import Holders
 from nowserving.testing.interrupting import Interrupting
 from nowserving.testing.issued import Issued
 from nowserving.testing.keeping import KeptPlaces, TicketsGivenBack
@@ -44,6 +45,7 @@ class StoreConformance(
     FromOutside,
     Messages,
     Operating,
+    Holders,
     Absorbing,
     Issued,
     KeptPlaces,

@@ -35,7 +35,7 @@ from nowserving.stores._lines.attempts import (
     attempt_redeem,
     attempt_take,
 )
-from nowserving.stores._lines.pictures import picture, save
+from nowserving.stores._lines.pictures import holder, picture, save
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.redemption import park, redeem
 from nowserving.stores._lines.removal import delete, finish, leave, release
@@ -65,6 +65,7 @@ __all__ = [
     "attempt_take",
     "delete",
     "finish",
+    "holder",
     "leave",
     "park",
     "picture",

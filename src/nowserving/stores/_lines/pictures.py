@@ -31,19 +31,30 @@ def picture(line: LineStorage[T], now: float) -> LinePicture | None:
     """Return the line, None where the reference would say that there is no lock."""
     promote(line, now)
     tickets = tuple(
-        PicturedTicket(
-            number=ticket.number,
-            expires_in=ticket.expires - now,
-            owner=ticket.owner,
-            served_for=None if ticket.served_at is None else now - ticket.served_at,
-            waited=now - ticket.joined if ticket.served_at is None else None,
-            label=ticket.label,
-            message_id=ticket.message_id,
-        )
+        _pictured(ticket, now)
         for ticket in line.between(line.serving, line.next - 1)
         if ticket.expires > now
     )
     return LinePicture(line.next, tickets) if tickets or line.opened else None
+
+
+def holder(line: LineStorage[T], now: float) -> PicturedTicket | None:
+    """Return the ticket that is served, None if none is."""
+    promote(line, now)
+    head = line.ticket(line.serving)
+    return None if head is None or head.served_at is None else _pictured(head, now)
+
+
+def _pictured(ticket: T, now: float) -> PicturedTicket:
+    return PicturedTicket(
+        number=ticket.number,
+        expires_in=ticket.expires - now,
+        owner=ticket.owner,
+        served_for=None if ticket.served_at is None else now - ticket.served_at,
+        waited=now - ticket.joined if ticket.served_at is None else None,
+        label=ticket.label,
+        message_id=ticket.message_id,
+    )
 
 
 def save(

@@ -37,7 +37,13 @@ if TYPE_CHECKING:
     from nowserving._host.process import Process
     from nowserving.lock import TicketLock
     from nowserving.protocol.queue import AtOnce
-    from nowserving.protocol.status import Admission, LinePicture, Outcome, TicketStatus
+    from nowserving.protocol.status import (
+        Admission,
+        LinePicture,
+        Outcome,
+        PicturedTicket,
+        TicketStatus,
+    )
 
 logger = logging.getLogger("nowserving.queues.memory.queue")
 
@@ -268,6 +274,21 @@ class MemoryQueue:
             self._close_step(conversation_id, record, now)
         return found
 
+    async def holder(
+        self,
+        conversation_id: str,
+        within: float | None = None,  # noqa: ARG002
+    ) -> PicturedTicket | None:
+        """Return the ticket that is served, None if none is."""
+        with self._step(conversation_id):
+            record = self._records.get(conversation_id)
+            if record is None:
+                return None
+            now = monotonic()
+            served = _lines.holder(record, now)
+            self._close_step(conversation_id, record, now)
+        return served
+
     async def save(self, lock: TicketLock) -> None:
         """Merge a caller's picture of the line."""
         name, wall = lock.conversation_id, time.time()
@@ -314,7 +335,11 @@ class MemoryQueue:
             self._close_step(conversation_id, record, now)
         return released
 
-    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:
+    async def processes(
+        self,
+        owners: Sequence[str],
+        within: float | None = None,  # noqa: ARG002
+    ) -> dict[str, Process]:
         """Tell which process has these tickets: there is only this one."""
         return dict.fromkeys(owners, this_process())
 
@@ -405,6 +430,7 @@ steps.register(
         MemoryQueue.park,
         MemoryQueue.absorb,
         MemoryQueue.line,
+        MemoryQueue.holder,
         MemoryQueue.save,
         MemoryQueue.delete,
         MemoryQueue.finish,

@@ -76,14 +76,17 @@ def _tell(noted: asyncio.Future[object]) -> None:
         logger.debug("This process could not be noted: %s", noted.exception())
 
 
-async def processes(connections: Noting, keys: dict[str, bytes]) -> dict[str, Process]:
+async def processes(
+    connections: Noting, keys: dict[str, bytes], within: float | None = None
+) -> dict[str, Process]:
     """Return by nonce what is known of processes.
 
     Args:
         connections: Whom to ask.
         keys: By nonce the key of what is noted.
+        within: Seconds to wait for the answers.
     """
-    calls = [connections.session.call(key, ("process",)) for key in keys.values()]
+    calls = [connections.session.call(key, ("process",), within=within) for key in keys.values()]
     answers = await asyncio.gather(*(call.future for call in calls), return_exceptions=True)
     found = {}
     for nonce, answer in zip(keys, answers, strict=True):

@@ -314,6 +314,19 @@ class RedisQueue:
         # What was issued meanwhile is of another picture than the number.
         return LinePicture(next_number, tuple(t for t in tickets if t.number < next_number))
 
+    async def holder(
+        self, conversation_id: str, within: float | None = None
+    ) -> PicturedTicket | None:
+        """Return the ticket that is served (``line.lua``, of which it is the first)."""
+        here = self.connections.here()
+        call = here.session.call(self.key(conversation_id), ("line", -1, 1), within=within)
+        reply = await call.future
+        if isinstance(reply, str):
+            return None  # nobody's turn it is yet: the line is too long to say it in one call
+        page = parse_line(here.sweeper.read(call.key, reply))
+        first = page.tickets[0] if page is not None and page.tickets else None
+        return None if first is None or first.served_for is None else first
+
     async def save(self, lock: TicketLock) -> None:
         """Merge a caller's picture of the line (``save.lua``). A long one is merged in pieces."""
         for piece in pieces_of(lock):
@@ -344,11 +357,13 @@ class RedisQueue:
         said = number, owner or _NONE, encode_why(reason)
         return parse_answer(await self._call(conversation_id, "release", *said))
 
-    async def processes(self, owners: Sequence[str]) -> dict[str, Process]:
+    async def processes(
+        self, owners: Sequence[str], within: float | None = None
+    ) -> dict[str, Process]:
         """Tell which processes have tickets (``process.lua``), one question for each of them."""
         nonces = {owner: nonce_of(owner) for owner in owners}
         keys = {nonce: self._process.key(nonce) for nonce in set(nonces.values()) if nonce}
-        known = await processes(self.connections.here(), keys)
+        known = await processes(self.connections.here(), keys, within)
         return {owner: known[nonce] for owner, nonce in nonces.items() if nonce in known}
 
     async def conversations(self) -> AsyncIterator[str]:

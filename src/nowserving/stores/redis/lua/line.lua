@@ -1,19 +1,20 @@
--- line: the line of a conversation, some hundred tickets at a time.
+-- line: the line of a conversation, in pieces.
 -- KEYS: the record.
--- ARGV: the number from which on to tell (-1: from the first), on (which says nothing here).
+-- ARGV: the number from which on to tell (-1: from the first), how many numbers to look at (some hundred,
+--       if it is not said), on (which says nothing here).
 -- Returns: false where the reference says that there is no lock, else a list: the next number, the
 --       number to go on with (-1: that was all), then for each live ticket "number expires_in
 --       served_for owner waited label message_id" (us; served_for -1: it waits; waited -1: not known;
 --       the last two as in e:<number>).
 local PAGE = 500
 
-function verbs.line(key, from)
+function verbs.line(key, from, most)
   local rec = load(key, 'opened')
   if rec.missing then return false end
   if not promote(rec) then return unfinished(rec) end
   local found = {int(rec.next), '-1'}
   local first = math.max(tonumber(from or -1), rec.serving)
-  local last = math.min(first + PAGE, rec.next) - 1
+  local last = math.min(first + (tonumber(most) or PAGE), rec.next) - 1
   while first <= last do
     local texts = texts_of(rec, first, math.min(first + PIECE - 1, last))
     for i = 1, #texts do

@@ -12,8 +12,9 @@
 --   superseded_below   waiters with smaller numbers had to leave for a newer message
 --   held_back          "settles_until burst_since 0", present while the line settles: before the one
 --                      moment nobody's turn begins, and since the other messages have come
---   version            "protocol.count": changes whenever somebody's ticket is taken out by another
---                      than its owner. Written with a record's first ticket (docs/upgrading.md)
+--   version            the protocol's number and a count of 16 digits, written as one number, since
+--                      Redis keeps that in 9 bytes: changes whenever somebody's ticket is taken out by
+--                      another than its owner. Written with a record's first ticket
 --   sweeping           "from anew", present while tickets that are gone are still to be taken out
 --                      (sweeping.lua): the number to go on from, and the `next` with which the
 --                      numbers begin anew when that is done, or -1
@@ -21,20 +22,21 @@
 --   opened             present when an empty line is still "a lock" to the reference API
 --   <number>           a ticket: "expires lifetime served_at flags owner", and its message if it
 --                      has one ("." if it has none, and more is kept of it: see e:<number>);
---                      served_at is "-joined" while it waits. Lifetime and served_at are in
---                      milliseconds and joined in hundredths of a second, since Redis keeps a hash
---                      packed, at a third of the memory, while no value is longer than 64 bytes.
---                      No ticket lives longer than `lifetime` from now on: one whose `expires` is
---                      later was written before the clock was set back (see clamp())
+--                      served_at is 0 while it waits, if it joined a lifetime before it expires; else
+--                      "-joined". Lifetime and served_at are in milliseconds and joined in hundredths
+--                      of a second, since Redis keeps a hash packed, at a third of the memory, while
+--                      no value is longer than 64 bytes. No ticket lives longer than `lifetime` from
+--                      now on: one whose `expires` is later was written before the clock was set back
+--                      (see clamp())
 --   e:<number>         what else is kept of that ticket: "label message_id", percent-encoded, "-" for
 --                      what it has not. Most tickets have neither, and no such field
 --   m:<message>        number of the ticket whose message it is; those that are done have keys of their
 --                      own (messages.lua)
 --   a:<number>         which messages the ticket answers for (answers.lua)
 --   x:<owner>          tombstone: a take of this owner that comes late is refused. Made by a
---                      repeated take, by a leave whose take was never answered, by a
---                      parking, and for those whom somebody else took out; removed, by takes and where others are made, when its time
---                      is over, and so are the next two (tombstones.lua)
+--                      repeated take, by a leave whose take was never answered, by a parking, and
+--                      for those whom somebody else took out. Removed when its time is over, by
+--                      takes and where others are made, and so are the next two (tombstones.lua)
 --   g:<i>              the owner who was buried as the i-th
 --   graves             "first next due": those i, and when the oldest tombstone's time is over
 -- All other times are microseconds of this server's clock. All numbers are below 2^53, so doubles
@@ -55,7 +57,6 @@ end
 -- As int(now), from the texts as they came, which is quicker; and in milliseconds.
 local NOW = clock[1] .. string.sub('000000' .. clock[2], -6)
 local NOW_MS = string.sub(NOW, 1, -4)
-local JOINED_NOW = '-' .. string.sub(NOW, 1, -5)  -- what a ticket has that begins to wait
 
 local function corrupt(what)
   error({err = 'CORRUPT ' .. what})
@@ -89,9 +90,10 @@ local function check_end(moment)
 end
 
 -- A newer protocol may mean something else by every field, so nothing of its record is read or
--- written. A version without a number is of protocol 1, which is read.
+-- written. A version without a number is of protocol 1, which is read (docs/upgrading.md).
+local COUNT = 16  -- digits
 local function check_protocol(version)
-  local found = tonumber(string.match(version, '^(%d+)%.'))
+  local found = tonumber(string.sub(version, 1, -COUNT - 1))
   if found and found > PROTOCOL then error({err = 'INCOMPATIBLE ' .. found .. ' ' .. PROTOCOL}) end
 end
 

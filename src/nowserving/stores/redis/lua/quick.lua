@@ -10,7 +10,7 @@ local usual = {c = true, cr = true, ['-'] = true}
 
 local TICKET = '^(%d+) (%d+) (%-?%d+) (%S+) (%S+)( ?%S*)$'  -- see decode()
 
--- Whether a ticket with this third field waits. It was 0 in a version before.
+-- Whether a ticket with this third field waits; see decode().
 local function waits(served_at)
   return served_at == '0' or string.byte(served_at) == 45
 end
@@ -90,8 +90,7 @@ function quick.take(key, owner, lifetime, flags, policy, limit, message, extras,
   end
   if #before > 1 then ends = math.min(ends, soonest) end
   write_and_keep(key, kept_until, expires + life, life, 'next', following, number,
-                 int(expires) .. ' ' .. string.sub(lifetime, 1, -4) .. ' ' .. JOINED_NOW ..
-                 ' ' .. flags .. ' ' .. owner)
+                 int(expires) .. ' ' .. string.sub(lifetime, 1, -4) .. ' 0 ' .. flags .. ' ' .. owner)
   return 'W ' .. number .. ' ' .. int(mine - serving) .. ' ' .. lifetime .. ' ' ..
     int(ends - now) .. ' ' .. (f[9] or '0')
 end

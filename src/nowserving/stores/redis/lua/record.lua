@@ -81,8 +81,8 @@ end
 -- need not ask for every ticket as long as it stays the same (poll.lua). A record that is made anew
 -- has another one, too: it holds the clock.
 local function new_version(rec)
-  local count = string.match(rec.version, '^%d+%.(.*)$') or rec.version
-  rec.version = PROTOCOL .. '.' .. int(math.max(whole(count, 'version') + 1, now))
+  local count = whole(string.sub(rec.version, -COUNT), 'version')
+  rec.version = PROTOCOL .. string.format('%0' .. COUNT .. '.0f', math.max(count + 1, now))
   set(rec, 'version', rec.version)
 end
 

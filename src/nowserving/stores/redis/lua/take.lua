@@ -128,7 +128,9 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
   end
 
   -- What is not swept yet may be somebody for whom it answers.
-  if rec.winner == rec.next and (rec.answers or rec.from) then flags = (flags == '-' and '' or flags) .. 's' end
+  if rec.winner == rec.next and (rec.answers or rec.from) then
+    flags = (flags == '-' and '' or flags) .. 's'
+  end
   local mine = {number = rec.next, expires = now + lifetime, lifetime = lifetime, served_at = 0,
                 joined = now, flags = flags, owner = owner, message = message,
                 remember_for = remember_for}

@@ -22,13 +22,17 @@ local function decode(text, number)
   local expires, lifetime, served_at, flags, owner, message =
     string.match(text, '^(%d+) (%d+) (%-?%d+) (%S+) (%S+) ?(%S*)$')
   if not expires then corrupt('its ticket ' .. int(number) .. ' is not readable') end
-  local joined = string.byte(served_at) == 45 and -served_at or 0
-  if joined > 0 then served_at = 0 end
+  local joined = 0
+  if string.byte(served_at) == 45 then
+    joined, served_at = -served_at * 10000, 0
+  elseif served_at == '0' then
+    joined = expires - lifetime * 1000
+  end
   local has_extras, remember_for = message ~= '', nil
   message, remember_for = split_message(message)
   return {
     number = number, expires = tonumber(expires), lifetime = lifetime * 1000,
-    served_at = served_at * 1000, joined = joined * 10000, flags = flags, owner = owner,
+    served_at = served_at * 1000, joined = joined, flags = flags, owner = owner,
     message = message ~= '' and message ~= '.' and message or '-', remember_for = remember_for,
     has_extras = has_extras,
   }
@@ -37,7 +41,7 @@ end
 local function write(rec, t)
   rec.tickets[t.number] = t
   local since = t.served_at > 0 and int(math.floor(t.served_at / 1000)) or
-    '-' .. int(math.floor(t.joined / 10000))
+    t.joined == t.expires - t.lifetime and '0' or '-' .. int(math.floor(t.joined / 10000))
   local message = t.message ~= '-' and t.message or t.has_extras and '.'
   if t.message ~= '-' and t.remember_for then
     message = message .. '~' .. int(t.remember_for / 1000)
