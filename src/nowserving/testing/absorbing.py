@@ -182,6 +182,13 @@ class Absorbing(StoreHarness):
         with pytest.raises(RuntimeError, match="is over"):
             await lock.absorb()
 
+    def test_a_thread_that_holds_the_lock_can_not_absorb(self) -> None:
+        with self.opened() as store, store.lock(self.conversation()) as lock:
+            for asked in (lock.absorb, lock.news):
+                with pytest.raises(RuntimeError, match="`async with`"):
+                    asyncio.run(asked())
+            assert not lock.lost
+
     @scenario
     async def test_a_store_that_can_not_absorb_says_so(self, store: LockStore) -> None:
         if self.guarantees(store).policies:
