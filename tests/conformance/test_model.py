@@ -20,6 +20,7 @@ from nowserving.protocol.status import (
     State,
     TicketStatus,
 )
+from nowserving.stores.memory.queue import MemoryQueue
 from nowserving.stores.redis import queue
 from nowserving.stores.redis.script import load_script
 from tests.conformance.line_model import Answer, LineModel
@@ -111,7 +112,8 @@ class _Play:
 
     def __init__(self, queue: TicketQueue[Any]) -> None:
         self._queue = queue
-        self._model = LineModel()
+        # In memory the ticket itself has the note, and one that is parked is another.
+        self._model = LineModel(knows_parked=not isinstance(queue, MemoryQueue))
         self._name = f"model-{secrets.token_hex(6)}"
         self._handles: list[TicketHandle] = []
         self._issued: dict[int, str] = {}  # the secrets, by the position of the handle

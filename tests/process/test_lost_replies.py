@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nowserving import LockAbsorbed, LockInterrupted, LockReleased, LockStore
+from nowserving import LockAbsorbed, LockInterrupted, LockReleased, LockStore, LockSuperseded
 from tests.support.crew import assert_exact
 from tests.support.tasks import Turns
 
@@ -270,9 +270,23 @@ async def test_what_an_operator_asks_ambiguously_is_answered(
         assert await numbers_of(behind) == [0]
 
 
-async def turn(store: LockStore) -> None:
-    async with store.lock("c", wait_time_in_seconds=WAIT):
-        await asyncio.sleep(60.0)
+async def test_a_leave_that_is_repeated_was_not_superseded(proxy: Proxy) -> None:
+    """A newer message came behind the holder: all smaller numbers are superseded, or have left."""
+    async with LockStore.create(proxy.url(socket_timeout=2)) as store:
+        async with store.lock("c", 60.0, on_lost="cancel"):
+            older = asyncio.create_task(turn(store))
+            await until_in_line(store, 2)
+            newest = asyncio.create_task(turn(store, 0.0, when_busy="latest"))
+            with pytest.raises(LockSuperseded):
+                await older
+            proxy.cut("leave", "reply")
+        await newest
+        assert proxy.cuts == 1
+
+
+async def turn(store: LockStore, lasts: float = 60.0, **how: Any) -> None:
+    async with store.lock("c", wait_time_in_seconds=WAIT, **how):
+        await asyncio.sleep(lasts)
 
 
 async def numbers_of(store: LockStore) -> list[int]:

@@ -118,7 +118,7 @@ async def test_a_lost_reply_to_what_it_answers_for_is_asked_again(
     ):
         async with behind.lock("warm-up", 1.0):
             pass
-        waiter = await waits(direct, turn(direct, "first", settle=60.0))
+        waiter = await waits(direct, turn(direct, "first", settle=50.0))
         proxy.cut("superseded", "reply")
         assert await turn(behind, "second", settle=None) == ("first",)
         with pytest.raises(LockSuperseded):

@@ -15,7 +15,8 @@ goes on                            wait; a newer message does not supersede them
 If the answer of an ``absorb`` was lost, the holder says at its leave of whom it knows: the others
 were not handled, and are served.
 
-One whose own lifetime is over by then is told nothing, but its message is done: it was handled.
+One whose own lifetime is over by then, or whose owner has left, is told nothing, but its message is
+done: it was handled. So its ticket stays until the line moves on, as any that has expired does.
 A message that has come again since, in another ticket, is that ticket's.
 
 A holder that has absorbed, or asked for news, is told of each ticket that joins behind it.

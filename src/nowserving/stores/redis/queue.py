@@ -59,8 +59,11 @@ if TYPE_CHECKING:
     from nowserving.stores.redis.topologies.topology import Topology
 
 _NONE = "-"
-_MAYBE_LEFT = ("expired", "")
-"""What is said of a ticket of which no trace is left: so it is also when its owner has left."""
+_MAYBE_LEFT = ("expired", "superseded", "")
+"""What is said of a ticket of which no trace is left: so it is also when its owner has left.
+
+Below the number of a newer message that superseded others, that is ``superseded``.
+"""
 
 _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
 _DROP_OLDEST = "d"
