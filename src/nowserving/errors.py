@@ -65,7 +65,8 @@ class Holder(str):  # noqa: SLOT000 - errors travel, and what they carry has to 
     """Who holds a lock that somebody did not get: its owner id, and what else is known of it.
 
     It was asked for when the error was raised, for 50 ms at most; what is not known is None. An
-    owner id says only that two holders are the same one, or are not.
+    owner id says only that two holders are the same one, or are not; it is empty where the ticket
+    has no owner, one that ``save_lock`` wrote.
 
     Attributes:
         label: What its turn is called (``lock(label=...)``).
@@ -134,7 +135,7 @@ class LockSuperseded(LockError):  # noqa: N818
 
 
 class LockReleased(LockError):  # noqa: N818
-    """Somebody has released this waiter's ticket (``store.release``).
+    """Somebody has released this waiter's ticket, or one not redeemed yet (``store.release``).
 
     Attributes:
         reason: What was given as the reason; empty if nothing was.
@@ -144,7 +145,13 @@ class LockReleased(LockError):  # noqa: N818
 
 
 class LockAbsorbed(LockError):  # noqa: N818
-    """The holder took this waiter's message into its own turn (``absorb``), and that ended well."""
+    """The holder took this waiter's message into its own turn (``absorb``), and that ended well.
+
+    Attributes:
+        by: The number of that holder's ticket; None if that is not known.
+    """
+
+    by: int | None = None
 
 
 class LockInterrupted(LockError):  # noqa: N818

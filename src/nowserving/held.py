@@ -192,7 +192,7 @@ class HeldLock(TicketLock):
 
         Raises:
             LockLost: If the lock is lost.
-            RuntimeError: If its turn is over.
+            RuntimeError: If its turn is over, or was entered by a plain ``with``.
             StoreUnavailable: If the store does not answer. What was absorbed all the same is
                 returned by the next call.
             LockError: If the store can't do this.
@@ -211,7 +211,8 @@ class HeldLock(TicketLock):
 
         Raises:
             LockLost: If the lock is lost, also while this waits.
-            RuntimeError: If its turn is over, also while this waits.
+            RuntimeError: If its turn is over, also while this waits, or was entered by a plain
+                ``with``.
             StoreUnavailable: If the store does not answer.
             LockError: If the store can't do this.
         """

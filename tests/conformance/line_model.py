@@ -21,6 +21,7 @@ class ModelTicket:
     interrupted: bool = False
     absorbed_by: int | None = None
     answers: list[str | int] = field(default_factory=list)
+    parked: bool = False
 
 
 class Answer(NamedTuple):
@@ -34,9 +35,14 @@ class Answer(NamedTuple):
 
 
 class LineModel:
-    """A conversation's line."""
+    """A conversation's line.
 
-    def __init__(self) -> None:
+    Args:
+        knows_parked: Whether a store can tell of a parked ticket, which nobody has, why it is gone.
+    """
+
+    def __init__(self, *, knows_parked: bool = True) -> None:
+        self._knows_parked = knows_parked
         self.next = 0
         self.tickets: list[ModelTicket] = []
         self.predecessor = "none"
@@ -95,12 +101,9 @@ class LineModel:
     def _supersede(self, waiters: list[ModelTicket]) -> None:
         for waiter in waiters:
             self._drop(waiter, "abandoned")
-            if self._absorbs():
-                if waiter.claimed:
-                    self.removed[waiter.owner] = "superseded"
-                continue
-            self.removed[waiter.owner] = "superseded"
-            self.superseded_below = waiter.number + 1
+            self._note(waiter, "superseded")
+            if not self._absorbs():
+                self.superseded_below = waiter.number + 1
 
     def _absorbs(self) -> bool:
         return bool(self.tickets) and self.absorber == self.tickets[0].number
@@ -129,19 +132,20 @@ class LineModel:
         for ticket in list(self.tickets):
             if ticket.absorbed_by == number:
                 self._drop(ticket, "done")
-                if ticket.claimed:
-                    self.removed[ticket.owner] = "absorbed"
+                self._note(ticket, f"absorbed:{number}")
         in_line = {ticket.message for ticket in self.tickets}
         self.done.update(message for message in self.kept if message not in in_line)
         self.absorber = None
 
     def redeem(self, number: int, secret: str, owner: str) -> Answer:
         ticket = self._find(number)
+        noted = self.removed.get(secret, "") if secret else ""
         if ticket is None:
-            return self._gone(number, "superseded" if number < self.superseded_below else "")
+            superseded = "superseded" if number < self.superseded_below else ""
+            return self._gone(number, noted or superseded)
         if ticket.claimed or secret not in {"", ticket.owner}:
-            return Answer("GONE", number)
-        ticket.claimed, ticket.owner = True, owner
+            return self._gone(number, noted)
+        ticket.claimed, ticket.owner, ticket.parked = True, owner, False
         if ticket.served:
             self.absorber = None
         return self._answer(ticket)
@@ -151,7 +155,7 @@ class LineModel:
         if ticket is None:
             return self._gone(number, self.why_gone(number, owner))
         if ticket.owner == owner:
-            ticket.claimed, ticket.owner = False, secret
+            ticket.claimed, ticket.owner, ticket.parked = False, secret, True
             if ticket.served:
                 self.absorber = None
         elif owner in self.removed:  # so the number is somebody else's by now
@@ -176,6 +180,7 @@ class LineModel:
         if ticket is not None and left:
             if self._absorbs() and ticket.absorbed_by == self.absorber and ticket.message:
                 self.kept.append(ticket.message)
+                outcome = "abandoned"  # what becomes of its message, its holder decides
             self._drop(ticket, outcome)
             if outcome == "done" and self.absorber == number:
                 self._end_absorbed(number)
@@ -187,7 +192,7 @@ class LineModel:
         if ticket is not None and secret in {"", ticket.owner}:
             self._drop(ticket, "done")
             if ticket.claimed:
-                self.removed[ticket.owner] = "released"
+                self._note(ticket, "released")
         self._serve()
         if not self.tickets and self.is_known:
             self.opened = keep
@@ -199,7 +204,7 @@ class LineModel:
         for ticket in list(self.tickets):
             self._drop(ticket, "released")
             if ticket.claimed:
-                self.removed[ticket.owner] = "released"
+                self._note(ticket, "released")
         self.opened = self.settles = False
         self._begin_anew()
 
@@ -209,8 +214,7 @@ class LineModel:
         if ticket is None or ticket.owner != owner:
             return None if self.removed.get(owner, "").startswith("released:") else False
         self._drop(ticket, "released")
-        if ticket.claimed:
-            self.removed[owner] = f"released:{reason}"
+        self._note(ticket, f"released:{reason}")
         self._serve()
         return True
 
@@ -248,6 +252,10 @@ class LineModel:
         if ticket.message is not None and outcome == "done":
             self.done.add(ticket.message)
 
+    def _note(self, ticket: ModelTicket, why: str) -> None:
+        if self._knows_parked or not ticket.parked:
+            self.removed[ticket.owner] = why
+
     def _answer(self, ticket: ModelTicket) -> Answer:
         if ticket.served:
             state = "INTERRUPTED" if ticket.interrupted else "SERVED"
@@ -263,7 +271,9 @@ class LineModel:
         return "expired" if number < self.next else ""
 
     def _gone(self, number: int, why: str) -> Answer:
-        state = {"superseded": "SUPERSEDED", "absorbed": "ABSORBED"}.get(why, "GONE")
+        state = {"superseded": "SUPERSEDED", "absorbed": "ABSORBED"}.get(
+            why.partition(":")[0], "GONE"
+        )
         return Answer(state, number, detail=why)
 
 

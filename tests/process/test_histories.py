@@ -44,13 +44,15 @@ class _Said:
     Attributes:
         worked: For each message whose turn came to a good end what it had absorbed.
         left: Whose turn has ended so.
-        told: What else senders were told.
+        told: What else senders were told: the name of the error.
+        words: And its words.
         killed: The messages of workers that were killed.
     """
 
     worked: dict[str, list[str]] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     told: dict[str, str] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
     killed: set[str] = field(default_factory=set)
 
     def read(self, text: str) -> None:
@@ -62,7 +64,15 @@ class _Said:
             elif what == "left":
                 self.left.add(message)
             else:
-                self.told[message] = rest[0]
+                self.told[message], self.words[message] = rest
+
+    def tell_of(self, message: str) -> str:
+        """Return all that is known of a message, for whoever reads of a failure."""
+        turns = [turn for turn in self.worked if message in {turn, *self.worked[turn]}]
+        ends = {
+            turn: (turn in self.left, self.words.get(turn), turn in self.killed) for turn in turns
+        }
+        return f"{message}: told {self.told.get(message)}; turns (left, told, killed): {ends}"
 
     def check(self, message: str) -> bool | None:
         """Check what became of a message; return whether it is done, None if nobody can tell."""
@@ -71,7 +81,7 @@ class _Said:
         # Whoever was killed at the end of a turn may have left or not.
         maybe = [t for t in turns if t in self.killed and t not in self.left | self.told.keys()]
         told = self.told.get(message)
-        what = f"{message}: {told=}, {done=}, {maybe=}"
+        what = self.tell_of(message)
         if told == "LockAbsorbed":
             assert len(done) == 1 or (not done and maybe), what
             return True
@@ -149,7 +159,7 @@ def test_each_message_is_handled_once_or_its_sender_is_told(
         for message in [message for share in shares for message in share]:
             is_done = said.check(message)
             if is_done is not None:
-                assert _is_known(store, message) == is_done, (message, said)
+                assert _is_known(store, message) == is_done, said.tell_of(message)
 
 
 def _is_known(store: LockStore, message: str) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nowserving import LockAbsorbed, LockInterrupted, LockStore
+from nowserving import LockAbsorbed, LockInterrupted, LockReleased, LockStore, LockSuperseded
 from tests.support.crew import assert_exact
 from tests.support.tasks import Turns
 
@@ -219,3 +219,81 @@ async def _message(store: LockStore, message_id: str) -> str:
             return "served"
     except LockAbsorbed:
         return "absorbed"
+
+
+@CUTS
+@pytest.mark.parametrize("whom", ["holder", "waiter", "issued"])
+async def test_an_ambiguous_release_is_of_one_ticket(
+    proxy: Proxy, behind: LockStore, what: Cut, whom: str
+) -> None:
+    holder = asyncio.create_task(turn(behind))
+    await until_in_line(behind, 1)
+    issued = await behind.take_ticket("c")
+    waiter = asyncio.create_task(turn(behind))
+    await until_in_line(behind, 3)
+    ticket = {"holder": None, "waiter": 2, "issued": issued}[whom]
+    proxy.cut("release", what)
+    assert await behind.release("c", ticket, "enough")
+    assert proxy.cuts == 1
+    numbers = {"holder": [1, 2], "waiter": [0, 1], "issued": [0, 2]}[whom]
+    assert await numbers_of(behind) == numbers
+    if whom == "issued":
+        with pytest.raises(LockReleased, match="enough"):
+            async with behind.lock("c", ticket=issued):
+                pytest.fail("the body ran")
+    if whom == "waiter":
+        with pytest.raises(LockReleased, match="enough"):
+            await waiter
+    for task in (holder, waiter):
+        task.cancel()
+    await asyncio.wait({holder, waiter})
+
+
+@CUTS
+async def test_what_an_operator_asks_ambiguously_is_answered(
+    proxy: Proxy, behind: LockStore, what: Cut
+) -> None:
+    async with behind.lock("c", label="trace 7"):
+        issued = await behind.take_ticket("c", 30.0)
+        proxy.cut("line", what)
+        line = await behind.inspect("c")
+        assert line is not None
+        assert line.holder is not None
+        assert line.holder.label == "trace 7"
+        proxy.cut("renew", what)
+        assert await behind.renew_ticket("c", issued, 60.0)
+        proxy.cut("SCAN", what)
+        assert "c" in [name async for name in behind.conversations()]
+        proxy.cut("leave", what)
+        assert await behind.give_back("c", issued)
+        assert proxy.cuts == 4
+        assert await numbers_of(behind) == [0]
+
+
+async def test_a_leave_that_is_repeated_was_not_superseded(proxy: Proxy) -> None:
+    """A newer message came behind the holder: all smaller numbers are superseded, or have left."""
+    async with LockStore.create(proxy.url(socket_timeout=2)) as store:
+        async with store.lock("c", 60.0, on_lost="cancel"):
+            older = asyncio.create_task(turn(store))
+            await until_in_line(store, 2)
+            newest = asyncio.create_task(turn(store, 0.0, when_busy="latest"))
+            with pytest.raises(LockSuperseded):
+                await older
+            proxy.cut("leave", "reply")
+        await newest
+        assert proxy.cuts == 1
+
+
+async def turn(store: LockStore, lasts: float = 60.0, **how: Any) -> None:
+    async with store.lock("c", wait_time_in_seconds=WAIT, **how):
+        await asyncio.sleep(lasts)
+
+
+async def numbers_of(store: LockStore) -> list[int]:
+    lock = await asyncio.to_thread(store.get_lock, "c")
+    return [] if lock is None else [ticket.number for ticket in lock.tickets]
+
+
+async def until_in_line(store: LockStore, count: int) -> None:
+    while len(await numbers_of(store)) < count:  # noqa: ASYNC110 - it is in Redis
+        await asyncio.sleep(0.01)

@@ -54,4 +54,4 @@ def without_counts(said: Any) -> Any:
         return {n: text for n, text in said.items() if n not in counts and n[1:2] != ":"}
     if isinstance(said, list):
         return [without_counts(text) for text in said]
-    return re.sub(r"\b1[78]\d{14}\b", "a moment", said) if said else said
+    return re.sub(r"\b2?1[78]\d{14}\b", "a moment", said) if said else said

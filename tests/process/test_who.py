@@ -12,6 +12,7 @@ import pytest
 
 from nowserving import LockBusy, LockStore
 from nowserving.testing.harness import until
+from tests.support.forks import in_child
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from nowserving import Holder, TicketLock
     from tests.support.proxy import Cut, Proxy
     from tests.support.redis_server import RedisServer
+
+
+pytestmark = pytest.mark.filterwarnings(
+    # Python 3.12 and newer warn of every fork of a process that has threads.
+    "ignore:.*use of fork\\(\\) may lead to deadlocks:DeprecationWarning"
+)
 
 
 async def noted(server: RedisServer) -> None:
@@ -62,6 +69,50 @@ async def test_whose_note_is_gone_nobody_knows(server: RedisServer, store: LockS
         assert line is not None
         assert line.holder is not None
         assert (line.holder.host, line.holder.pid) == (None, None)
+
+
+async def test_the_note_is_renewed(
+    server: RedisServer, store: LockStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nowserving.stores.redis.processes._NOTED_EVERY", 0.2)
+    async with store.lock("c"):
+        await noted(server)
+        with server.client() as client:
+            for note in list(client.scan_iter("lock:process:*")):
+                client.delete(note)
+        await noted(server)
+
+
+def test_a_process_of_short_loops_is_noted(server: RedisServer) -> None:
+    async def turns() -> None:
+        async with store.lock("c"):
+            pass
+
+    with LockStore.create(server.url()) as store, server.client() as client:
+        end = time.monotonic() + 20.0
+        while not list(client.scan_iter("lock:process:*")):
+            assert time.monotonic() < end
+            asyncio.run(turns())
+
+
+def test_a_fork_is_a_process_of_its_own(server: RedisServer) -> None:
+    """Each of them is noted, whichever was first."""
+    with LockStore.create(server.url()) as store:
+        assert pid_of_holder(server, store) == os.getpid()
+        assert in_child(lambda: pid_of_holder(server, store) == os.getpid())
+        assert pid_of_holder(server, store) == os.getpid()
+
+
+def pid_of_holder(server: RedisServer, store: LockStore) -> int | None:
+    """Return what another process would be told of whoever holds a lock of this store."""
+    with store.lock("c"), LockStore.create(server.url()) as other:
+        while True:
+            line = other.blocking.inspect("c")
+            assert line is not None
+            assert line.holder is not None
+            if line.holder.host is not None:
+                return line.holder.pid
+            time.sleep(0.05)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ async def _handle(store: LockStore, rng: random.Random, message: str) -> None:
             _say("worked", message, [one.message_id for one in lock.absorbed])
         _say("left", message)
     except (LockError, LookupError) as error:
-        _say("told", message, type(error).__name__)
+        _say("told", message, type(error).__name__, str(error))
 
 
 def _fail() -> None:

@@ -16,6 +16,7 @@ from nowserving.protocol.status import (
     LineUpdate,
     PicturedTicket,
     TicketStatus,
+    absorbed_by,
 )
 from nowserving.stores._lines import Tombstone
 from nowserving.stores.redis.extras import (
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 Mail = list[tuple[str, TicketStatus]]
 
 _INBOX = "in:"
-_WHY = {"-": "", "X": "superseded", "A": "absorbed", "G released": "released"}
+_WHY = {"-": "", "X": "superseded", "G released": "released"}
 _BEYOND = 2**53 - 1
 
 
@@ -295,6 +296,8 @@ def in_hundredths(moment: float) -> float:
 
 
 def _reason(why: str) -> str:
+    if why.startswith("A "):
+        return absorbed_by(int(why[2:]))
     return decode_why(why.removeprefix("G ")) if why.startswith("G") else ""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving import StoreUnavailable
+from nowserving import LockReleased, StoreUnavailable
 from nowserving.testing.harness import log_records, until
 from tests.toys.socket_server import Loss, SocketServer
 from tests.toys.socket_store import SocketLockStore
@@ -66,6 +66,36 @@ def test_a_leave_whose_reply_is_lost_serves_one(
 async def visit(store: SocketLockStore) -> str:
     async with store.lock("lost", LONG, wait_time_in_seconds=0.05) as lock:
         return lock.predecessor
+
+
+@pytest.mark.parametrize("how", LOSSES)
+def test_what_an_operator_asks_is_answered_though_each_reply_is_lost(
+    server: SocketServer, how: Loss
+) -> None:
+    async def play() -> None:
+        async with SocketLockStore(server.port, socket_timeout=1.0) as store:
+            first, second = [await store.take_ticket("lost", LONG) for _ in range(2)]
+            server.lose("line", how)
+            line = await store.inspect("lost")
+            assert line is not None
+            assert line.holder is not None
+            assert [ticket.number for ticket in line.waiting] == [second]
+            server.lose("renew", how)
+            assert await store.renew_ticket("lost", first, LONG)
+            server.lose("conversations", how)
+            assert [name async for name in store.conversations()] == ["lost"]
+            server.lose("release", how)
+            assert await store.release("lost", second, "enough")
+            server.lose("take", how)
+            with pytest.raises(LockReleased, match="enough"):
+                async with store.lock("lost", ticket=second):
+                    pytest.fail("the body ran")
+            server.lose("leave", how)
+            assert await store.give_back("lost", first)
+            assert server.lost == 6
+            assert store_line(store) == []
+
+    asyncio.run(play())
 
 
 def test_an_outage_is_told_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 import threading
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nowserving import LockError, LockStore, StoreUnavailable, TicketLock
+from nowserving import IssuedTicket, LockError, LockStore, StoreUnavailable, TicketLock
+from nowserving._config.options import NAMES
 from nowserving.protocol.queue import status_of
 from nowserving.protocol.status import Admission, State
 from nowserving.testing.harness import SOON, log_records, quiet, until
@@ -230,3 +232,66 @@ def test_threads_that_are_first_to_use_a_store_without_our_init_share_one_line()
     assert len(turns) == 2
     assert turns[0]._runtime is turns[1]._runtime is store._runtime
     store.close()
+
+
+_NEED_NO_DECISION = {
+    *{"lock_lifetime", "wait_time_in_seconds", "auto_renew", "timeout", "max_hold"},
+    *{"on_lost", "on_expiring", "reentrant"},
+}
+_NEED_A_DECISION: dict[str, dict[str, Any]] = {
+    "when_busy": {"when_busy": "latest"},
+    "max_waiting": {"max_waiting": 3},
+    "when_full": {"when_full": "drop_oldest"},
+    "settle": {"settle": 1.0},
+    "settle_max": {"settle": 1.0, "settle_max": 2.0},
+    "ticket": {"ticket": 0},
+    "message_id": {"message_id": "m"},
+    "remember_for": {"remember_for": 1.0},
+    "keep_place": {"ticket": 0, "timeout": 1.0, "keep_place": True},
+    "label": {"label": "a trace"},
+}
+
+
+class Untouched(Shards):
+    """A custom store that must not be asked for anything."""
+
+    def _reach(self, conversation_id: str) -> None:
+        pytest.fail(f"the storage of {conversation_id} was touched")
+
+
+def test_every_option_is_known_to_need_a_decision_or_not() -> None:
+    assert set(NAMES) == _NEED_NO_DECISION | _NEED_A_DECISION.keys()
+
+
+@pytest.mark.parametrize("option", _NEED_A_DECISION)
+async def test_what_needs_a_decision_is_refused_before_anything_is_touched(option: str) -> None:
+    asked = _NEED_A_DECISION[option]
+    async with Untouched() as store:
+        with pytest.raises(LockError, match=f"{option}.*decides atomically"):
+            async with store.lock("c", **asked):
+                pytest.fail("the body ran")
+        if asked.keys() <= inspect.signature(store.take_ticket).parameters.keys():
+            with pytest.raises(LockError, match=f"{option}.*decides atomically"):
+                await store.take_ticket("c", **asked)
+
+
+async def test_what_an_operator_can_not_do_is_refused_before_anything_is_touched() -> None:
+    async with Untouched() as store:
+        for refused in (
+            store.release("c"),
+            store.release("c", 0, "a reason"),
+            anext(aiter(store.conversations())),
+            store.give_back("c", IssuedTicket(0, "secret")),
+            store.renew_ticket("c", IssuedTicket(0, "secret"), 1.0),
+        ):
+            with pytest.raises(LockError, match=r"only.* get_lock, save_lock"):
+                await refused
+
+
+async def test_a_holder_can_not_absorb_and_holds_on() -> None:
+    async with Shards() as store, store.lock("c") as lock:
+        before = dict(store.saved)
+        for asked in (lock.absorb, lock.news):
+            with pytest.raises(LockError, match=r"absorb\(\) and news\(\).*decides atomically"):
+                await asked()
+        assert (store.saved, lock.lost, lock.absorbed, lock.superseded) == (before, False, (), ())

@@ -100,6 +100,8 @@ def test_standings_of_what_is_not_there() -> None:
     assert parse_status("G 5").detail == ""
     assert parse_status("G 5 expired").detail == "expired"
     assert parse_status("G 5 any short text").detail == "any short text"
+    assert parse_status("A 5 3").state is State.ABSORBED
+    assert parse_status("A 5 3").detail == "absorbed:3"
 
 
 def test_departures() -> None:
@@ -108,6 +110,7 @@ def test_departures() -> None:
     assert parse_departure("0 1") == (False, True, "")
     assert parse_departure("0 0 G any short text") == (False, False, "any short text")
     assert parse_departure("0 1 X") == (False, True, "superseded")
+    assert parse_departure("0 1 A 3") == (False, True, "absorbed:3")
 
 
 def test_lines() -> None:
@@ -115,6 +118,11 @@ def test_lines() -> None:
     assert parse_line(["7", "-1"]) == (7, NOTHING_MORE, [])
     page = parse_line(
         ["9", "7", "5 1000000 2000000 nonce.1 -1 - -", "6 3000000 -1 - 4000000 a%20label m"]
+    )
+    assert parse_line(["9", "-1", "6 3000000 -1 nonce.2 4000000 - - absorbed"]) == (
+        9,
+        NOTHING_MORE,
+        [PicturedTicket(6, 3.0, "nonce.2", None, 4.0, absorbed=True)],
     )
     served = PicturedTicket(5, 1.0, "nonce.1", 2.0)
     waiting = PicturedTicket(6, 3.0, "", None, 4.0, "a label", "m")

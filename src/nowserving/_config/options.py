@@ -197,7 +197,7 @@ class Options:
             raise ValueError(msg)
         moments = self.auto_renew or self.max_hold is not None
         object.__setattr__(self, "has_moments", moments)
-        usual = self.request(self.lock_lifetime, self.wait_time_in_seconds)
+        usual = self._request(self.lock_lifetime, self.wait_time_in_seconds)
         object.__setattr__(self, "usual", usual)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -210,7 +210,15 @@ class Options:
         Args:
             lifetime: Seconds the ticket lives.
             wait_time: Seconds between two polls at the most.
+
+        Raises:
+            ValueError: If the ticket would expire while it settles.
         """
+        if self.settle is not None and self.ticket is None and not self.auto_renew:
+            check_it_can_settle(self, lifetime)
+        return self._request(lifetime, wait_time)
+
+    def _request(self, lifetime: float, wait_time: float) -> Request:
         found = self._requests.get((lifetime, wait_time))
         if found is None:
             if len(self._requests) >= _MOST_REQUESTS:
@@ -303,5 +311,28 @@ def _check_settling(options: Options) -> None:
         msg = (
             f"settle_max={options.settle_max!r} limits for how long a burst of messages settles, "
             "and there is no settle=, the seconds of silence that end it: give both"
+        )
+        raise ValueError(msg)
+
+
+def check_it_can_settle(options: Options, lifetime: float) -> None:
+    """Refuse a ticket that is not renewed, and would expire while it settles.
+
+    Args:
+        options: What is asked for.
+        lifetime: Seconds the ticket lives.
+
+    Raises:
+        ValueError: If that is no longer than it has to settle in any case.
+    """
+    if options.settle is None:
+        return
+    least = options.settle
+    if options.settle_max is not None:
+        least = min(least, options.settle_max)
+    if least >= lifetime:
+        msg = (
+            f"settle={options.settle!r}: the ticket lives {lifetime:g} s, and would expire while "
+            "it settles. Give a longer lock_lifetime=, or for a turn auto_renew=True"
         )
         raise ValueError(msg)

@@ -370,6 +370,13 @@ class LiveTicket(Life):
 
     async def _ask_who_waits(self, most: int) -> Absorption:
         name, number = self.handle.conversation_id, self.handle.number
+        if self.home is None:
+            msg = (
+                f"absorb() and news() are for a turn on an event loop; that of conversation_id "
+                f"'{name}' (ticket {number}) was entered by a plain `with`. Enter it by `async "
+                "with`."
+            )
+            raise RuntimeError(msg)
         if self.stay != "holding":
             msg = (
                 f"absorb() and news() belong into the body of a turn; that of conversation_id "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nowserving._config import checks
+from nowserving._config.options import check_it_can_settle
 from nowserving._host import identity
 from nowserving._host.clock import monotonic
 from nowserving._turns.holders import tell_holder
@@ -59,8 +60,10 @@ class Issuing:
         given["message_id"] = message_id
         chosen = self._defaults.but(**{k: v for k, v in given.items() if v is not None})
         name = self._check(self._conversation_id)
+        lifetime = checks.seconds("lock_lifetime", self._lifetime)
+        check_it_can_settle(chosen, lifetime)
         admission = Admission(
-            lifetime=checks.seconds("lock_lifetime", self._lifetime),
+            lifetime=lifetime,
             claimed=False,
             when_busy=chosen.when_busy,
             max_waiting=chosen.max_waiting,

@@ -19,7 +19,7 @@ class LineTicket:
             it joined the line. None where the store does not know.
         expires_in: Seconds until it expires unless it is renewed.
         absorbed: The holder has taken its message into its own turn.
-        settling: It waits for its burst of messages to end.
+        settling: It waits for its burst of messages to end, maybe for a holder as well.
     """
 
     number: int

@@ -16,7 +16,7 @@ from nowserving.errors import (
     LockTimeout,
     StoreUnavailable,
 )
-from nowserving.protocol.status import NOT_ISSUED, State, release_reason
+from nowserving.protocol.status import NOT_ISSUED, State, absorber, release_reason
 
 if TYPE_CHECKING:
     from nowserving.protocol.status import TicketStatus
@@ -78,6 +78,8 @@ def refusal(  # noqa: PLR0913 - what is known of a ticket
             error.holder = Holder(status.detail, since=error.held_since)
     elif isinstance(error, DuplicateMessage):
         error.state = status.detail
+    elif isinstance(error, LockAbsorbed):
+        error.by = absorber(status.detail)
     elif isinstance(error, LockReleased):
         error.reason = reason or ""
     return error

@@ -110,8 +110,9 @@ class TicketStatus(NamedTuple):
         predecessor: How the turn before this one ended; ``"none"`` when nobody knows.
         detail: For ``BUSY`` the holder's owner id, for ``DUPLICATE`` how far the message
             is, for ``GONE``, ``SUPERSEDED`` and ``ABSORBED`` why: ``"expired"``, ``"released"``,
-            ``"superseded"``, ``"absorbed"``, what :func:`released_for` returns, or empty if the
-            store keeps no trace of it; for a served one ``ANSWERS`` if others had to leave for it.
+            ``"superseded"``, what :func:`absorbed_by` or :func:`released_for` returns, or empty
+            if the store keeps no trace of it; for a served one ``ANSWERS`` if others had to leave
+            for it.
         since: For ``BUSY``, seconds since the holder is being served.
     """
 
@@ -184,7 +185,7 @@ def why_gone(detail: str) -> str:
     reason = release_reason(detail)
     if reason is not None:
         return f"{RELEASED}: {reason}" if reason else RELEASED
-    return _WHY_GONE.get(detail, detail)
+    return EXPIRED if absorber(detail) is not None else _WHY_GONE.get(detail, detail)
 
 
 _RELEASED_FOR = "released:"
@@ -198,6 +199,17 @@ def released_for(reason: str) -> str:
 def release_reason(detail: str) -> str | None:
     """Return the reason of a release, empty if none was given; None if it was none."""
     return detail[len(_RELEASED_FOR) :] if detail.startswith(_RELEASED_FOR) else None
+
+
+def absorbed_by(number: int) -> str:
+    """Return the ``detail`` of a ticket that the holder with this number took in."""
+    return f"{ABSORBED}:{number}"
+
+
+def absorber(detail: str) -> int | None:
+    """Return the number of the holder that took a ticket in; None if none did, or it is unknown."""
+    why, _, number = detail.partition(":")
+    return int(number) if why == ABSORBED and number else None
 
 
 class Departure(NamedTuple):
@@ -240,6 +252,8 @@ class PicturedTicket(NamedTuple):
         waited: Seconds since it joined, None if that is not known, or says nothing any more.
         label: What its owner calls it, None for nothing.
         message_id: The message that it is for, None if that was not said.
+        absorbed: The holder has taken it into its own turn.
+        settling: It waits for the line to settle.
     """
 
     number: int
@@ -249,6 +263,8 @@ class PicturedTicket(NamedTuple):
     waited: float | None = None
     label: str | None = None
     message_id: str | None = None
+    absorbed: bool = False
+    settling: bool = False
 
 
 class LinePicture(NamedTuple):

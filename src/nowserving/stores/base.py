@@ -164,7 +164,8 @@ class LockStore(IssuedTickets):
 
                 ``settle`` (None, begin at once): seconds for which nothing newer has to come before
                 a turn begins, counted from arrival: people write three short messages. With
-                ``when_busy="latest"`` the newest then answers for all.
+                ``when_busy="latest"`` the newest then answers for all. Less than ``lock_lifetime``,
+                unless the ticket is renewed.
 
                 ``settle_max`` (None, no limit): seconds since the first message of a burst after
                 which a turn begins all the same.
@@ -204,7 +205,11 @@ class LockStore(IssuedTickets):
         runtime = self._made or self._runtime
         chosen = self._defaults.but(**overrides) if overrides else self._defaults
         request = chosen.usual
-        if lock_lifetime is not _LIFETIME or wait_time_in_seconds is not _WAIT_TIME:
+        if (
+            lock_lifetime is not _LIFETIME
+            or wait_time_in_seconds is not _WAIT_TIME
+            or chosen.settle is not None
+        ):
             request = _request(chosen, lock_lifetime, wait_time_in_seconds)
         return Turn(runtime, conversation_id, request)
 

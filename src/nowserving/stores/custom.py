@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 
 _TOO_MUCH = (
-    "when_busy, max_waiting, when_full, settle, settle_max, message_id, remember_for, "
-    "ticket and label need a store that decides atomically; this one defines only get_lock, "
+    "when_busy, max_waiting, when_full, settle, settle_max, message_id, remember_for, ticket, "
+    "keep_place and label need a store that decides atomically; this one defines only get_lock, "
     "save_lock and delete_lock."
 )
 

@@ -43,13 +43,11 @@ class OperatingMethods(RunningStore):
             return None
         known = await queue.processes([t.owner for t in picture.tickets if t.owner])
         now = time.time()
-        # Nobody is served only while the line settles.
-        settles = all(ticket.served_for is None for ticket in picture.tickets)
         served: list[LineTicket] = []
         waiting: list[LineTicket] = []
         for ticket in picture.tickets:
             those = waiting if ticket.served_for is None else served
-            those.append(_shown(ticket, known.get(ticket.owner), now, settling=settles))
+            those.append(_shown(ticket, known.get(ticket.owner), now))
         return Line(served[0] if served else None, tuple(waiting))
 
     async def conversations(self) -> AsyncIterator[str]:
@@ -127,9 +125,7 @@ class OperatingMethods(RunningStore):
             )
 
 
-def _shown(
-    ticket: PicturedTicket, process: Process | None, now: float, *, settling: bool
-) -> LineTicket:
+def _shown(ticket: PicturedTicket, process: Process | None, now: float) -> LineTicket:
     ago = ticket.waited if ticket.served_for is None else ticket.served_for
     return LineTicket(
         number=ticket.number,
@@ -139,5 +135,6 @@ def _shown(
         message_id=ticket.message_id,
         since=None if ago is None else now - ago,
         expires_in=ticket.expires_in,
-        settling=settling,
+        absorbed=ticket.absorbed,
+        settling=ticket.settling,
     )

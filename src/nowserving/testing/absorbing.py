@@ -39,13 +39,44 @@ class Absorbing(StoreHarness):
         await holder.goes()
         await behind.serves()
         for waiter in waiters:
-            assert isinstance(await waiter.end(), LockAbsorbed)
+            error = await waiter.end()
+            assert isinstance(error, LockAbsorbed)
+            assert error.by == holder.held.ticket
         await behind.goes()
         for message in "abc":
             with pytest.raises(DuplicateMessage) as known:
                 async with store.lock(name, message_id=message):
                     pytest.fail("the body ran")
             assert known.value.state == "done"
+
+    @policy(message_id="a")
+    async def test_a_line_shows_who_is_absorbed_by_the_present_holder(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiters = [await self.line_up(store, name) for _ in range(3)]
+        await holder.held.absorb(limit=2)
+        assert await self._absorbed(store, name) == [True, True, False]
+        await holder.goes(raising=KeyError("a bug"))
+        first, second, third = waiters
+        await first.serves()
+        assert await self._absorbed(store, name) == [False, False]
+        await first.held.absorb(limit=1)
+        assert await self._absorbed(store, name) == [True, False]
+        await first.goes()
+        error = await second.end()
+        assert isinstance(error, LockAbsorbed)
+        assert error.by == first.held.ticket
+        await third.serves()
+        await third.goes()
+
+    async def _absorbed(self, store: LockStore, name: str) -> list[bool]:
+        line = await store.inspect(name)
+        assert line is not None
+        assert line.holder is not None
+        assert not line.holder.absorbed
+        return [ticket.absorbed for ticket in line.waiting]
 
     @policy(message_id="a")
     async def test_those_absorbed_are_served_when_the_body_fails(self, store: LockStore) -> None:
@@ -96,13 +127,30 @@ class Absorbing(StoreHarness):
     async def test_whoever_is_absorbed_may_give_up(self, store: LockStore) -> None:
         name = self.conversation()
         holder = await self.enter(store, name)
-        waiter = await self.line_up(store, name)
+        waiter = await self.line_up(store, name, message_id="a")
         other = await self.line_up(store, name)
         assert len(await holder.held.absorb()) == len((waiter, other))
         await waiter.cancel()
         assert self.numbers(store, name) == [0, 2]
         await holder.goes()
         assert isinstance(await other.end(), LockAbsorbed)
+        with pytest.raises(DuplicateMessage) as known:  # the holder has handled it
+            async with store.lock(name, message_id="a"):
+                pytest.fail("the body ran")
+        assert known.value.state == "done"
+
+    @policy(message_id="a")
+    async def test_what_was_absorbed_of_whoever_gave_up_may_come_again_if_the_body_fails(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiter = await self.line_up(store, name, message_id="a")
+        await holder.held.absorb()
+        await waiter.cancel()
+        await holder.goes(raising=KeyError("a bug"))
+        async with store.lock(name, message_id="a", timeout=0):
+            pass
 
     @policy(message_id="a")
     async def test_what_the_body_was_not_told_of_is_served(self, store: LockStore) -> None:
@@ -164,6 +212,13 @@ class Absorbing(StoreHarness):
                     await lock.absorb(limit)  # type: ignore[arg-type]
         with pytest.raises(RuntimeError, match="is over"):
             await lock.absorb()
+
+    def test_a_thread_that_holds_the_lock_can_not_absorb(self) -> None:
+        with self.opened() as store, store.lock(self.conversation()) as lock:
+            for asked in (lock.absorb, lock.news):
+                with pytest.raises(RuntimeError, match="`async with`"):
+                    asyncio.run(asked())
+            assert not lock.lost
 
     @scenario
     async def test_a_store_that_can_not_absorb_says_so(self, store: LockStore) -> None:

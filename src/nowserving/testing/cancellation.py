@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nowserving.errors import LockAbsorbed, LockError
+from nowserving.errors import LockAbsorbed, LockError, LockReleased, LockTimeout
 from nowserving.testing.harness import StoreHarness, quiet, scenario
 from nowserving.testing.steps import WAYS, Steps
 
@@ -93,6 +93,20 @@ class Cancellation(StoreHarness):
             self._sweep(self._absorbing, {})
         else:
             self.refused(message_id="a")
+
+    def test_whoever_is_refused_is_cancelled_at_every_await(self) -> None:
+        """It asks who holds, and takes no ticket with it."""
+        self._sweep(self._refused, {"timeout": 0})
+
+    def test_an_operator_is_cancelled_at_every_await(self) -> None:
+        """What was not done can be done again, and nobody else is touched."""
+        with self.opened() as store:
+            decides = self.guarantees(store).policies
+        if decides:
+            self._sweep(self._operating, {})
+            self._sweep(self._releasing, {})
+        else:
+            self._sweep(self._inspecting, {})
 
     def test_the_first_taker_of_a_store_is_cancelled_at_every_await(self) -> None:
         """Nothing is connected yet: each try has a store of its own."""
@@ -261,6 +275,77 @@ class Cancellation(StoreHarness):
             await behind.serves(self._promptly)
         with suppress(LockAbsorbed):
             await behind.goes()
+        await self._check_nobody(store, name)
+        return steps.taken
+
+    async def _refused(
+        self, store: LockStore, name: str, options: dict[str, Any], at: int, how: How
+    ) -> int:
+        holder = await self.enter(store, name)
+        steps = Steps(self._stay(store, name, options), at, how)
+        victim = asyncio.ensure_future(_run(steps))
+        await asyncio.wait({victim}, timeout=self.soon)
+        assert victim.done()
+        assert victim.cancelled() or isinstance(victim.exception(), LockTimeout)
+        await self.until(lambda: self.numbers(store, name) == [0], self._promptly)
+        await holder.goes()
+        await self._check_nobody(store, name)
+        return steps.taken
+
+    async def _operating(
+        self, store: LockStore, name: str, _: dict[str, Any], at: int, how: How
+    ) -> int:
+        holder = await self.enter(store, name)
+        ticket = await store.take_ticket(name, self.long)
+        waiter = await self.line_up(store, name)
+        behind = await self._next(store, name)
+
+        async def operate() -> None:
+            await store.inspect(name)
+            async for _ in store.conversations():
+                pass
+            await store.renew_ticket(name, ticket, self.long)
+            await store.release(name, 2, "enough")
+            await store.give_back(name, ticket)
+
+        steps = Steps(operate(), at, how)
+        await self._ended(asyncio.ensure_future(_run(steps)))
+        await store.release(name, 2, "enough")
+        assert isinstance(await waiter.end(), LockReleased)
+        await store.give_back(name, ticket)
+        assert self.numbers(store, name) == [0, 3]
+        assert not holder.held.lost
+        await holder.goes()
+        await behind.serves(self._promptly)
+        await behind.goes()
+        await self._check_nobody(store, name)
+        return steps.taken
+
+    async def _releasing(
+        self, store: LockStore, name: str, _: dict[str, Any], at: int, how: How
+    ) -> int:
+        """Release whoever holds: the next one is served then, and is not released as well."""
+        holder = await self.enter(store, name)
+        behind = await self._next(store, name)
+        steps = Steps(store.release(name, reason="it hangs"), at, how)
+        await self._ended(asyncio.ensure_future(_run(steps)))
+        await store.release(name, 0, "it hangs")
+        await behind.serves(self._promptly)
+        await self.until_lost(holder.held)
+        await holder.goes()
+        assert not behind.held.lost
+        await behind.goes()
+        await self._check_nobody(store, name)
+        return steps.taken
+
+    async def _inspecting(
+        self, store: LockStore, name: str, _: dict[str, Any], at: int, how: How
+    ) -> int:
+        holder = await self.enter(store, name)
+        steps = Steps(store.inspect(name), at, how)
+        await self._ended(asyncio.ensure_future(_run(steps)))
+        assert not holder.held.lost
+        await holder.goes()
         await self._check_nobody(store, name)
         return steps.taken
 

@@ -31,7 +31,7 @@ class Holders(StoreHarness):
         tells = self.keeps_records(store)
         told: dict[str, Any] = {"label": "trace 7", "message_id": "m"} if tells else {}
         holder = await self.enter(store, name, **told)
-        known = await _known(lambda: self._refused(LockTimeout, store, name, timeout=0))
+        known = await _known(lambda: self._turned_away(LockTimeout, store, name, timeout=0))
         line = await store.inspect(name)
         assert line is not None
         assert line.holder is not None
@@ -52,8 +52,8 @@ class Holders(StoreHarness):
 
         reject = {"when_busy": "reject", "label": "another"}
         for refused in (
-            lambda: self._refused(LockBusy, store, name, **reject),
-            lambda: self._refused(LockBusy, store, name, max_waiting=0),
+            lambda: self._turned_away(LockBusy, store, name, **reject),
+            lambda: self._turned_away(LockBusy, store, name, max_waiting=0),
             take_ticket,
         ):
             known = await _known(refused, lambda holder: holder.label)
@@ -87,7 +87,9 @@ class Holders(StoreHarness):
     async def test_nobody_holds_a_line_that_settles(self, store: LockStore) -> None:
         name = self.conversation()
         limit = self.seconds(0.2)
-        error = await self._refused(LockTimeout, store, name, settle=self.long, timeout=limit)
+        error = await self._turned_away(
+            LockTimeout, store, name, settle=self.long * 0.9, timeout=limit
+        )
         assert error.holder is None
 
     def test_a_thread_is_told_who_holds(self) -> None:
@@ -112,7 +114,7 @@ class Holders(StoreHarness):
         assert known.host in {None, shown.host}
         assert known.pid in {None, shown.pid}
 
-    async def _refused(self, kind: type[_E], store: LockStore, name: str, **options: Any) -> _E:
+    async def _turned_away(self, kind: type[_E], store: LockStore, name: str, **options: Any) -> _E:
         with pytest.raises(kind) as refusal:
             async with store.lock(name, self.long, self.look, **options):
                 pytest.fail("the body ran")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving.errors import DuplicateMessage, LockError, LockLost, LockReleased
+from nowserving.errors import DuplicateMessage, LockError, LockLost, LockReleased, LockTimeout
 from nowserving.protocol.status import RELEASED
 from nowserving.testing.harness import StoreHarness, log_records, policy, scenario
 
@@ -49,6 +49,32 @@ class Operating(StoreHarness):
         for visitor in (holder, first, second):
             await visitor.serves()
             await visitor.goes()
+
+    def test_a_label_of_the_store_is_that_of_calls_without_one(self) -> None:
+        async def look(_: object, store: LockStore) -> None:
+            name = self.conversation()
+            holder = await self.enter(store, name)
+            waiter = await self.line_up(store, name, label="the call's")
+            issued = await store.take_ticket(name)
+            other = await store.take_ticket(name, label="the ticket's")
+            line = await store.inspect(name)
+            assert line is not None
+            assert line.holder is not None
+            assert line.holder.label == "the store's"
+            labels = ["the call's", "the store's", "the ticket's"]
+            assert [ticket.label for ticket in line.waiting] == labels
+            for ticket in (issued, other):
+                assert await store.give_back(name, ticket)
+            for visitor in (holder, waiter):
+                await visitor.serves()
+                await visitor.goes()
+
+        with self.opened() as store:
+            decides = self.guarantees(store).policies
+        if decides:
+            self.run(look, label="the store's")
+        else:
+            self.refused(label="the call's")
 
     @policy(label="issued")
     async def test_a_ticket_keeps_its_label_and_may_get_another(self, store: LockStore) -> None:
@@ -120,10 +146,38 @@ class Operating(StoreHarness):
     async def test_an_issued_ticket_is_released(self, store: LockStore) -> None:
         name = self.conversation()
         issued = await store.take_ticket(name)
-        assert await store.release(name, issued)
-        with pytest.raises(LockError):
+        behind = await self.line_up(store, name)
+        assert await store.release(name, issued, "too old")
+        await behind.serves()
+        for _ in range(2):
+            with pytest.raises(LockReleased, match="too old") as released:
+                async with store.lock(name, ticket=issued):
+                    pytest.fail("the body ran")
+            assert released.value.reason == "too old"
+        assert not await store.release(name, issued)
+        assert not await store.give_back(name, issued)
+        assert not await store.renew_ticket(name, issued, self.long)
+        await behind.goes()
+        other = await store.take_ticket(name)  # its number may be the same
+        with pytest.raises(LockReleased):
             async with store.lock(name, ticket=issued):
                 pytest.fail("the body ran")
+        async with store.lock(name, ticket=other):
+            pass
+
+    @policy(label="a")
+    async def test_a_place_that_was_kept_is_released(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        issued = await store.take_ticket(name)
+        with pytest.raises(LockTimeout):
+            async with store.lock(name, ticket=issued, timeout=0, keep_place=True):
+                pytest.fail("the body ran")
+        assert await store.release(name, issued, "too late")
+        with pytest.raises(LockReleased, match="too late"):
+            async with store.lock(name, ticket=issued):
+                pytest.fail("the body ran")
+        await holder.goes()
 
     @policy(label="a")
     async def test_a_conversation_is_listed(self, store: LockStore) -> None:

@@ -23,12 +23,39 @@ from nowserving.testing.harness import (
 if TYPE_CHECKING:
     from nowserving.stores.base import LockStore
 
-_FOR_EVER = 3600.0
-"""Seconds: longer than any scenario."""
-
 
 class Settling(StoreHarness):
     """People write three short messages where one would do."""
+
+    @property
+    def _for_ever(self) -> float:
+        """Seconds to settle: longer than a scenario, and less than a lifetime."""
+        return self.long * 0.9
+
+    @policy(settle=1.0)
+    async def test_a_ticket_that_would_expire_while_it_settles_is_refused(
+        self, store: LockStore
+    ) -> None:
+        name = self.conversation()
+        for lifetime, settle in ((1.0, 1.0), (1.0, 2.0), (60.0, 61.0)):
+            with pytest.raises(ValueError, match="lock_lifetime="):
+                store.lock(name, lifetime, settle=settle)
+            with pytest.raises(ValueError, match="lock_lifetime="):
+                await store.take_ticket(name, lifetime, settle=settle)
+        with pytest.raises(ValueError, match="lock_lifetime="):
+            await store.take_ticket(name, 1.0, settle=2.0, settle_max=1.0)
+        store.lock(name, 1.0, settle=1.0, auto_renew=True)
+        store.lock(name, 1.0, settle=2.0, settle_max=0.5)
+        store.lock(name, 2.0, settle=1.0)
+        assert self.numbers(store, name) == []
+
+    @policy(settle=1.0)
+    async def test_a_ticket_that_is_renewed_may_settle_for_longer(self, store: LockStore) -> None:
+        name = self.conversation()
+        lifetime, settle = self.seconds(0.4), self.seconds(0.9)
+        began = time.monotonic()
+        async with store.lock(name, lifetime, self.look, settle=settle, auto_renew=True):
+            assert time.monotonic() - began >= settle * 0.99
 
     @policy(settle=1.0)
     async def test_a_turn_begins_when_nothing_newer_has_come(self, store: LockStore) -> None:
@@ -69,7 +96,7 @@ class Settling(StoreHarness):
     async def test_settle_max_ends_the_longest_burst(self, store: LockStore) -> None:
         name = self.conversation()
         limit = self.seconds(0.3)
-        how: Any = {"settle": _FOR_EVER, "settle_max": limit, "when_busy": "latest"}
+        how: Any = {"settle": self._for_ever, "settle_max": limit, "when_busy": "latest"}
         began = time.monotonic()
         fragments = [await self.line_up(store, name, **how) for _ in range(3)]
         await fragments[-1].serves()
@@ -124,7 +151,7 @@ class Settling(StoreHarness):
         self, store: LockStore
     ) -> None:
         name = self.conversation()
-        first = await self.line_up(store, name, settle=_FOR_EVER)
+        first = await self.line_up(store, name, settle=self._for_ever)
         second = await self.line_up(store, name)
         with pytest.raises(LockTimeout):
             async with store.lock(name, self.long, self.look, timeout=self.seconds(0.1)):
@@ -141,7 +168,7 @@ class Settling(StoreHarness):
         self, store: LockStore
     ) -> None:
         name = self.conversation()
-        waiters = [await self.line_up(store, name, settle=_FOR_EVER) for _ in range(2)]
+        waiters = [await self.line_up(store, name, settle=self._for_ever) for _ in range(2)]
         async with store.lock(name, when_busy="latest"):
             for waiter in waiters:
                 assert isinstance(await waiter.end(), LockSuperseded)
@@ -149,7 +176,7 @@ class Settling(StoreHarness):
     @policy(settle=1.0, when_busy="reject")
     async def test_a_line_that_settles_is_busy(self, store: LockStore) -> None:
         name = self.conversation()
-        waiter = await self.line_up(store, name, settle=_FOR_EVER)
+        waiter = await self.line_up(store, name, settle=self._for_ever)
         for how in ({"when_busy": "reject"}, {"max_waiting": 1}):
             options: Any = how
             with pytest.raises(LockBusy) as busy:
@@ -163,7 +190,7 @@ class Settling(StoreHarness):
         self, store: LockStore
     ) -> None:
         name = self.conversation()
-        waiter = await self.line_up(store, name, settle=_FOR_EVER)
+        waiter = await self.line_up(store, name, settle=self._for_ever)
         line = await store.inspect(name)
         assert line is not None
         assert line.holder is None
@@ -175,6 +202,30 @@ class Settling(StoreHarness):
             assert line is not None
             assert line.holder is not None
             assert not line.holder.settling
+
+    @policy(settle=1.0)
+    async def test_who_waits_for_a_holder_may_settle_meanwhile(self, store: LockStore) -> None:
+        name = self.conversation()
+        holder = await self.enter(store, name)
+        waiter = await self.line_up(store, name)
+        assert await self._settling(store, name) == [False]
+        burst = await self.line_up(store, name, settle=self._for_ever, when_busy="latest")
+        assert isinstance(await waiter.end(), LockSuperseded)
+        assert await self._settling(store, name) == [True]
+        await holder.held.absorb()
+        assert await self._settling(store, name) == [False]  # it is not what it waits for
+        await holder.goes(raising=KeyError("a bug"))
+        line = await store.inspect(name)
+        assert line is not None
+        assert line.holder is None
+        assert [ticket.settling for ticket in line.waiting] == [True]
+        await burst.cancel()
+
+    async def _settling(self, store: LockStore, name: str) -> list[bool]:
+        line = await store.inspect(name)
+        assert line is not None
+        assert line.holder is not None
+        return [ticket.settling for ticket in line.waiting]
 
     @policy(settle=1.0, max_waiting=1, when_full="drop_oldest")
     async def test_the_first_of_a_line_that_settles_may_be_dropped(self, store: LockStore) -> None:
@@ -214,7 +265,7 @@ class Settling(StoreHarness):
     @policy(settle=1.0)
     async def test_a_line_that_settles_can_be_deleted(self, store: LockStore) -> None:
         name = self.conversation()
-        waiters = [await self.line_up(store, name, settle=_FOR_EVER) for _ in range(2)]
+        waiters = [await self.line_up(store, name, settle=self._for_ever) for _ in range(2)]
         store.delete_lock(name)
         for waiter in waiters:
             assert isinstance(await waiter.end(), LockError)
@@ -257,7 +308,7 @@ class Settling(StoreHarness):
     @policy(settle=1.0, message_id="m")
     async def test_a_message_that_settles_waits(self, store: LockStore) -> None:
         name = self.conversation()
-        waiter = await self.line_up(store, name, settle=_FOR_EVER, message_id="m")
+        waiter = await self.line_up(store, name, settle=self._for_ever, message_id="m")
         with pytest.raises(DuplicateMessage) as duplicate:
             async with store.lock(name, message_id="m"):
                 pytest.fail("the body ran")

@@ -15,7 +15,8 @@ goes on                            wait; a newer message does not supersede them
 If the answer of an ``absorb`` was lost, the holder says at its leave of whom it knows: the others
 were not handled, and are served.
 
-One whose own lifetime is over by then is told nothing, but its message is done: it was handled.
+One whose own lifetime is over by then, or whose owner has left, is told nothing, but its message is
+done: it was handled. So its ticket stays until the line moves on, as any that has expired does.
 A message that has come again since, in another ticket, is that ticket's.
 
 A holder that has absorbed, or asked for news, is told of each ticket that joins behind it.
@@ -26,7 +27,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nowserving.held import MOST_ABSORBED, Absorbed
-from nowserving.protocol.status import ABSORBED, Absorption
+from nowserving.protocol.status import Absorption, absorbed_by
 from nowserving.stores._lines.messages import note_done
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.status import gone, own, removed, status
@@ -134,7 +135,7 @@ def end_absorbed(
     if absorbed is None or absorbed.by != number:
         return
     line.absorbing = None
-    told = []
+    told, why = [], absorbed_by(number)
     for ticket in line.between(number + 1, absorbed.upto):
         if ticket.absorbed_by != number or (known is not None and ticket.number not in known):
             continue
@@ -143,11 +144,11 @@ def end_absorbed(
         if ticket.message_id is not None and line.of_message(ticket.message_id, now) is None:
             note_done(line, ticket, now)
         if ticket.expires > now:
-            line.mail.append((ticket, removed(ticket.number, ABSORBED)))
-            if ticket.claimed:  # nobody asks about one that nobody has
+            line.mail.append((ticket, removed(ticket.number, why)))
+            if ticket.owner:
                 told.append(ticket)
     if told:  # the mail can be lost
-        line.note_removed(told, ABSORBED, now)
+        line.note_removed(told, why, now)
 
 
 def _shown(ticket: T, now: float) -> Absorbed:

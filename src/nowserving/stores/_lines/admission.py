@@ -167,9 +167,9 @@ def _take_out(line: LineStorage[T], waiters: Sequence[T], now: float) -> None:
         line.remove(waiter)
         line.keep(now + waiter.lifetime)
         line.mail.append((waiter, removed(waiter.number, SUPERSEDED)))
-    claimed = [waiter for waiter in waiters if waiter.claimed]
-    if claimed:  # nobody asks about one that nobody has
-        line.note_removed(claimed, SUPERSEDED, now)
+    told = [waiter for waiter in waiters if waiter.owner]
+    if told:
+        line.note_removed(told, SUPERSEDED, now)
 
 
 def _note_superseded(line: LineStorage[T], waiters: Sequence[T], below: int, now: float) -> None:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nowserving.protocol.status import release_reason
 from nowserving.stores._lines.messages import note_done
 from nowserving.stores._lines.status import removed
 
@@ -54,8 +55,10 @@ def note_dismissal(
     """Note that somebody else than their owners has taken tickets out, and tell the owners.
 
     If one has expired, that is how it ended, whoever comes by. Nothing is noted for its owner: a
-    ticket that is missing, and of which nothing is noted, has expired.
+    ticket that is missing, and of which nothing is noted, has expired. Of one that nobody has
+    claimed only a release is noted: whoever redeems it is to be told the reason.
     """
+    is_release = release_reason(why) is not None
     told = []
     for ticket in tickets:
         if ticket.expires <= now:
@@ -63,7 +66,7 @@ def note_dismissal(
             continue
         note_departure(line, ticket, outcome, now)
         line.mail.append((ticket, removed(ticket.number, why)))
-        if ticket.claimed:  # nobody asks about one that nobody has
+        if ticket.claimed or (is_release and ticket.owner):
             told.append(ticket)
     if told:  # the mail can be lost
         line.note_removed(told, why, now)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nowserving.protocol.status import LinePicture, PicturedTicket
+from nowserving.stores._lines.absorption import is_absorbed
 from nowserving.stores._lines.departure import note_dismissal
 from nowserving.stores._lines.promotion import promote
 from nowserving.stores._lines.removal import begin_anew
@@ -31,7 +32,7 @@ def picture(line: LineStorage[T], now: float) -> LinePicture | None:
     """Return the line, None where the reference would say that there is no lock."""
     promote(line, now)
     tickets = tuple(
-        _pictured(ticket, now)
+        _pictured(line, ticket, now)
         for ticket in line.between(line.serving, line.next - 1)
         if ticket.expires > now
     )
@@ -42,18 +43,22 @@ def holder(line: LineStorage[T], now: float) -> PicturedTicket | None:
     """Return the ticket that is served, None if none is."""
     promote(line, now)
     head = line.ticket(line.serving)
-    return None if head is None or head.served_at is None else _pictured(head, now)
+    return None if head is None or head.served_at is None else _pictured(line, head, now)
 
 
-def _pictured(ticket: T, now: float) -> PicturedTicket:
+def _pictured(line: LineStorage[T], ticket: T, now: float) -> PicturedTicket:
+    waits = ticket.served_at is None
+    absorbed = waits and is_absorbed(line, ticket)
     return PicturedTicket(
         number=ticket.number,
         expires_in=ticket.expires - now,
         owner=ticket.owner,
         served_for=None if ticket.served_at is None else now - ticket.served_at,
-        waited=now - ticket.joined if ticket.served_at is None else None,
+        waited=now - ticket.joined if waits else None,
         label=ticket.label,
         message_id=ticket.message_id,
+        absorbed=absorbed,
+        settling=waits and not absorbed and now < line.settles_until,
     )
 
 

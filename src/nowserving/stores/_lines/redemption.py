@@ -40,11 +40,11 @@ def redeem(
     number = int(issued)
     known = line.ticket(number)
     if known is None or known.expires <= now:
-        return not_redeemable(line, number)
+        return not_redeemable(line, issued, now)
     if known.owner == ticket.owner:  # said again: an earlier attempt has redeemed it
         return status(line, known, now)
     if known.claimed or (issued.secret and issued.secret != known.owner):
-        return TicketStatus(State.GONE, number)
+        return not_redeemable(line, issued, now)
     message_id = admission.message_id
     if message_id is not None and message_id != known.message_id:
         progressed = progress(line, message_id, now)

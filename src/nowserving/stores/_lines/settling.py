@@ -6,7 +6,8 @@ That is counted from when messages arrive, also behind a holder; so once the hol
 be nothing left to wait for. The turn that is under way is not touched.
 
 A message without ``settle`` joins such a line and changes nothing; but one that has everybody leave
-who waits ends the burst. So does an empty line: whoever comes then begins anew.
+who waits ends the burst. So does an empty line: whoever comes then begins anew. A message that
+gives up has come all the same: the others wait until the moment that it asked for.
 
 Meanwhile the first ticket waits like any other, and is superseded, dropped and counted like any. It
 is told for how long the line settles, and asks then.

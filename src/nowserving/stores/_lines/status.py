@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nowserving.protocol.status import (
     ABSORBED,
@@ -18,6 +18,7 @@ from nowserving.protocol.status import (
 )
 
 if TYPE_CHECKING:
+    from nowserving.protocol.status import IssuedTicket
     from nowserving.stores._lines.storage import Handle, LineStorage, T, Ticket
 
 make_status = partial(tuple.__new__, TicketStatus)
@@ -68,13 +69,26 @@ def why_gone(line: LineStorage[T], handle: Handle, now: float) -> str:
 
 def removed(number: int, why: str) -> TicketStatus:
     """Make the status of a ticket that is gone."""
-    return TicketStatus(_STATES.get(why, State.GONE), number, detail=why)
+    return TicketStatus(_STATES.get(why.partition(":")[0], State.GONE), number, detail=why)
 
 
-def not_redeemable(line: LineStorage[T], number: int) -> TicketStatus:
-    """Tell of an issued ticket that is not in line: how else it ended is not known any more."""
-    superseded = NOT_ISSUED < number < line.superseded_below
-    return removed(number, SUPERSEDED if superseded else "")
+class _Redeemer(NamedTuple):
+    """Whoever shows a ticket that was issued: its secret is the owner of one not redeemed."""
+
+    number: int
+    owner: str
+
+
+def not_redeemable(line: LineStorage[T], issued: IssuedTicket, now: float) -> TicketStatus:
+    """Tell of an issued ticket that is not in line, or is no longer whoever shows it.
+
+    Why somebody else has taken it out is noted under its secret. How else it ended nobody knows.
+    """
+    number = int(issued)
+    noted = line.why_removed(_Redeemer(number, issued.secret), now) if issued.secret else ""
+    if not noted and NOT_ISSUED < number < line.superseded_below and line.ticket(number) is None:
+        noted = SUPERSEDED
+    return removed(number, noted)
 
 
 def own(line: LineStorage[T], handle: Handle) -> T | None:

@@ -51,7 +51,7 @@ class Backlog:
     def next_batch(
         self, limit: int, *, lazy: bool, busy: AbstractSet[bytes] = frozenset()
     ) -> list[Call]:
-        """Return what goes out together next: some verbs, or one plain command.
+        """Return what goes out together next: some verbs, or one call that goes alone.
 
         Args:
             limit: How many at the most.
@@ -65,8 +65,8 @@ class Backlog:
                 call = queue.popleft()
                 if call.future.done():  # cancelled: whoever cancels a take leaves by its owner
                     call.drop()
-                elif not call.key:
-                    limit = 0  # a plain command is a round trip of its own
+                elif not call.key or call.alone:
+                    limit = 0  # a round trip of its own
                     (kept if batch else batch).append(call)
                 elif busy and call.key in busy:
                     kept.append(call)

@@ -23,6 +23,7 @@ class Call:
         deadline: When it fails.
         retry_at: When a connection that has not answered it by then is given up, once.
         until: How long its caller waits for it; infinite for as long as it takes.
+        alone: Whether it shares no group with others.
         batch: The number of the batch that it is the first of, for replies that have to be told
             apart.
         sent: Whether it was ever written to a connection.
@@ -31,6 +32,7 @@ class Call:
 
     __slots__ = (
         "again",
+        "alone",
         "args",
         "asked",
         "batch",
@@ -61,6 +63,7 @@ class Call:
         self.deadline = now + timeout
         self.retry_at = now + timeout / 2
         self.until = _NEVER if within is None else now + within
+        self.alone = False
         self.batch = ""
         self.sent = False
         self.repeated = False

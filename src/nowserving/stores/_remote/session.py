@@ -113,6 +113,7 @@ class RemoteSession(Generic[ConnectionT]):
         lazy: bool = False,
         timeout: float | None = None,
         within: float | None = None,
+        alone: bool = False,
     ) -> Call:
         """Send a verb; await the ``future`` of what is returned.
 
@@ -126,10 +127,12 @@ class RemoteSession(Generic[ConnectionT]):
             within: Seconds that its caller waits: then its ``future`` fails with
                 ``asyncio.TimeoutError``, and the call goes on without it. No timer is set for it,
                 and the connection is not blamed.
+            alone: It shares no group with others: what a server refuses, it refuses as a whole.
         """
         loop = self._loop
         timeout = self._timeout if timeout is None else timeout
         call = Call(key, args, again or args, loop.create_future(), loop.time(), timeout, within)
+        call.alone = alone
         self.push(call, lazy=lazy)
         return call
 

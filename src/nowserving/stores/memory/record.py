@@ -42,6 +42,7 @@ class Record:
         "_first_waiter",
         "_messages",
         "_remembered",
+        "_removed",
         "absorbing",
         "burst_since",
         "in_idle_list",
@@ -78,6 +79,8 @@ class Record:
         # first need not be forgotten first.
         self._messages: dict[str, MemoryTicket | float] = {}
         self._remembered: list[tuple[float, str]] = []
+        # By secret: until when it is known why somebody else has taken that ticket out.
+        self._removed: dict[str, tuple[float, str]] | None = None
 
     # Nearly every turn
 
@@ -129,9 +132,12 @@ class Record:
         """Return None: a take is answered here before anything can come between."""
         return None
 
-    def why_removed(self, handle: Handle, now: float) -> str:  # noqa: ARG002
-        """Return why somebody else has taken this ticket out: it knows by itself."""
-        return handle.removed if isinstance(handle, MemoryTicket) else ""
+    def why_removed(self, handle: Handle, now: float) -> str:
+        """Return why somebody else has taken this ticket out: it knows by itself, if it is this."""
+        if isinstance(handle, MemoryTicket) and handle.removed:
+            return handle.removed
+        until, why = (self._removed or {}).get(handle.owner, (0.0, ""))
+        return why if until > now else ""
 
     def between(self, first: int, last: int) -> Sequence[MemoryTicket]:
         """Return the tickets with these numbers."""
@@ -188,10 +194,18 @@ class Record:
         if message_id is not None and self._messages.get(message_id) is ticket:
             del self._messages[message_id]
 
-    def note_removed(self, tickets: Sequence[MemoryTicket], why: str, now: float) -> None:  # noqa: ARG002
-        """Have the tickets know why they are taken out: their owners have these very objects."""
+    def note_removed(self, tickets: Sequence[MemoryTicket], why: str, now: float) -> None:
+        """Have the tickets know why they are taken out: their owners have these very objects.
+
+        Whoever may yet redeem one has only its secret, and until its end to do so.
+        """
         for ticket in tickets:
             ticket.removed = why
+            if not ticket.claimed:
+                self._removed = {
+                    owner: noted for owner, noted in (self._removed or {}).items() if noted[0] > now
+                }
+                self._removed[ticket.owner] = (ticket.expires, why)
 
     def remove_from(self, number: int) -> Sequence[MemoryTicket]:
         """Take out all tickets from a number on."""

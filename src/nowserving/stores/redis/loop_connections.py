@@ -8,7 +8,7 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nowserving._host.background import later, soon
+from nowserving._host.background import soon
 from nowserving._host.identity import Owners, nonce
 from nowserving._host.loops import PerLoop
 from nowserving.errors import StoreClosed
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 
 _STEPS = 10
-
-_NOTED_AFTER = 1.0
-"""Seconds after a loop's first call in which its process is noted: not in a rush of calls."""
 
 
 class LoopConnections:
@@ -157,7 +154,7 @@ class Connections(PerLoop[LoopConnections]):
             raise _closed()
         name = f"{self.nonce}~{next(self._counter)}"
         made = LoopConnections(loop, self, self._topology, self._settings, name)
-        made.timer = later(loop, _NOTED_AFTER, self._process.keep, made, self.nonce)
+        self._process.plan(made, self.nonce)
         if not self._eviction_judged:
             self._eviction_judged = True
             soon(loop, self._judge_eviction, made)  # behind the call that is about to be made

@@ -25,7 +25,7 @@ from nowserving.stores.redis.header import Header
 from nowserving.stores.redis.loop_connections import Connections
 from nowserving.stores.redis.picture import pieces_of
 from nowserving.stores.redis.poll import poll_line
-from nowserving.stores.redis.processes import ProcessNote, nonce_of, processes
+from nowserving.stores.redis.processes import ProcessNote, nonce_of
 from nowserving.stores.redis.renewing import renew_all
 from nowserving.stores.redis.replicas import Replicas
 from nowserving.stores.redis.replies import (
@@ -59,8 +59,11 @@ if TYPE_CHECKING:
     from nowserving.stores.redis.topologies.topology import Topology
 
 _NONE = "-"
-_MAYBE_LEFT = ("expired", "")
-"""What is said of a ticket of which no trace is left: so it is also when its owner has left."""
+_MAYBE_LEFT = ("expired", "superseded", "")
+"""What is said of a ticket of which no trace is left: so it is also when its owner has left.
+
+Below the number of a newer message that superseded others, that is ``superseded``.
+"""
 
 _POLICIES = {"queue": "q", "reject": "r", "latest": "l", "interrupt": "i"}
 _DROP_OLDEST = "d"
@@ -359,8 +362,8 @@ class RedisQueue:
     ) -> dict[str, Process]:
         """Tell which processes have tickets (``process.lua``), one question for each of them."""
         nonces = {owner: nonce_of(owner) for owner in owners}
-        keys = {nonce: self._process.key(nonce) for nonce in set(nonces.values()) if nonce}
-        known = await processes(self.connections.here(), keys, within)
+        asked = set(nonces.values()) - {""}
+        known = await self._process.read(self.connections.here(), asked, within)
         return {owner: known[nonce] for owner, nonce in nonces.items() if nonce in known}
 
     async def conversations(self) -> AsyncIterator[str]:

@@ -10,6 +10,7 @@ from nowserving.held import Absorbed
 from nowserving.lock import Superseded
 from nowserving.protocol import names
 from nowserving.protocol.status import (
+    ABSORBED,
     ANSWERS,
     INTERRUPTED,
     SERVED,
@@ -17,6 +18,7 @@ from nowserving.protocol.status import (
     PicturedTicket,
     State,
     TicketStatus,
+    absorbed_by,
 )
 from nowserving.stores.redis.extras import decode_extras, decode_why
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 MICROSECONDS = 1_000_000
 _SERVED_FIELDS = 7
 """Words of the status of a served ticket that answers for nobody else."""
-_WHY = {State.SUPERSEDED: "superseded", State.ABSORBED: "absorbed"}
 _STATES = {state.value: state for state in State}
 
 
@@ -68,10 +69,17 @@ def parse_status(text: str) -> TicketStatus:
         return TicketStatus(state, ahead=int(fields[1]), detail=fields[3], since=since)
     if state is State.DUPLICATE:
         return TicketStatus(state, detail=fields[1])
-    if state in _WHY:
-        return TicketStatus(state, int(fields[1]), detail=_WHY[state])
-    _, number, *reason = text.split(" ", 2)
-    return TicketStatus(state, int(number), detail=decode_why(reason[0]) if reason else "")
+    letter, number, *reason = text.split(" ", 2)
+    return TicketStatus(state, int(number), detail=_why_gone(letter, *reason))
+
+
+def _why_gone(letter: str, reason: str = "") -> str:
+    """Return the ``detail`` of a ticket that is gone, from what its tombstone says."""
+    if letter == State.SUPERSEDED.value:
+        return "superseded"
+    if letter == State.ABSORBED.value:
+        return absorbed_by(int(reason)) if reason else ABSORBED
+    return decode_why(reason)
 
 
 class PollReply(NamedTuple):
@@ -135,9 +143,8 @@ def parse_departure(text: str) -> Departure:
     known = _DEPARTURES.get(text)
     if known is not None:
         return known
-    answer, state, reason = text[:3], text[4:5], text[6:]
-    why = {"G": decode_why(reason), "X": "superseded", "A": "absorbed"}[state]
-    return _DEPARTURES[answer]._replace(why=why)
+    answer, letter, reason = text[:3], text[4:5], text[6:]
+    return _DEPARTURES[answer]._replace(why=_why_gone(_STATES[letter].value, reason))
 
 
 @_making_sense
@@ -225,8 +232,8 @@ def parse_line(reply: Sequence[str] | None) -> LinePage | None:
     next_number, on, *texts = reply
     tickets = []
     for text in texts:
-        number, expires_in, served_for, owner, waited, extras = text.split(" ", 5)
-        label, message_id = decode_extras(extras)
+        number, expires_in, served_for, owner, waited, name, message, *state = text.split(" ")
+        label, message_id = decode_extras(f"{name} {message}")
         tickets.append(
             PicturedTicket(
                 number=int(number),
@@ -236,6 +243,8 @@ def parse_line(reply: Sequence[str] | None) -> LinePage | None:
                 waited=None if waited == "-1" else int(waited) / MICROSECONDS,
                 label=label,
                 message_id=message_id,
+                absorbed=state == ["absorbed"],
+                settling=state == ["settling"],
             )
         )
     return LinePage(int(next_number), int(on), tickets)

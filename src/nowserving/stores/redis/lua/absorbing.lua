@@ -72,8 +72,9 @@ local function end_absorbed(rec, holder, known)
           end
         end
         if t.expires > now then
-          if has(t, 'c') then bury(rec, t.owner, number, 'A') end
-          mail(rec, t, 'A ' .. int(number))
+          local why = 'A ' .. int(holder.number)
+          if t.owner ~= '-' then bury(rec, t.owner, number, why) end
+          mail(rec, t, epitaph(number, why))
         end
       end
     end
@@ -96,7 +97,7 @@ local function supersede_others(rec, only_oldest)
       if t and marked_by(t) ~= rec.serving and (t.expires > now or not only_oldest) then
         if not only_oldest then note_answer(rec, t, rec.next) end
         drop(rec, t, 'abandoned')
-        if has(t, 'c') then bury(rec, t.owner, number, 'X') end
+        if t.owner ~= '-' then bury(rec, t.owner, number, 'X') end
         mail(rec, t, 'X ' .. int(number))
         new_version(rec)
         effort, changed = effort - COST, true

@@ -3,7 +3,8 @@
 -- ARGV: number (-1: the take was never answered), owner, outcome, on.
 -- fields: what quick.leave has read: the record's, and the ticket with this number.
 -- Returns: "left waiting", each 0 or 1: the ticket was there and live; someone is in line now. Where
---       it was not there, behind them why, if that is known: "G reason", or "X" for superseded.
+--       it was not there, behind them why, if that is known: "G reason", "X" for superseded, or "A number"
+--       for absorbed.
 local function leave(key, fields, number, owner, outcome, on, known)
   local rec = record(key, fields)
   number = tonumber(number)

@@ -5,8 +5,14 @@
 -- Returns: false where the reference says that there is no lock, else a list: the next number, the
 --       number to go on with (-1: that was all), then for each live ticket "number expires_in
 --       served_for owner waited label message_id" (us; served_for -1: it waits; waited -1: not known;
---       the last two as in e:<number>).
+--       the last two as in e:<number>), and "absorbed" or "settling" behind them if it is.
 local PAGE = 500
+
+local function state_of_waiter(rec, t)
+  if t.served_at > 0 then return '' end
+  if marked_by(t) == rec.serving then return ' absorbed' end
+  return now < rec.settles_until and ' settling' or ''
+end
 
 function verbs.line(key, from, most)
   local rec = load(key, 'opened')
@@ -23,7 +29,7 @@ function verbs.line(key, from, most)
         found[#found + 1] = int(t.number) .. ' ' .. int(t.expires - now) .. ' ' ..
           int(t.served_at > 0 and now - t.served_at or -1) .. ' ' .. t.owner ..
           ' ' .. int(t.joined > 0 and t.served_at == 0 and math.max(now - t.joined, 0) or -1) ..
-          ' ' .. extras_of(rec, t)
+          ' ' .. extras_of(rec, t) .. state_of_waiter(rec, t)
       end
     end
     first = first + #texts

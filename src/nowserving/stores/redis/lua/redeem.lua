@@ -2,7 +2,8 @@
 -- KEYS: the record.
 -- ARGV: number, secret ("-": not known), owner, lifetime (us, whole ms), flags, message ("-":
 --       none; see split_message()), extras (as of take), on (which says nothing here).
--- Returns: a status as from take; "G number" when it is gone or claimed by someone else,
+-- Returns: a status as from take; "G number" when it is gone or claimed by someone else, with the reason
+--       behind it if it was released, "A number number" when it was absorbed,
 --       "X number" when a newer message superseded it; "G -1" when the redeeming comes too late.
 function verbs.redeem(key, number, secret, owner, lifetime, flags, message, extras)
   local remember_for
@@ -26,9 +27,10 @@ function verbs.redeem(key, number, secret, owner, lifetime, flags, message, extr
     return answer
   end
   if not mine or has(mine, 'c') or (secret ~= '-' and secret ~= mine.owner) then
+    -- Why somebody else has taken it out is noted under its secret. How else it ended nobody knows.
+    local why = secret ~= '-' and why_buried(rec, secret) or not mine and number < rec.below and 'X'
     commit(rec)
-    -- Of one that is not in line nobody knows how else it ended.
-    return epitaph(number, not mine and number < rec.below and 'X' or nil)
+    return epitaph(number, why or nil)
   end
   if message ~= '-' then
     local progress = rec.extra2 ~= int(number) and progress_of(rec, message, rec.extra2)

@@ -99,11 +99,12 @@ local function drop(rec, t, outcome)
 end
 
 -- Take a ticket out for somebody else than its owner, who is told. If it has expired, that is how it
--- ended, whoever comes by. Nobody asks about one that nobody has claimed.
+-- ended, whoever comes by. Of one that nobody has claimed only a release is noted, with its reason
+-- (`why`): whoever redeems it is to be told that.
 local function dismiss(rec, t, outcome, why)
   if t.expires <= now then return drop(rec, t, 'expired') end
   drop(rec, t, outcome)
-  if has(t, 'c') then bury(rec, t.owner, t.number, why or RELEASED) end
+  if has(t, 'c') or (why and t.owner ~= '-') then bury(rec, t.owner, t.number, why or RELEASED) end
   mail(rec, t, epitaph(t.number, why or RELEASED))
 end
 

@@ -8,7 +8,8 @@
 --   take       when it is a repetition, whatever it is answered
 --   leave      by owner alone: the take was never answered
 --   park       a redeeming that comes late would claim the place again, for nobody
---   whoever    takes out somebody else's ticket (dismiss(), the sweep): it is not the late attempt
+--   whoever    takes out somebody else's ticket (dismiss(), the sweep); under its secret one that can
+--              be redeemed: it is not the late attempt
 --              here that does harm but a repetition, which would find no ticket, and join anew; one
 --              that was superseded would supersede the very message it had to leave for. This one
 --              also tells the owner why the ticket is gone, if the notice was lost
@@ -17,7 +18,8 @@
 -- record that is never idle does not grow. Nothing has to be searched for that:
 --   x:<owner>   "<until> <number> <late> <why>": the number that the owner's ticket had, -1 if it
 --               had none, -2 while it is still sought; for how long it stays, in all; why is X if
---               the ticket was superseded, "G <reason>" if it was taken out otherwise, else "-".
+--               the ticket was superseded, "A <holder's number>" if it was absorbed, "G <reason>" if it
+--               was taken out otherwise, else "-".
 --               A version before wrote less, or other text: that is as good as -1 for a take that
 --               comes late.
 --   g:<i>       the owner who was buried as the i-th; once more if that happened once more

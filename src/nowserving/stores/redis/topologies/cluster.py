@@ -68,6 +68,7 @@ class ClusterSession:
         lazy: bool = False,
         timeout: float | None = None,
         within: float | None = None,
+        alone: bool = False,
     ) -> Call:
         """Send a verb to the node of its record; as :meth:`ServerSession.call`.
 
@@ -84,7 +85,7 @@ class ClusterSession:
         loop = self._loop
         future, now = loop.create_future(), loop.time()
         call = LaneCall(key, args, again or args, future, now, timeout, within)
-        call.lane, call.leave = lane, self._leave
+        call.lane, call.leave, call.alone = lane, self._leave, alone
         lane.size += 1
         lane.session.push(call, lazy=lazy)
         return call

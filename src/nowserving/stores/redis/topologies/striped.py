@@ -40,10 +40,13 @@ class StripedSession:
         lazy: bool = False,
         timeout: float | None = None,
         within: float | None = None,
+        alone: bool = False,
     ) -> Call:
         """Send a verb by its conversation's session, a plain command by the first."""
         session = self._sessions[hash(key) & 1 if key else 0]
-        return session.call(key, args, again, lazy=lazy, timeout=timeout, within=within)
+        return session.call(
+            key, args, again, lazy=lazy, timeout=timeout, within=within, alone=alone
+        )
 
     def hurry(self) -> None:
         """Send now what waits for others."""

@@ -37,6 +37,7 @@ class Session(Protocol):
         lazy: bool = False,
         timeout: float | None = None,
         within: float | None = None,
+        alone: bool = False,
     ) -> Call:
         """Send a verb."""
         ...
