@@ -66,7 +66,7 @@ class Holder(str):  # noqa: SLOT000 - errors travel, and what they carry has to 
 
     It was asked for when the error was raised, for 50 ms at most; what is not known is None. An
     owner id says only that two holders are the same one, or are not; it is empty where the ticket
-    has no owner, one that ``save_lock`` wrote.
+    that is served has none yet, because nobody has redeemed it.
 
     Attributes:
         label: What its turn is called (``lock(label=...)``).
