@@ -101,7 +101,8 @@ class LockTimeout(LockError):  # noqa: N818 - the project's vocabulary (docs/des
     """The wait took longer than ``timeout``; the ticket was given back.
 
     With ``keep_place=True`` it was not: it stands in line with ``position`` tickets ahead, to be
-    redeemed again. A ``position`` of 0 says that its turn has come by now.
+    redeemed again. A ``position`` of 0 says that its turn has come by now, or comes as soon as the
+    line has settled.
 
     Attributes:
         holder: Who held the lock when the wait was over; None if nobody did, or if that is not

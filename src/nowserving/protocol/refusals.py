@@ -104,7 +104,7 @@ def told_of_place(error: LockTimeout, parked: TicketStatus | None, lifetime: flo
         )
     if parked.state in REFUSALS:
         return refusal(REFUSALS[parked.state], name, parked, waited=waited)
-    position = 0 if parked.state is not State.WAITING else parked.ahead or error.position
+    position = parked.ahead if parked.state is State.WAITING else 0
     return LockTimeout(
         f"{error} Its place is kept: redeem the ticket again within {lifetime:g} s.",
         conversation_id=name,
