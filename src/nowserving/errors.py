@@ -66,7 +66,7 @@ class Holder(str):  # noqa: SLOT000 - errors travel, and what they carry has to 
 
     It was asked for when the error was raised, for 50 ms at most; what is not known is None. An
     owner id says only that two holders are the same one, or are not; it is empty where the ticket
-    has no owner, one that ``save_lock`` wrote.
+    that is served has none yet, because nobody has redeemed it.
 
     Attributes:
         label: What its turn is called (``lock(label=...)``).
@@ -101,7 +101,8 @@ class LockTimeout(LockError):  # noqa: N818 - the project's vocabulary (docs/des
     """The wait took longer than ``timeout``; the ticket was given back.
 
     With ``keep_place=True`` it was not: it stands in line with ``position`` tickets ahead, to be
-    redeemed again. A ``position`` of 0 says that its turn has come by now.
+    redeemed again. A ``position`` of 0 says that its turn has come by now, or comes as soon as the
+    line has settled.
 
     Attributes:
         holder: Who held the lock when the wait was over; None if nobody did, or if that is not

@@ -78,7 +78,8 @@ class LineModel:
             drops = full and when_busy == "queue" and when_full == "drop_oldest"
             if when_busy == "reject" or (full and not supersedes and not drops) or limit == 0:
                 head = self.tickets[0]
-                return Answer("BUSY", ahead=self.next - head.number, detail=head.owner)
+                holder = head.owner if head.claimed else ""
+                return Answer("BUSY", ahead=self.next - head.number, detail=holder)
             if supersedes:
                 superseded = self._to_supersede(waiting)
                 answers = [each for ticket in superseded for each in _stands_for(ticket)]

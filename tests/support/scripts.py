@@ -45,9 +45,10 @@ quick = {
 
 def of_protocol(number: int) -> Script:
     """Return the script as a release with another protocol number has it."""
-    return _changed(
-        load_script(), (f"local PROTOCOL = {PROTOCOL}\n", f"local PROTOCOL = {number}\n")
+    ours, theirs = (
+        f"local PROTOCOL, NEXT_PROTOCOL = {one}, '{one + 1}'\n" for one in (PROTOCOL, number)
     )
+    return _changed(load_script(), (ours, theirs))
 
 
 def sweeping_one_by_one(script: Script | None = None) -> Script:

@@ -49,7 +49,7 @@ def test_busy_says_who_is_served_since_when() -> None:
 @pytest.mark.parametrize("nobody", ["", "-"])
 def test_busy_with_a_ticket_of_nobody(nobody: str) -> None:
     error = refusal(errors.LockBusy, "c", TicketStatus(State.BUSY, ahead=1, detail=nobody))
-    assert "a ticket without owner is served" in str(error)
+    assert "a ticket that nobody has redeemed is served" in str(error)
 
 
 def test_a_duplicate_says_how_far_the_message_is() -> None:

@@ -49,8 +49,13 @@ async def _look_at_line(
     if known is None:
         ago = served.served_for
         since = None if ago is None else time.time() - ago
+        # The owner of a ticket that nobody has redeemed is its secret: whoever knows it may.
+        owner = served.owner if served.claimed else ""
         error.holder = Holder(
-            served.owner, label=served.label, since=since, message_id=served.message_id
+            owner,
+            label=served.label,
+            since=since,
+            message_id=served.message_id,
         )
     elif known == served.owner:  # the one that was in the way when the ticket was refused
         known.label, known.message_id = served.label, served.message_id

@@ -32,7 +32,7 @@ REFUSALS: dict[State, type[LockError]] = {
 
 
 _NOBODY = frozenset({"", "-"})
-"""What a status says where a ticket has no owner."""
+"""What a status says where a ticket has no owner yet."""
 
 _SAID: dict[type[LockError], str] = {
     LockSuperseded: ": a newer message took its place",
@@ -104,7 +104,7 @@ def told_of_place(error: LockTimeout, parked: TicketStatus | None, lifetime: flo
         )
     if parked.state in REFUSALS:
         return refusal(REFUSALS[parked.state], name, parked, waited=waited)
-    position = 0 if parked.state is not State.WAITING else parked.ahead or error.position
+    position = parked.ahead if parked.state is State.WAITING else 0
     return LockTimeout(
         f"{error} Its place is kept: redeem the ticket again within {lifetime:g} s.",
         conversation_id=name,
@@ -120,7 +120,7 @@ def _because(
     if kind is LockTimeout:
         return f": {status.ahead} ahead after a wait of {waited:.3g} s"
     if kind is LockBusy:
-        holder = "a ticket without owner" if status.detail in _NOBODY else status.detail
+        holder = "a ticket that nobody has redeemed" if status.detail in _NOBODY else status.detail
         return f": {status.ahead} in line, {holder} is served for {status.since:.3g} s"
     if kind is DuplicateMessage:
         return f": message {message_id!r} is {status.detail} already"

@@ -247,13 +247,14 @@ class PicturedTicket(NamedTuple):
     Attributes:
         number: Its number.
         expires_in: Seconds until it expires unless renewed.
-        owner: Its owner id.
+        owner: Its owner id, while nobody has claimed it its secret.
         served_for: Seconds since it is being served, None while it waits.
         waited: Seconds since it joined, None if that is not known, or says nothing any more.
         label: What its owner calls it, None for nothing.
         message_id: The message that it is for, None if that was not said.
         absorbed: The holder has taken it into its own turn.
         settling: It waits for the line to settle.
+        claimed: Somebody waits for it, or holds by it: it is none that is yet to be redeemed.
     """
 
     number: int
@@ -265,6 +266,7 @@ class PicturedTicket(NamedTuple):
     message_id: str | None = None
     absorbed: bool = False
     settling: bool = False
+    claimed: bool = True
 
 
 class LinePicture(NamedTuple):

@@ -18,6 +18,7 @@ from nowserving.testing.nesting import Reentrancy, Serialized
 from nowserving.testing.operating import Operating
 from nowserving.testing.order import LineOrder, Threads
 from nowserving.testing.outside import FromOutside
+from nowserving.testing.pairs import Pairs
 from nowserving.testing.reasons import Reasons
 from nowserving.testing.reference import ReferenceApi
 from nowserving.testing.rejecting import Rejecting
@@ -47,6 +48,7 @@ class StoreConformance(
     Operating,
     Holders,
     Absorbing,
+    Pairs,
     Issued,
     KeptPlaces,
     TicketsGivenBack,

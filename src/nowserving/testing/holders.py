@@ -83,6 +83,26 @@ class Holders(StoreHarness):
         await newest.serves()
         await newest.goes()
 
+    @policy(when_busy="reject")
+    async def test_nobody_is_told_the_secret_of_a_ticket(self, store: LockStore) -> None:
+        name = self.conversation()
+        issued = await store.take_ticket(name, self.long, label="trace 7")
+
+        async def busy() -> LockBusy:
+            return await self._turned_away(LockBusy, store, name, when_busy="reject")
+
+        async def late() -> LockTimeout:
+            return await self._turned_away(LockTimeout, store, name, timeout=0)
+
+        refusals: tuple[Callable[[], Awaitable[LockBusy | LockTimeout]], ...] = (busy, late)
+        for refused in refusals:
+            known = await _known(refused, lambda holder: holder.label)
+            assert (known, known.label) == ("", "trace 7")
+            assert issued.secret not in str(await refused())
+        line = await store.inspect(name)
+        assert issued.secret not in repr(line)
+        assert await store.give_back(name, issued)
+
     @policy(settle=1.0)
     async def test_nobody_holds_a_line_that_settles(self, store: LockStore) -> None:
         name = self.conversation()

@@ -16,17 +16,12 @@ from celery import Celery
 from celery.signals import worker_ready
 
 from nowserving import LockStore, LockTimeout
+from tests.support.celery_broker import broker_in
 
 folder = Path(os.environ["FOLDER"])
 app = Celery(
     "retries",
-    broker="filesystem://",
-    broker_transport_options={
-        "data_folder_in": str(folder),
-        "data_folder_out": str(folder),
-        "control_folder": str(folder / "control"),
-        "polling_interval": 0.02,
-    },
+    **broker_in(folder),
     task_ignore_result=True,
     worker_prefetch_multiplier=1,
 )

@@ -74,7 +74,7 @@ def refuse(line: LineStorage[T], admission: Admission, now: float) -> TicketStat
     return TicketStatus(
         State.BUSY,
         ahead=line.next - line.serving,
-        detail=holder.owner,
+        detail=holder.owner if holder.claimed else "",  # else it is a secret, which redeems it
         since=now - (holder.served_at or now),
     )
 

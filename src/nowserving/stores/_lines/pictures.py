@@ -53,6 +53,7 @@ def _pictured(line: LineStorage[T], ticket: T, now: float) -> PicturedTicket:
         number=ticket.number,
         expires_in=ticket.expires - now,
         owner=ticket.owner,
+        claimed=ticket.claimed,
         served_for=None if ticket.served_at is None else now - ticket.served_at,
         waited=now - ticket.joined if waits else None,
         label=ticket.label,

@@ -243,8 +243,9 @@ def parse_line(reply: Sequence[str] | None) -> LinePage | None:
                 waited=None if waited == "-1" else int(waited) / MICROSECONDS,
                 label=label,
                 message_id=message_id,
-                absorbed=state == ["absorbed"],
-                settling=state == ["settling"],
+                claimed="unclaimed" not in state,
+                absorbed="absorbed" in state,
+                settling="settling" in state,
             )
         )
     return LinePage(int(next_number), int(on), tickets)

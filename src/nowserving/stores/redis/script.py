@@ -64,7 +64,7 @@ def load_script() -> Script:
     verbs = (
         f"local function all_verbs()\nlocal verbs = {{}}\n{read(*_WHEN_NEEDED)}\nreturn verbs\nend"
     )
-    number = f"local PROTOCOL = {PROTOCOL}"
+    number = f"local PROTOCOL, NEXT_PROTOCOL = {PROTOCOL}, '{PROTOCOL + 1}'"
     source = "\n".join((number, read(*_EACH_TIME), verbs, read("dispatch")))
     digest = hashlib.sha1(source.encode(), usedforsecurity=False)
     return Script(source, digest.hexdigest())

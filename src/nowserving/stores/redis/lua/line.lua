@@ -5,13 +5,15 @@
 -- Returns: false where the reference says that there is no lock, else a list: the next number, the
 --       number to go on with (-1: that was all), then for each live ticket "number expires_in
 --       served_for owner waited label message_id" (us; served_for -1: it waits; waited -1: not known;
---       the last two as in e:<number>), and "absorbed" or "settling" behind them if it is.
+--       the last two as in e:<number>), and behind them what it is of "unclaimed", "absorbed",
+--       "settling".
 local PAGE = 500
 
-local function state_of_waiter(rec, t)
-  if t.served_at > 0 then return '' end
-  if marked_by(t) == rec.serving then return ' absorbed' end
-  return now < rec.settles_until and ' settling' or ''
+local function state_of(rec, t)
+  local state = has(t, 'c') and '' or ' unclaimed'
+  if t.served_at > 0 then return state end
+  if marked_by(t) == rec.serving then return state .. ' absorbed' end
+  return now < rec.settles_until and state .. ' settling' or state
 end
 
 function verbs.line(key, from, most)
@@ -29,7 +31,7 @@ function verbs.line(key, from, most)
         found[#found + 1] = int(t.number) .. ' ' .. int(t.expires - now) .. ' ' ..
           int(t.served_at > 0 and now - t.served_at or -1) .. ' ' .. t.owner ..
           ' ' .. int(t.joined > 0 and t.served_at == 0 and math.max(now - t.joined, 0) or -1) ..
-          ' ' .. extras_of(rec, t) .. state_of_waiter(rec, t)
+          ' ' .. extras_of(rec, t) .. state_of(rec, t)
       end
     end
     first = first + #texts

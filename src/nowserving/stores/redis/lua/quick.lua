@@ -6,7 +6,9 @@
 local quick = {}
 
 -- The flags of nearly all tickets: whose turn is interrupted, or answers for others, the verbs see to.
-local usual = {c = true, cr = true, ['-'] = true}
+local function usual(flags)
+  return flags == 'c' or flags == 'cr' or flags == '-'
+end
 
 local TICKET = '^(%d+) (%d+) (%-?%d+) (%S+) (%S+)( ?%S*)$'  -- see decode()
 
@@ -101,7 +103,7 @@ function quick.leave(key, number, owner, outcome)
   local f = read(key, number, following)
   if not f[7] or f[10] or f[11] or f[2] ~= number or outcome == 'abandoned' then return nil, f end
   local expires, _, _, its_flags, mine, message = string.match(f[7], TICKET)
-  if mine ~= owner or message ~= '' or not usual[its_flags] or tonumber(expires) <= now then return nil, f end
+  if mine ~= owner or message ~= '' or not usual(its_flags) or tonumber(expires) <= now then return nil, f end
 
   if f[1] == following then
     redis.call('HDEL', key, number)
@@ -115,7 +117,7 @@ function quick.leave(key, number, owner, outcome)
 
   local lifetime, served_at, flags, its_message
   expires, lifetime, served_at, flags, mine, its_message = string.match(f[8] or '', TICKET)
-  if not served_at or not waits(served_at) or tonumber(expires) <= now or not usual[flags] then
+  if not served_at or not waits(served_at) or tonumber(expires) <= now or not usual(flags) then
     return nil, f
   end
   local ends, life = tonumber(expires), lifetime * 1000

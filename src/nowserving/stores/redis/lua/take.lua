@@ -100,7 +100,7 @@ function verbs.take(key, fields, owner, lifetime, flags, policy, limit, message,
       local head = ticket_of(rec, rec.serving)
       return refuse(rec, owner, repeated, number, 'B ' .. int(rec.next - rec.serving) .. ' ' ..
                     int(head.served_at > 0 and now - head.served_at or 0) .. ' ' ..
-                    (head.owner ~= '-' and head.owner or ''))
+                    (has(head, 'c') and head.owner ~= '-' and head.owner or ''))
     end
   end
   if number ~= STILL_SOUGHT then
