@@ -14,10 +14,10 @@ from benchmarks import machine, report, runner
 from benchmarks.crew import Crew
 from benchmarks.figures.base import Bench
 from benchmarks.figures.catalogue import all_figures
+from benchmarks.own_redis import own_redis
 from benchmarks.plan import FULL, QUICK
 from benchmarks.plots import PlotsUnavailableError, draw
 from benchmarks.server import Address, Probe
-from nowserving.verify.servers import own_redis
 
 if TYPE_CHECKING:
     from benchmarks.plan import Plan

@@ -109,11 +109,13 @@ class Running:
 
     Args:
         *command: Arguments for Python.
+        folder: Where it runs; by default where we do.
         **variables: Environment variables.
     """
 
-    def __init__(self, *command: str, **variables: str) -> None:
+    def __init__(self, *command: str, folder: Path | None = None, **variables: str) -> None:
         self._command = command
+        self._folder = folder
         self._variables = variables
         self._process: subprocess.Popen[bytes] | None = None
         handle, name = tempfile.mkstemp(prefix="nowserving-test-")
@@ -125,6 +127,7 @@ class Running:
             self._process = subprocess.Popen(
                 [sys.executable, *self._command],
                 env={**environment(), **self._variables},
+                cwd=self._folder,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

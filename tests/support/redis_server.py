@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import redis
 
 # How to start a server that never outlives us, and how to know that it answers, is told there.
-from nowserving.verify import servers
+from benchmarks import own_redis as servers
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import redis
 
-from nowserving.verify import servers
+from benchmarks import own_redis as servers
 from tests.support.redis_server import HOST, RESP2, RedisServer
 from tests.support.tls import TlsServer
 

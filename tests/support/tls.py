@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
-from nowserving.verify import servers
+from benchmarks import own_redis as servers
 from tests.support.redis_server import RedisServer
 
 if TYPE_CHECKING:

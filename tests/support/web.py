@@ -25,14 +25,15 @@ class WebServer(Running):
 
     Args:
         *command: Arguments for Python; ``{port}`` in one of them stands for the port.
+        folder: Where it runs; by default where we do.
         **variables: Environment variables.
     """
 
-    def __init__(self, *command: str, **variables: str) -> None:
+    def __init__(self, *command: str, folder: Path | None = None, **variables: str) -> None:
         with socket.create_server((HOST, 0)) as free:
             self.port: int = free.getsockname()[1]
         words = [word.replace("{port}", str(self.port)) for word in command]
-        super().__init__(*words, **variables)
+        super().__init__(*words, folder=folder, **variables)
 
     def until_ready(self) -> None:
         """Wait until it listens."""
@@ -61,7 +62,9 @@ class WebServer(Running):
             connection.close()
 
 
-def uvicorn(app: Path, *options: str, **variables: str) -> WebServer:
+def uvicorn(app: Path, *options: str, folder: Path | None = None, **variables: str) -> WebServer:
     """Return a uvicorn that serves the ``app`` of a file."""
     where = ["--app-dir", str(app.parent), f"{app.stem}:app", "--host", HOST, "--port", "{port}"]
-    return WebServer("-m", "uvicorn", "--no-access-log", *where, *options, **variables)
+    return WebServer(
+        "-m", "uvicorn", "--no-access-log", *where, *options, folder=folder, **variables
+    )

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.own_redis import own_redis
 from nowserving.cli.app import app
-from nowserving.verify import servers
 from nowserving.verify.replay import Replay, replay
 
 if TYPE_CHECKING:
@@ -30,13 +30,18 @@ if TYPE_CHECKING:
 QUICK = ("--messages", "120", "--handler-ms", "10", "--workers", "3")
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run("-m", "nowserving.cli", *arguments, **environment)
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(filter(None, sys.path))
     return subprocess.run(
-        [sys.executable, "-m", "nowserving.cli", *arguments],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={**os.environ, "PYTHONPATH": path, **environment},
     )
 
 
@@ -94,7 +99,7 @@ def test_json_is_all_there_is_on_stdout(write_trace: WriteTrace) -> None:
 
 def test_a_store_of_ours_is_used_and_left_running(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    with servers.own_redis() as url:
+    with own_redis() as url:
         for _ in range(2):  # a run does not stand in the way of the next
             done = command("verify", *QUICK, "--store", url, "--report", str(page))
             assert done.returncode == 0, done.stderr
@@ -110,17 +115,23 @@ def test_in_memory_there_is_one_worker() -> None:
     assert json.loads(done.stdout)["workers"] == 1
 
 
-def test_without_redis_server_it_runs_in_memory_and_says_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(servers, "redis_is_installed", lambda: False)
-    done = invoke(*QUICK, "--json")
-    assert done.exit_code == 0, done.output
-    assert (json.loads(done.stdout)["workers"], json.loads(done.stdout)["store"]) == (
-        1,
-        "memory://",
-    )
-    assert "no redis-server" in done.stderr
+@pytest.mark.parametrize("folder", ["", "of 100 % & 'more' ?#"])
+def test_without_a_store_it_makes_a_file_of_its_own(tmp_path: Path, folder: str) -> None:
+    place = tmp_path / folder
+    place.mkdir(exist_ok=True)
+    done = command("verify", *QUICK, "--json", TMPDIR=str(place))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["workers"], found["store"]) == (3, "SQLite, a file of its own")
+    assert not list(place.iterdir())
+
+
+def test_where_it_can_make_no_file_it_says_so() -> None:
+    program = "import tempfile; tempfile.tempdir = '/proc'; from nowserving.cli import main; main()"
+    done = run("-c", program, "verify", *QUICK)
+    assert done.returncode == 2
+    assert "--store" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_killed_worker_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.own_redis import own_redis
 from nowserving.verify.check import check
 from nowserving.verify.plan import Plan, make_plan
 from nowserving.verify.replay import replay
-from nowserving.verify.servers import own_redis
 from nowserving.verify.trace import Message
 from nowserving.verify.traffic import make_traffic
 

@@ -3,10 +3,12 @@
 import contextlib
 import json
 import math
+import tempfile
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -14,7 +16,7 @@ from nowserving import LockStore, RasaException
 from nowserving._config import checks
 from nowserving._config.urls import shown
 from nowserving.cli import signals, view
-from nowserving.verify import servers, traffic
+from nowserving.verify import traffic
 from nowserving.verify.plan import Plan, make_plan
 from nowserving.verify.replay import Replay, replay
 from nowserving.verify.report import write_report
@@ -31,7 +33,6 @@ class WhenBusy(str, Enum):
 
 IN_MEMORY = "memory://"
 VIOLATED = 1
-CANNOT_RUN = 2
 
 _WORKERS = 4
 _SHORTEST_LIFETIME = 60.0  # seconds
@@ -89,7 +90,7 @@ def verify(  # noqa: PLR0913 - one parameter an option
         typer.Option(
             help="The store that the workers share.",
             metavar="URL",
-            show_default="a Redis of its own; without redis-server, in memory with 1 worker",
+            show_default="SQLite, in a file of its own",
         ),
     ] = None,
     speed: Annotated[
@@ -171,22 +172,23 @@ def verify(  # noqa: PLR0913 - one parameter an option
     log = _load(trace, messages, seed)
     _check_folder(report)
     try:
-        with signals.stoppable(), _store(store, workers, without_lock=without_lock) as (url, count):
+        with signals.stoppable(), _store(store, workers, without_lock=without_lock) as url:
             plan = make_plan(
-                log, workers=count, handler_seconds=handler_ms / 1_000, speed=speed, seed=seed
+                log,
+                workers=workers or _workers_of(url),
+                handler_seconds=handler_ms / 1_000,
+                speed=speed,
+                seed=seed,
             )
             settings = Settings(
                 source=trace.name if trace else "made-up traffic",
-                store=None if url is None else shown(url),
+                store=_called(url, own=store is None),
                 handler_ms=handler_ms,
                 lifetime=lifetime or max(_SHORTEST_LIFETIME, 2 * plan.longest_work),
                 seed=seed,
                 options=_options(plan, when_busy, settle, settle_max),
             )
             result = Result.of(settings, plan, _run(plan, url, settings))
-    except servers.ServerError as error:
-        view.aside.print(f"{error} Or name a store with --store.", markup=False)
-        raise typer.Exit(CANNOT_RUN) from error
     except signals.Stopped as stopped:
         view.aside.print("Stopped: nothing was verified.")
         raise typer.Exit(stopped.status) from None
@@ -225,26 +227,40 @@ def _write(result: Result, report: Path) -> None:
 
 
 @contextlib.contextmanager
-def _store(
-    url: str | None, workers: int | None, *, without_lock: bool
-) -> Iterator[tuple[str | None, int]]:
-    """Choose the store and the number of workers that it can serve."""
+def _store(url: str | None, workers: int | None, *, without_lock: bool) -> Iterator[str | None]:
+    """Choose the store, None for none, and find out whether it can be used."""
     if without_lock:
-        yield None, workers or _WORKERS
+        yield None
     elif url is not None:
         _check_workers(url, workers)
         signals.run(_try(url))
-        yield url, workers or (1 if url.startswith(IN_MEMORY) else _WORKERS)
-    elif servers.redis_is_installed():
-        with servers.own_redis() as own:
-            signals.run(_try(own))
-            yield own, workers or _WORKERS
+        yield url
     else:
-        view.aside.print(
-            "There is no redis-server here: locking in memory, which one process can share "
-            "with nobody, so with 1 worker."
-        )
-        yield IN_MEMORY, 1
+        with _folder() as folder:
+            own = f"sqlite:///{quote(folder)}/turns.db"
+            signals.run(_try(own))
+            yield own
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="nowserving-verify-")
+    except OSError as error:
+        raise typer.BadParameter(
+            f"there is no folder for a file of its own ({error}): name a store, or set TMPDIR to "
+            "a folder on a local disk.",
+            param_hint="--store",
+        ) from error
+
+
+def _workers_of(url: str | None) -> int:
+    return 1 if url is not None and url.startswith(IN_MEMORY) else _WORKERS
+
+
+def _called(url: str | None, *, own: bool) -> str | None:
+    if url is None:
+        return None
+    return "SQLite, a file of its own" if own else shown(url)
 
 
 def _check_workers(url: str, workers: int | None) -> None:

@@ -8,7 +8,6 @@ whether two turns of a conversation ever overlapped, were served out of order, o
 :mod:`~.trace`          messages from a CSV file
 :mod:`~.traffic`        messages made up: skewed, bursty, with awkward conversation ids
 :mod:`~.plan`           pure: due times, hold times, workers
-:mod:`~.servers`        a Redis of our own for the time of a run
 :mod:`~.worker`         one worker process; :mod:`~.crew` starts and hears it
 :mod:`~.replay`         all of them together, from a common instant
 :mod:`~.turns`          what a worker records of a message

@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from nowserving.verify import servers
+from benchmarks import own_redis as servers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HOLD_ONE_UNTIL_KILLED = """
 import time
-from nowserving.verify.servers import own_redis
+from benchmarks.own_redis import own_redis
 with own_redis() as url:
     print(url, flush=True)
     time.sleep(60)

@@ -1,4 +1,4 @@
-"""A Redis of our own, for the time of a run."""
+"""A Redis of our own, for the time of a run: of the benchmarks, and of the tests."""
 
 from __future__ import annotations
 
