@@ -64,6 +64,8 @@ RASA_MEMORY = "Rasa in memory"
 NAIVE_MEMORY = "naive in memory"
 ASYNCIO = "floor: asyncio.Lock"
 SQLITE = "nowserving in SQLite"
+SQLITE_THREADS = "nowserving in SQLite, threads"
+TRANSACTIONS = "floor: 2 transactions"
 FILELOCK = "filelock"
 FILELOCK_ASYNC = "filelock, asynchronous"
 FASTENERS = "fasteners"
@@ -145,6 +147,18 @@ _ALL = (
         "benchmarks.peers.sqlite",
         "nowserving",
         "`SQLiteLockStore`, everything at its default, from an event loop.",
+    ),
+    Contender(
+        SQLITE_THREADS,
+        "benchmarks.peers.sqlite_threads",
+        "nowserving",
+        "The same by plain `with`; a thread for each conversation.",
+    ),
+    Contender(
+        TRANSACTIONS,
+        "benchmarks.floors.transactions",
+        "",
+        "`BEGIN IMMEDIATE`, one row, `COMMIT`, twice, in the caller's thread; with our settings.",
     ),
     Contender(
         FILELOCK,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from benchmarks.figures.handoff import HANDOFF
+from benchmarks.figures.handoff import DATAGRAM, HANDOFF
 from benchmarks.figures.throughput import throughput
 from benchmarks.figures.uncontended import UNCONTENDED
 from benchmarks.registry import (
@@ -15,13 +15,23 @@ from benchmarks.registry import (
     FILELOCK_ASYNC,
     PORTALOCKER,
     SQLITE,
+    SQLITE_THREADS,
+    TRANSACTIONS,
 )
 
 if TYPE_CHECKING:
     from benchmarks.figures.base import Figure
     from benchmarks.plan import Plan
 
-_CONTENDERS = (SQLITE, FILELOCK, FILELOCK_ASYNC, FASTENERS, PORTALOCKER, DISKCACHE)
+_CONTENDERS = (
+    SQLITE,
+    SQLITE_THREADS,
+    FILELOCK,
+    FILELOCK_ASYNC,
+    FASTENERS,
+    PORTALOCKER,
+    DISKCACHE,
+)
 
 _CROWDS = ("1x100", "2x100", "4x100")
 
@@ -34,7 +44,7 @@ def files(plan: Plan) -> tuple[Figure, ...]:
             UNCONTENDED,
             name="files-uncontended",
             title="Uncontended cycle without a server",
-            contenders=_CONTENDERS,
+            contenders=(*_CONTENDERS, TRANSACTIONS),
         ),
         replace(
             crowds,
@@ -48,6 +58,6 @@ def files(plan: Plan) -> tuple[Figure, ...]:
             HANDOFF,
             name="files-hand-off",
             title="Hand-off across processes without a server",
-            contenders=_CONTENDERS,
+            contenders=(*_CONTENDERS, DATAGRAM),
         ),
     )

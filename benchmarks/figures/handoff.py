@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from benchmarks.figures.base import Bench, Figure, Measure
-from benchmarks.floors import publish
+from benchmarks.floors import datagram, publish
 from benchmarks.registry import (
     CONTENDERS,
     COREDIS,
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 PUBLISH = "floor: publish to subscriber, redis-py"
 BARE_PUBLISH = "floor: publish to subscriber, bare"
-_FLOORS = {PUBLISH: publish.latencies, BARE_PUBLISH: publish.bare_latencies}
+DATAGRAM = "floor: a datagram"
+_FLOORS = {
+    PUBLISH: publish.latencies,
+    BARE_PUBLISH: publish.bare_latencies,
+    DATAGRAM: datagram.latencies,
+}
 
 _MILLISECONDS = 1e3
 _HOLD, _REST = 0.004, 0.001  # seconds

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import secrets
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -303,7 +305,26 @@ def _of_a_store(make: Callable[..., LockStore]) -> OpenQueue:
     return open_queue
 
 
-@pytest.fixture(params=["memory", "sqlite", *_SCRIPTS])
+class _Shared:
+    """Two queues over one file, as two processes have them: either of them takes each step."""
+
+    def __init__(self, *queues: TicketQueue[Any]) -> None:
+        self._queues = queues
+        self._dice = random.Random(0)
+
+    def __getattr__(self, name: str) -> Any:
+        # By its number a process finishes only its own tickets.
+        own = name in {"handle", "finish", "guarantees"}
+        return getattr(self._queues[0] if own else self._dice.choice(self._queues), name)
+
+
+@contextlib.asynccontextmanager
+async def _open_shared(make: Callable[..., LockStore]) -> AsyncIterator[TicketQueue[Any]]:
+    async with make() as one, make() as other:
+        yield cast("TicketQueue[Any]", _Shared(one._runtime.queue, other._runtime.queue))
+
+
+@pytest.fixture(params=["memory", "sqlite", "sqlite, shared", *_SCRIPTS])
 def open_queue(
     request: pytest.FixtureRequest,
     redis_server: RedisServer,
@@ -311,6 +332,8 @@ def open_queue(
 ) -> OpenQueue:
     if request.param in {"memory", "sqlite"}:
         return _of_a_store(STORES[request.param](redis_server))
+    if request.param == "sqlite, shared":
+        return partial(_open_shared, STORES["sqlite"](redis_server))
     monkeypatch.setattr(queue, "load_script", lambda: _SCRIPTS[request.param])
     return _of_a_store(STORES["redis"](redis_server))
 

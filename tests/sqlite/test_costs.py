@@ -13,6 +13,7 @@ from nowserving.protocol.status import Admission, IssuedTicket
 from nowserving.stores._lines import Tokens
 from nowserving.stores.sqlite.database import Database
 from nowserving.stores.sqlite.handle import SQLiteHandle
+from nowserving.stores.sqlite.kept import KeptLines
 from nowserving.stores.sqlite.verbs import Shown, Verbs
 from nowserving.testing.harness import until
 
@@ -65,7 +66,7 @@ VERBS: dict[str, Callable[[Verbs, str], object]] = {
 @contextlib.contextmanager
 def transaction(database: Database) -> Iterator[Verbs]:
     database.begin()
-    verbs = Verbs(database, Tokens(), NOW)
+    verbs = Verbs(database, Tokens(), KeptLines(), NOW)
     yield verbs
     verbs.write()
     database.commit()
@@ -106,7 +107,7 @@ def test_what_nobody_needs_any_more_goes(database: Database) -> None:
         for number in range(200):
             verbs.leave(take(verbs, f"c.{number}", message_id="m", remember_for=1.0), "done")
     database.begin()
-    later = Verbs(database, Tokens(), NOW + 4 * LONG)
+    later = Verbs(database, Tokens(), KeptLines(), NOW + 4 * LONG)
     assert later.sweep(150)
     assert not later.sweep(150)
     database.commit()
@@ -119,14 +120,14 @@ def test_the_clock_is_set_back_under_a_line(database: Database) -> None:
     with transaction(database) as verbs:
         holder, waiter = take(verbs, "c", "o.1"), take(verbs, "c", "o.2")
     database.begin()
-    verbs = Verbs(database, Tokens(), NOW - 10 * LONG)
+    verbs = Verbs(database, Tokens(), KeptLines(), NOW - 10 * LONG)
     holds, waits = verbs.renew(holder, 0.0), verbs.renew(waiter, 0.0)
     verbs.write()
     database.commit()
     assert holds.expires_in == pytest.approx(LONG)
     assert waits.blocked_for == pytest.approx(LONG)
     database.begin()
-    verbs = Verbs(database, Tokens(), NOW - 9 * LONG + 1.0)
+    verbs = Verbs(database, Tokens(), KeptLines(), NOW - 9 * LONG + 1.0)
     assert verbs.leave(holder, "done").why == "expired"
     verbs.write()
     database.commit()

@@ -29,6 +29,7 @@ from nowserving._host.process import this_process
 from nowserving.stores._lines import Tokens
 from nowserving.stores.sqlite.database import Database
 from nowserving.stores.sqlite.ground import Ground
+from nowserving.stores.sqlite.kept import KeptLines
 from nowserving.stores.sqlite.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Access:
         self._tokens = Tokens()
         self._steady = threading.Lock()  # held while the connection is used
         self._database: Database | None = None
+        self._kept = KeptLines()
         self._ground: Ground | None = None
         self._addresses: dict[str, bytes] = {}
         self._is_noted = False  # this process, in the database that is open
@@ -99,8 +101,9 @@ class Access:
     def _in_transaction(
         self, database: Database, steps: list[Step]
     ) -> tuple[list[Any], dict[str, list[Notice]]]:
-        database.begin()
-        verbs = Verbs(database, self._tokens, time.time())
+        if not database.begin():
+            self._kept.clear()
+        verbs = Verbs(database, self._tokens, self._kept, time.time())
         try:
             results = [step(verbs) for step in steps]
             mail: dict[str, list[Notice]] = {}
@@ -119,6 +122,7 @@ class Access:
             with suppress(sqlite3.Error):
                 database.roll_back()
             raise
+        verbs.keep()
         return results, mail
 
     def _stand(self) -> Ground:
@@ -145,6 +149,7 @@ class Access:
     def _drop_database(self) -> None:
         database, self._database = self._database, None
         self._is_noted = False
+        self._kept.clear()
         if database is not None:
             with suppress(sqlite3.Error):
                 database.close()

@@ -45,6 +45,7 @@ class Database:
     def __init__(self, path: str) -> None:
         self.path = path
         self.is_set_up = False
+        self._seen: int | None = None
         self._statements = load_statements()
         _check_ground(path)
         mode = "rw" if os.path.exists(path) else "rwc"  # noqa: PTH110 - hot once a connection
@@ -84,22 +85,31 @@ class Database:
 
     # Transactions
 
-    def begin(self) -> None:
+    def begin(self) -> bool:
         """Begin to write, if nobody else does.
+
+        Returns:
+            Whether the database is as this connection has left it.
 
         Raises:
             sqlite3.OperationalError: If somebody else writes (see :func:`is_busy`).
             IncompatibleRecord: If a newer nowserving has migrated the database meanwhile.
         """
-        self._connection.execute("BEGIN IMMEDIATE")
-        ((version,),) = self._connection.execute("PRAGMA user_version").fetchall()
+        cursor = self._cursor
+        cursor.execute("BEGIN IMMEDIATE")
+        ((seen,),) = cursor.execute("PRAGMA data_version").fetchall()
+        if seen == self._seen:  # no other connection has committed anything
+            return True
+        ((version,),) = cursor.execute("PRAGMA user_version").fetchall()
         if version != schema.PROTOCOL:
             self.roll_back()
             raise schema.newer(self.path, version)
+        self._seen = seen
+        return False
 
     def commit(self) -> None:
         """Make what was written last."""
-        self._connection.execute("COMMIT")
+        self._cursor.execute("COMMIT")
 
     def roll_back(self) -> None:
         """Undo what was written; some errors have done so already."""

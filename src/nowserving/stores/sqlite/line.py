@@ -31,6 +31,9 @@ _FIRST_ONES = 2
 
 _ALL = sys.maxsize
 
+_MOST_KEPT = 8
+"""Tickets with which a line is kept for the next transaction: of a long one few are needed."""
+
 _A_FEW = 8
 """Old notes that go with each new one."""
 
@@ -74,6 +77,7 @@ class RowLine:
         self._now = now
         self._known: dict[int, RowTicket | None] = {}
         self._written = self._fields()
+        self._written_at = written
         if now < written:
             self._set_back(written - now)
             self._seen = -1, -2
@@ -98,6 +102,18 @@ class RowLine:
             self.kept_until,
         )
 
+    def take_up(self, now: float) -> bool:
+        """Go on with it in another transaction, in which nobody else has written.
+
+        Returns:
+            Whether that can be done; else it has to be read again.
+        """
+        if now < self._written_at or len(self._known) > _MOST_KEPT:
+            return False
+        self._now = now
+        self.mail = []
+        return True
+
     def _set_back(self, seconds: float) -> None:
         """Shift every moment: the clock was set back, and all durations are to stay what they were.
 
@@ -114,7 +130,7 @@ class RowLine:
         fields = self._fields()
         if fields != self._written:
             self._database.write("write_line", *fields, self._now, self._id)
-            self._written = fields
+            self._written, self._written_at = fields, self._now
 
     # Tickets
 
@@ -190,7 +206,7 @@ class RowLine:
     def remove(self, ticket: RowTicket) -> None:
         """Take a ticket out."""
         self._database.write("remove_ticket", self._id, ticket.number)
-        self._known[ticket.number], ticket.stored = None, False
+        self._forget(ticket)
 
     def remove_from(self, number: int) -> Sequence[RowTicket]:
         """Take out all tickets from a number on."""
@@ -202,9 +218,16 @@ class RowLine:
         if first > last:
             return
         self._database.write("remove_tickets", self._id, first, last)
-        for number, ticket in self._known.items():
+        for number, ticket in list(self._known.items()):
             if first <= number <= last and ticket is not None:
-                self._known[number], ticket.stored = None, False
+                self._forget(ticket)
+
+    def _forget(self, ticket: RowTicket) -> None:
+        number, ticket.stored = ticket.number, False
+        if self._has_seen(number, number):
+            self._known.pop(number, None)
+        else:
+            self._known[number] = None
 
     # Why tickets are gone
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nowserving.stores._lines import Tokens
     from nowserving.stores.sqlite.database import Database
     from nowserving.stores.sqlite.handle import SQLiteHandle
+    from nowserving.stores.sqlite.kept import KeptLines
 
 _PAGE = 500
 
@@ -52,13 +53,15 @@ class Verbs:
     Args:
         database: The database, in a transaction.
         tokens: Where fencing tokens come from.
+        kept: The lines that are known from the transactions before.
         now: The moment, on the machine's clock. It is read within the transaction, so it never
             falls from one to the next unless the clock was set back.
     """
 
-    def __init__(self, database: Database, tokens: Tokens, now: float) -> None:
+    def __init__(self, database: Database, tokens: Tokens, kept: KeptLines, now: float) -> None:
         self._database = database
         self._tokens = tokens
+        self._kept = kept
         self._now = now
         self._lines: dict[bytes, RowLine | None] = {}
         self._undo: list[Callable[[], None]] = []
@@ -78,8 +81,13 @@ class Verbs:
                 mail += [(ticket.owner, news) for ticket, news in line.mail if ticket.owner]
         return mail
 
+    def keep(self) -> None:
+        """Keep the lines for the next transaction, once this one is committed."""
+        self._kept.keep(self._lines)
+
     def undo(self) -> None:
         """Have the handles forget what was not committed."""
+        self._kept.clear()
         for undo in reversed(self._undo):
             undo()
 
@@ -217,6 +225,7 @@ class Verbs:
 
         To be said alone: what other verbs of the transaction know of these lines would be old.
         """
+        self._kept.clear()
         owners = f"{name}.", f"{name}/"
         for (line_id,) in self._database.execute("find_lines_of_process", *owners):
             self._database.write("expire_tickets_of_process", self._now, *owners, line_id)
@@ -236,6 +245,8 @@ class Verbs:
             Whether there may be more of it.
         """
         idle = self._database.execute("find_idle_lines", self._now, most)
+        if idle:
+            self._kept.clear()
         for statement in ("drop_tickets_of_line", "drop_tombstones_of_line", "drop_line"):
             self._database.execute_many(statement, idle)
         self._database.write("forget_messages", self._now, most)
@@ -246,12 +257,14 @@ class Verbs:
 
     def _known_line_of(self, conversation_id: str) -> RowLine | None:
         name = names.encode(conversation_id)
-        if name not in self._lines:
+        if name in self._lines:
+            return self._lines[name]
+        line = self._kept.take_up(name, self._now)
+        if line is None:
             rows = self._database.execute("find_line", name)
-            self._lines[name] = (
-                RowLine(self._database, self._tokens, rows, self._now) if rows else None
-            )
-        return self._lines[name]
+            line = RowLine(self._database, self._tokens, rows, self._now) if rows else None
+        self._lines[name] = line
+        return line
 
     def _line_of(self, conversation_id: str) -> RowLine:
         line = self._known_line_of(conversation_id)
