@@ -18,6 +18,7 @@ from benchmarks.registry import (
     RASA_MEMORY,
     REDIS_PY,
     SQLITE,
+    TRANSACTIONS,
 )
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ class Goal:
     text: str
     source: tuple[str, str, str]
     against: str | None
-    at_least: float | None
-    aim: float | None
+    at_least: float | None = None
+    aim: float | None = None
     better: Literal["less", "more"] = "less"
 
 
@@ -66,6 +67,7 @@ class Verdict(NamedTuple):
 def goals(plan: Plan) -> tuple[Goal, ...]:
     """Return the goals for the sizes of a plan."""
     known, waiting = plan.known[-1], plan.waiters[-1]
+    seen = growth.numbers_in_a_file(plan)[-1]
     cycle, crowd, hand_off = ("uncontended", "p50", OURS), ("throughput", "1x100", OURS), "hand-off"
     at_most, at_waiting = growth.label(known), waiters.label(waiting)
     one_known, one_waiting = growth.label(plan.known[0]), waiters.label(plan.waiters[0])
@@ -130,6 +132,21 @@ def goals(plan: Plan) -> tuple[Goal, ...]:
             FILELOCK_ASYNC,
             None,
             None,
+        ),
+        Goal("… vs two bare transactions", ("files-uncontended", "p50", SQLITE), TRANSACTIONS),
+        Goal(
+            f"… cycle at {seen:,} known conversations vs at 1",
+            ("files-growth", "p50", growth.label(seen)),
+            one_known,
+            1.3,
+            1.1,
+        ),
+        Goal(
+            f"… turn with {waiting:,} waiters vs with 1",
+            ("files-waiters", "turn", at_waiting),
+            one_waiting,
+            1.3,
+            1.1,
         ),
     )
 

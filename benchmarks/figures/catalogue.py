@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from benchmarks.figures.cost import COST
 from benchmarks.figures.fairness import FAIRNESS
 from benchmarks.figures.files import files
-from benchmarks.figures.growth import growth, growth_in_memory
+from benchmarks.figures.growth import growth, growth_in_memory, growth_in_sqlite
 from benchmarks.figures.handoff import HANDOFF
 from benchmarks.figures.idle import IDLE
 from benchmarks.figures.memory import MEMORY
 from benchmarks.figures.throughput import throughput
 from benchmarks.figures.uncontended import IN_MEMORY, UNCONTENDED
-from benchmarks.figures.waiters import line
+from benchmarks.figures.waiters import line, line_in_sqlite
 
 if TYPE_CHECKING:
     from benchmarks.figures.base import Figure
@@ -33,6 +33,8 @@ def all_figures(plan: Plan) -> tuple[Figure, ...]:
         IN_MEMORY,
         line(plan),
         *files(plan),
+        line_in_sqlite(plan),
+        growth_in_sqlite(plan),
         # Last: they leave a million records behind, in the server and in a worker.
         growth(plan),
         growth_in_memory(plan),

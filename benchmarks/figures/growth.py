@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from benchmarks.drivers import AsyncDriver
 from benchmarks.figures.base import Bench, Figure, Measure
+from benchmarks.peers.files import folder
 from benchmarks.spread import percentile
 from nowserving import LockStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from benchmarks.crew import Gate
     from benchmarks.plan import Plan
@@ -26,6 +27,9 @@ _KEPT_FOR = 7200.0
 
 _FIRST_DB = 8
 """Each size has a database of its own, so that sizes can take turns in being measured."""
+
+_MOST_IN_A_FILE = 100_000
+"""Conversations: more than one machine has at a time."""
 
 _in_memory: dict[int, LockStore] = {}
 """Filled stores of this worker process: they stay for the next repeat."""
@@ -55,15 +59,13 @@ async def _durations(store: LockStore, known: int, count: int, seed: int) -> lis
     return await driver.cycles(names)
 
 
-async def _fill_redis(address: Address, known: int, _gate: Gate) -> None:
-    async with LockStore.create(address.url) as store:
+async def _fill_shared(url: str, known: int, _gate: Gate) -> None:
+    async with LockStore.create(url) as store:
         await _fill(store, known)
 
 
-async def _measure_redis(
-    address: Address, known: int, count: int, seed: int, _gate: Gate
-) -> list[float]:
-    async with LockStore.create(address.url) as store:
+async def _measure_shared(url: str, known: int, count: int, seed: int, _gate: Gate) -> list[float]:
+    async with LockStore.create(url) as store:
         return await _durations(store, known, count, seed)
 
 
@@ -86,27 +88,52 @@ def _p50(durations: list[float]) -> dict[str, float]:
 
 def growth(plan: Plan) -> Figure:
     """Return the figure for Redis."""
-    sizes = {label(known): known for known in plan.known}
-    databases = {known: _FIRST_DB + i for i, known in enumerate(plan.known)}
+
+    def place(address: Address, known: int) -> str:
+        return address._replace(db=_FIRST_DB + plan.known.index(known)).url
+
+    text = (
+        "An uncontended cycle of a conversation chosen at random among those that have a record. "
+        "They were made by real turns. Each number has a database of its own in the same server, "
+        "so that all of them are measured in turns."
+    )
+    return _growth("growth", "Redis", text, plan.known, place)
+
+
+def growth_in_sqlite(plan: Plan) -> Figure:
+    """Return the figure for the SQLite store."""
+
+    def place(address: Address, known: int) -> str:
+        return f"sqlite:///{folder(address, 'growth')}/{known}.db"
+
+    text = "The same, each number in a file of its own."
+    return _growth("files-growth", "SQLite", text, numbers_in_a_file(plan), place)
+
+
+def numbers_in_a_file(plan: Plan) -> tuple[int, ...]:
+    """Return the numbers of a plan that one machine may have."""
+    return tuple(known for known in plan.known if known <= _MOST_IN_A_FILE)
+
+
+def _growth(
+    name: str, store: str, text: str, numbers: tuple[int, ...], place: Callable[[Address, int], str]
+) -> Figure:
+    sizes = {label(known): known for known in numbers}
 
     def prepare(bench: Bench) -> None:
-        for known, db in databases.items():
-            bench.run(partial(_fill_redis, bench.address._replace(db=db), known))
+        for known in numbers:
+            bench.run(partial(_fill_shared, place(bench.address, known), known))
 
     def measure(bench: Bench, contender: str, _part: str) -> dict[str, float]:
         known = sizes[contender]
-        address = bench.address._replace(db=databases[known])
-        job = partial(_measure_redis, address, known, bench.plan.cycles, bench.repeat)
+        url = place(bench.address, known)
+        job = partial(_measure_shared, url, known, bench.plan.cycles, bench.repeat)
         return _p50(bench.run(job)[0])
 
     return Figure(
-        name="growth",
-        title="Cycle time by known conversations, Redis",
-        text=(
-            "An uncontended cycle of a conversation chosen at random among those that have a "
-            "record. They were made by real turns. Each number has a database of its own in the "
-            "same server, so that all of them are measured in turns."
-        ),
+        name=name,
+        title=f"Cycle time by known conversations, {store}",
+        text=text,
         measures=(Measure("p50", "cycle p50", "µs"),),
         contenders=tuple(sizes),
         measure=measure,

@@ -8,9 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.figures.base import Bench, Figure, Measure
+from benchmarks.peers.files import folder
 from nowserving import LockStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from benchmarks.crew import Gate
     from benchmarks.plan import Plan
     from benchmarks.server import Address
@@ -55,8 +58,8 @@ class _Line:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def _seconds_a_turn(address: Address, waiters: int, seconds: float, _gate: Gate) -> float:
-    async with LockStore.create(address.url) as store:
+async def _seconds_a_turn(url: str, waiters: int, seconds: float, _gate: Gate) -> float:
+    async with LockStore.create(url) as store:
         line = _Line(store, waiters)
         await line.all_in_line()
         began = time.perf_counter()
@@ -73,17 +76,31 @@ def label(waiters: int) -> str:
 
 
 def line(plan: Plan) -> Figure:
-    """Return the figure for the lengths of a plan."""
+    """Return the figure for Redis, for the lengths of a plan."""
+    return _line("waiters", "", plan, lambda address, _: address.url)
+
+
+def line_in_sqlite(plan: Plan) -> Figure:
+    """Return the figure for the SQLite store."""
+
+    def place(address: Address, waiters: int) -> str:
+        return f"sqlite:///{folder(address, 'waiters')}/{waiters}.db"
+
+    return _line("files-waiters", ", SQLite", plan, place)
+
+
+def _line(name: str, store: str, plan: Plan, place: Callable[[Address, int], str]) -> Figure:
     sizes = {label(waiters): waiters for waiters in plan.waiters}
 
     def measure(bench: Bench, contender: str, _part: str) -> dict[str, float]:
         seconds = max(_LEAST_SECONDS, bench.plan.line_seconds)
-        job = partial(_seconds_a_turn, bench.address, sizes[contender], seconds)
+        url = place(bench.address, sizes[contender])
+        job = partial(_seconds_a_turn, url, sizes[contender], seconds)
         return {"turn": bench.run(job)[0] * _MICROSECONDS}
 
     return Figure(
-        name="waiters",
-        title="Turn time by waiters in one line",
+        name=name,
+        title=f"Turn time by waiters in one line{store}",
         text=(
             "So many tasks of one process wait for one conversation; whoever was served goes to "
             "the end of the line again. The mean time of a turn, everything included: hand-off, "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import sqlite3
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from nowserving.stores.sqlite import peers, post, schema
 from nowserving.stores.sqlite.statements import read
 from nowserving.testing.harness import until
 from tests.support.crew import Worker, assert_exact, crew, stays
+from tests.support.programs import run
 from tests.support.worker import TurnJob
 
 if TYPE_CHECKING:
@@ -137,15 +137,43 @@ async def test_a_missing_folder_is_named_and_may_come(tmp_path: Path) -> None:
         await enter(store)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
-def test_a_read_only_folder(path: Path) -> None:
-    path.parent.chmod(0o500)
-    try:
-        error = error_of(path)
-    finally:
-        path.parent.chmod(0o700)
-    assert isinstance(error, StoreUnavailable)
-    assert "can't be written" in str(error)
+WITHOUT_RIGHTS = """
+    import os, sys, tempfile
+    from nowserving import SQLiteLockStore, StoreUnavailable
+
+    def enter(path):
+        with SQLiteLockStore(path) as store, store.lock("c"):
+            pass
+
+    enter(sys.argv[1])  # whatever is imported is imported
+    if os.geteuid() == 0:  # nothing is read-only for root
+        os.setgid(65534)
+        os.setuid(65534)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "locks.db")
+        os.chmod(folder, 0o500)
+        try:
+            enter(path)
+        except StoreUnavailable as error:
+            print(error)
+        os.chmod(folder, 0o700)
+        enter(path)
+        os.chmod(path, 0o400)
+        try:
+            enter(path)
+        except StoreUnavailable as error:
+            print(error)
+        os.chmod(path, 0o600)
+        enter(path)
+"""
+
+
+def test_what_can_not_be_written_is_named(path: Path) -> None:
+    ended = run(WITHOUT_RIGHTS, path)
+    assert ended.status == 0, ended.err
+    folder, file = ended.out.splitlines()
+    assert "can't be written" in folder
+    assert "can't be read and written" in file
 
 
 def test_a_folder_in_its_place(path: Path) -> None:
