@@ -7,6 +7,7 @@ import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from benchmarks.stay import Stay
@@ -134,6 +135,7 @@ class ThreadDriver:
 
     def __init__(self, turn: Callable[[str], contextlib.AbstractContextManager[Any]]) -> None:
         self.turn = turn
+        self._threads: ThreadPoolExecutor | None = None
 
     async def cycles(self, names: Sequence[str]) -> list[float]:
         """Take and leave one after the other, in this thread."""
@@ -147,11 +149,16 @@ class ThreadDriver:
 
     async def crowd(self, names: Sequence[str], until: float) -> int:
         """Take and leave all conversations at once, a thread each."""
-        with ThreadPoolExecutor(len(names)) as pool:
-            return sum(pool.map(lambda name: self._again_and_again(name, until), names))
+        # The threads of the first crowd stay: some locks have a connection in each of them.
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(len(names))
+        all_here = threading.Barrier(len(names))
+        run = partial(self._again_and_again, until=until, all_here=all_here)
+        return sum(self._threads.map(run, names))
 
-    def _again_and_again(self, name: str, until: float) -> int:
+    def _again_and_again(self, name: str, until: float, all_here: threading.Barrier) -> int:
         count = 0
+        all_here.wait()
         while not count or time.monotonic() < until:
             with self.turn(name):
                 pass

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import fasteners
 
 from benchmarks.drivers import ThreadDriver
 from benchmarks.peers.files import file_of, folder
+from benchmarks.peers.settings import LOOK_EVERY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from benchmarks.server import Address
 
@@ -23,8 +24,17 @@ async def opened(address: Address) -> AsyncIterator[ThreadDriver]:
     where = folder(address, "fasteners")
 
     @cache
-    def turn(name: str) -> contextlib.AbstractContextManager[object]:
-        lock = fasteners.InterProcessLock(file_of(where, name))
-        return cast("contextlib.AbstractContextManager[object]", lock)
+    def lock_of(name: str) -> fasteners.InterProcessLock:
+        return fasteners.InterProcessLock(file_of(where, name))
+
+    @contextlib.contextmanager
+    def turn(name: str) -> Iterator[None]:
+        lock = lock_of(name)
+        # Its own `with` looks after 10 ms, then ever more seldom, up to 100 ms.
+        lock.acquire(delay=LOOK_EVERY, max_delay=LOOK_EVERY)
+        try:
+            yield
+        finally:
+            lock.release()
 
     yield ThreadDriver(turn)
