@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from nowserving.errors import StoreUnavailable
-from nowserving.stores.sqlite import schema
+from nowserving.stores.sqlite import mounts, schema
 from nowserving.stores.sqlite.statements import load_statements
 
 if TYPE_CHECKING:
@@ -171,6 +171,12 @@ def _check_ground(path: str) -> None:
         raise StoreUnavailable(
             f"The folder {folder} of the SQLite lock store does not exist. Make it; the "
             "file is made by the store."
+        )
+    network = mounts.network_kind(folder)
+    if network is not None:
+        raise StoreUnavailable(
+            f"The folder {folder} is on a network file system ({network}), where SQLite can't "
+            "share its log. Put the file on a local disk; for several machines, take Redis."
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StoreUnavailable(

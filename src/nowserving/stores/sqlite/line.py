@@ -29,10 +29,13 @@ _COLUMNS = 13
 _FIRST_ONES = 2
 """How many tickets are read with it."""
 
+_READ_AHEAD = 8
+"""Tickets that are read, and twice as many with them: they are served one after the other."""
+
 _ALL = sys.maxsize
 
-_MOST_KEPT = 8
-"""Tickets with which a line is kept for the next transaction: of a long one few are needed."""
+_MOST_KEPT = 32
+"""Tickets with which a line is kept for the next transaction: of a long one the first ones do."""
 
 _A_FEW = 8
 """Old notes that go with each new one."""
@@ -108,11 +111,19 @@ class RowLine:
         Returns:
             Whether that can be done; else it has to be read again.
         """
-        if now < self._written_at or len(self._known) > _MOST_KEPT:
+        if now < self._written_at:
             return False
+        if len(self._known) > _MOST_KEPT:
+            self._keep_first_ones()
         self._now = now
         self.mail = []
         return True
+
+    def _keep_first_ones(self) -> None:
+        first = max(self._seen[0], self.serving)
+        known = self._known_between(first, self._seen[1])[: _MOST_KEPT // 2]
+        self._known = {ticket.number: ticket for ticket in known}
+        self._seen = self._seen[0], known[-1].number if known else self._seen[0] - 1
 
     def _set_back(self, seconds: float) -> None:
         """Shift every moment: the clock was set back, and all durations are to stay what they were.
@@ -163,9 +174,12 @@ class RowLine:
         """Return the tickets with these numbers."""
         if first > last:
             return []
-        if self._has_seen(first, last):
-            return self._known_between(first, last)
-        return self._read("find_tickets", first, last)
+        if not self._has_seen(first, last):
+            begins_here = self._seen[0] <= first <= self._seen[1] + 1
+            if not begins_here or last - first > _READ_AHEAD:
+                return self._read("find_tickets", first, last)
+            self._look_ahead(self._seen[1] + 1)
+        return self._known_between(first, last)
 
     def _has_seen(self, first: int, last: int) -> bool:
         return self._seen[0] <= first and last <= self._seen[1]
@@ -179,13 +193,20 @@ class RowLine:
         first, last = self.serving + 1, self.next - 1
         if first > last:
             return None
-        if self._has_seen(first, first):
-            known = self._known_between(first, last)
-            if known and known[0].expires > now:
-                return known[0]  # mostly; of those who have expired, some must be taken out
+        if not self._has_seen(first, first):
+            self._look_ahead(first)
+        known = self._known_between(first, min(last, self._seen[1]))
+        if known and known[0].expires > now:
+            return known[0]  # mostly; of those who have expired, some must be taken out
         found = self._read("find_live_ticket", self.serving, now)
         self._remove_between(first, found[0].number - 1 if found else last)
         return found[0] if found else None
+
+    def _look_ahead(self, first: int) -> None:
+        """Read some tickets at once, from one on that is not known."""
+        last = first + 2 * _READ_AHEAD
+        self._read("find_tickets", first, last)
+        self._seen = (self._seen[0] if first == self._seen[1] + 1 else first), last
 
     def has_waiting(self, count: int, now: float) -> bool:
         """Return whether so many live tickets wait."""
