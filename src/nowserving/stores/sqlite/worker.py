@@ -330,8 +330,8 @@ def _is_held_up(result: object) -> bool:
 
 
 def _too_late(outage: Outage, timeout: float) -> StoreUnavailable:
-    outage.begin("no answer in time; maybe another process writes for long, or stands")
+    outage.begin("no answer in time; maybe another process writes for long, or too much is asked")
     return StoreUnavailable(
         f"SQLite at {outage.where} did not answer within {timeout:g} s: another process holds its "
-        "write lock, or the disk does not answer."
+        "write lock, the disk does not answer, or more turns are asked for than it can serve."
     )
