@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from benchmarks import machine, report, runner
 from benchmarks.crew import Crew
 from benchmarks.figures.base import Bench
-from benchmarks.figures.catalogue import all_figures
+from benchmarks.figures.catalogue import all_figures, is_of_files
 from benchmarks.own_redis import own_redis
 from benchmarks.plan import FULL, QUICK
 from benchmarks.plots import PlotsUnavailableError, draw
@@ -36,7 +36,9 @@ def main() -> None:
     if options.repeats:
         plan = dataclasses.replace(plan, repeats=options.repeats)
     figures = [
-        figure for figure in all_figures(plan) if not options.only or figure.name in options.only
+        figure
+        for figure in all_figures(plan)
+        if (figure.name in options.only if options.only else is_of_files(figure) == options.files)
     ]
     with own_redis() as url:
         address = Address(urlsplit(url).port or 0)
@@ -85,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
         choices=names,
         metavar="NAME",
         help=f"measure only this (may be repeated): {', '.join(names)}",
+    )
+    parser.add_argument(
+        "--files", action="store_true", help="measure what needs no server, instead of the others"
     )
     parser.add_argument("--repeats", type=int, help="how often everything is measured")
     parser.add_argument(

@@ -20,7 +20,7 @@ _HOW = (
     "`--quick` makes a short run, `--only NAME` measures one figure."
 )
 _READ = (
-    "All contenders take turns on one Redis in one run, {repeats} times. Absolute numbers belong "
+    "All contenders take turns in one run, {repeats} times. Absolute numbers belong "
     "to this machine; the ratios are what to look at. A cell is the median of the repeats and, in "
     "brackets, the least and the greatest. Ratios compare what ran side by side in one repeat: "
     "*ours ÷ it* is ours as a multiple of the other, whichever way is better."

@@ -39,3 +39,8 @@ def all_figures(plan: Plan) -> tuple[Figure, ...]:
         growth(plan),
         growth_in_memory(plan),
     )
+
+
+def is_of_files(figure: Figure) -> bool:
+    """Return whether a figure is of stores on one machine, which need no server."""
+    return figure.name.startswith("files-")

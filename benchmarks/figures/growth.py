@@ -106,7 +106,10 @@ def growth_in_sqlite(plan: Plan) -> Figure:
     def place(address: Address, known: int) -> str:
         return f"sqlite:///{folder(address, 'growth')}/{known}.db"
 
-    text = "The same, each number in a file of its own."
+    text = (
+        "An uncontended cycle of a conversation chosen at random among those that have a record, "
+        "each number in a file of its own. They were made by real turns."
+    )
     return _growth("files-growth", "SQLite", text, numbers_in_a_file(plan), place)
 
 
