@@ -55,6 +55,16 @@ def test_the_chosen_speed_asks_no_more_of_a_worker_than_it_can_do() -> None:
     assert plan.deliveries[-1].due == pytest.approx(1_001 / 250 * SECOND)
 
 
+def test_the_chosen_speed_asks_no_more_while_most_messages_come() -> None:
+    rush = [(second / 1_000, f"c{second}") for second in range(2_000)]
+    log = messages(*rush, (3_600.0, "a"))
+    plan = make_plan(log, workers=1, handler_seconds=0.0)
+    assert plan.deliveries[1_250].due == pytest.approx(5.0 * SECOND)
+    few = messages(*rush[:1_000], (3_600.0, "a"))  # these may wait
+    plan = make_plan(few, workers=1, handler_seconds=0.0)
+    assert plan.deliveries[-1].due == pytest.approx(1_001 / 250 * SECOND)
+
+
 def test_messages_that_came_all_at_once_stay_so() -> None:
     plan = make_plan(messages((5.0, "a"), (5.0, "b")), workers=1, handler_seconds=0.1)
     assert [delivery.due for delivery in plan.deliveries] == [0, 0]

@@ -99,7 +99,7 @@ def verify(  # noqa: PLR0913 - one parameter an option
             callback=_positive,
             help="Trace seconds that pass in one second.",
             metavar="X",
-            show_default="as much as keeps the busiest conversation at work all the time",
+            show_default="as fast as the workers can follow",
         ),
     ] = None,
     handler_ms: Annotated[

@@ -5,6 +5,7 @@ Pure: the same messages and options give the same plan.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ _FIXED_SHARE = 0.25
 
 _MESSAGES_PER_WORKER_SECOND = 250
 """More than this and a worker measures its own event loop rather than the locks."""
+
+_RUSH = 5
+"""Seconds for which more may come than the workers can do: then it waits for a while."""
 
 _NANOSECONDS = 1_000_000_000
 
@@ -96,7 +100,8 @@ def make_plan(
         workers: How many workers share them, at least 1.
         handler_seconds: Mean time that handling a message takes.
         speed: Trace seconds that pass in one second; None chooses one that keeps the busiest
-            conversation at work all the time, and asks no more of a worker than it can do.
+            conversation at work all the time, unless that asks more of the workers than they can
+            do, on the whole or while most messages come.
         seed: Draws the worker of each message.
     """
     holds = [round(hold * _NANOSECONDS) for hold in hold_times(messages, handler_seconds)]
@@ -148,7 +153,17 @@ def _choose_speed(messages: Sequence[Message], holds: Sequence[int], workers: in
     busiest = _longest_work(zip(ids, holds, strict=True))
     fastest = len(messages) / (_MESSAGES_PER_WORKER_SECOND * workers)
     span = messages[-1].seconds - messages[0].seconds
-    return span / max(busiest, fastest) if span else 1.0
+    if not span:
+        return 1.0
+    return min(span / max(busiest, fastest), _rushing_speed(messages, workers))
+
+
+def _rushing_speed(messages: Sequence[Message], workers: int) -> float:
+    """Return the speed at which the workers can just follow when most messages come."""
+    count = _MESSAGES_PER_WORKER_SECOND * workers * _RUSH
+    moments = [message.seconds for message in messages]
+    spans = (last - first for first, last in zip(moments, moments[count:], strict=False))
+    return (min(spans, default=0.0) or math.inf) / _RUSH
 
 
 def _longest_work(pieces: Iterable[tuple[str, int]]) -> float:
