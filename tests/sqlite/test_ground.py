@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,19 +17,18 @@ from nowserving import (
     SQLiteLockStore,
     StoreUnavailable,
 )
-from nowserving.stores.sqlite import peers, post, schema
+from nowserving.stores.sqlite import schema
 from nowserving.stores.sqlite.statements import read
 from nowserving.testing.harness import until
 from tests.support.crew import Worker, assert_exact, crew, stays
 from tests.support.programs import run
+from tests.support.sqlite_turns import LONG, assert_pushed, enter, line, waited
 from tests.support.worker import TurnJob
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.places import SQLiteFile
-
-LONG = 600.0
 
 
 def error_of(path: Path) -> LockError:
@@ -123,11 +121,6 @@ async def test_an_older_database_is_migrated(path: Path, monkeypatch: pytest.Mon
         assert database.execute("SELECT * FROM more").fetchall() == [(";",)]
 
 
-async def enter(store: SQLiteLockStore, name: str = "c") -> None:
-    async with store.lock(name, LONG):
-        pass
-
-
 async def test_a_missing_folder_is_named_and_may_come(tmp_path: Path) -> None:
     folder = tmp_path / "not yet"
     async with SQLiteLockStore(folder / "locks.db") as store:
@@ -151,20 +144,14 @@ WITHOUT_RIGHTS = """
         os.setuid(65534)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "locks.db")
-        os.chmod(folder, 0o500)
-        try:
+        for place, without, with_rights in (folder, 0o500, 0o700), (path, 0o400, 0o600):
+            os.chmod(place, without)
+            try:
+                enter(path)
+            except StoreUnavailable as error:
+                print(error)
+            os.chmod(place, with_rights)
             enter(path)
-        except StoreUnavailable as error:
-            print(error)
-        os.chmod(folder, 0o700)
-        enter(path)
-        os.chmod(path, 0o400)
-        try:
-            enter(path)
-        except StoreUnavailable as error:
-            print(error)
-        os.chmod(path, 0o600)
-        enter(path)
 """
 
 
@@ -191,92 +178,6 @@ async def test_two_paths_to_one_file_are_one_line(path: Path, tmp_path: Path) ->
             await until(lambda: len(line(store)) == 2)
         assert await asyncio.wait_for(waiter, 5.0) == 1
     assert not list(other_path.parent.glob("*-peers"))
-
-
-async def waited(store: SQLiteLockStore) -> int:
-    async with store.lock("c", LONG, wait_time_in_seconds=60.0) as lock:
-        return lock.ticket
-
-
-def line(store: SQLiteLockStore) -> list[int]:
-    lock = store.get_lock("c")
-    return [] if lock is None else [ticket.number for ticket in lock.tickets]
-
-
-async def test_a_path_that_is_too_long_for_a_socket(tmp_path: Path) -> None:
-    folder = tmp_path / ("long" * 30)
-    folder.mkdir()
-    await assert_pushed(folder / "locks.db")
-
-
-async def assert_pushed(path: Path) -> None:
-    async with SQLiteLockStore(path) as store, SQLiteLockStore(path) as other:
-        async with store.lock("c", LONG):
-            waiter = asyncio.create_task(waited(other))
-            await until(lambda: len(line(store)) == 2)
-        await asyncio.wait_for(waiter, 5.0)  # it looks every minute
-
-
-async def test_where_there_are_no_sockets_it_says_so_once_and_looks(
-    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def refuse(_: str) -> object:
-        raise OSError("no sockets here")
-
-    monkeypatch.setattr(post, "_bind", refuse)
-    async with SQLiteLockStore(path) as store, SQLiteLockStore(path) as other:
-        for name in "abc":
-            await enter(other, name)
-        async with store.lock("c", LONG):
-            waiter = asyncio.create_task(looks(other))
-            await until(lambda: len(line(store)) == 2)
-        await asyncio.wait_for(waiter, 5.0)
-    said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 2  # each store object is as a process here
-    assert all("No socket can be made" in each for each in said)
-
-
-async def test_where_no_file_can_be_locked_it_says_so_once(
-    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(peers, "_HAS_LOCKS", False)
-    async with SQLiteLockStore(path) as store, SQLiteLockStore(path) as other:
-        for _ in range(20):  # with no turnstile, SQLite's own lock is all there is
-            await asyncio.gather(enter(store), enter(other), enter(store, "d"), enter(other, "d"))
-        await assert_pushed(path)
-    said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 4  # each store object is as a process here
-    assert all("No file can be locked" in each for each in said)
-
-
-async def looks(store: SQLiteLockStore) -> None:
-    async with store.lock("c", LONG, wait_time_in_seconds=0.1):
-        pass
-
-
-@pytest.mark.parametrize("what", ["the sockets", "the folder"])
-async def test_what_stands_beside_is_made_anew(path: Path, what: str) -> None:
-    beside = path.with_name("locks.db-peers")
-    async with SQLiteLockStore(path) as store, SQLiteLockStore(path) as other:
-        async with store.lock("c", LONG) as lock:
-            await enter(other, "d")
-            if what == "the sockets":
-                for each in beside.glob("*.sock"):
-                    each.unlink()
-            else:
-                shutil.rmtree(beside)
-            waiter = asyncio.create_task(waited(other))  # somebody looks whether all live
-            deadline = asyncio.get_running_loop().time() + 10.0
-            while len(list(beside.glob("*"))) < 4:
-                assert asyncio.get_running_loop().time() < deadline
-                await enter(other, "d")
-                await enter(store, "e")
-                await asyncio.sleep(0.05)
-            await asyncio.sleep(0.2)
-            assert not lock.lost
-            assert not waiter.done()
-        await asyncio.wait_for(waiter, 5.0)
-        await assert_pushed(path)
 
 
 @pytest.mark.parametrize("how", ["deleted", "replaced"])
@@ -381,40 +282,6 @@ async def test_tickets_are_given_back_on_a_full_disk(store: SQLiteLockStore) -> 
     assert database is store._runtime.queue.connections._access._database  # type: ignore[union-attr]
     for number in range(200):
         assert not store.is_someone_waiting(f"c {number}")
-
-
-async def test_a_full_receiver_holds_nobody_up(
-    path: Path, store: SQLiteLockStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A process whose thread does not read: its queue is full, and whoever tells it goes on."""
-    monkeypatch.setattr(post.Mailbox, "_read", lambda _: None)
-    async with SQLiteLockStore(path) as deaf:
-        monkeypatch.undo()
-        for index in range(50):
-            async with store.lock("c", LONG):
-                waiter = asyncio.create_task(looks(deaf))
-                await until(lambda: len(line(store)) == 2)
-            await asyncio.wait_for(waiter, 5.0)
-            assert index < 50
-
-
-def test_a_datagram_that_nobody_understands_has_everybody_look() -> None:
-    bells = post.Bells()
-    rung = []
-
-    class Handle:
-        owner = "a.0"
-
-        def ring(self, news: Any = None) -> None:
-            rung.append(news)
-
-    handle: Any = Handle()
-    bells.add(handle)
-    mailbox: Any = post.Mailbox.__new__(post.Mailbox)
-    mailbox._bells = bells
-    for data in (b"\xff", b"[]", b'[2, ["a.0"]]', b'[1, ["a.0", "?"]]', b"7"):
-        mailbox._deliver(data)
-    assert rung == [None] * 5
 
 
 def test_a_database_is_looked_at_in_one_transaction(path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from nowserving import RedisLockStore
 from nowserving.testing import StoreConformance
-from nowserving.testing.cancellation import Cancellation
+from nowserving.testing.cancellation_sweep import CancellationSweep
 from nowserving.testing.closing import Closing
 from nowserving.testing.interrupting import Interrupting
 from nowserving.testing.latest import Latest
@@ -38,7 +38,7 @@ class _Essentials(LineOrder, Leaving, Latest, Fencing):
     """Order, leaving, superseding and tokens."""
 
 
-class _OfLoops(_Essentials, Cancellation, Closing, Interrupting):
+class _OfLoops(_Essentials, CancellationSweep, Closing, Interrupting):
     """What an event loop has a part in, besides."""
 
 

@@ -6,6 +6,7 @@ A new option is a new field of :class:`Options`, the one list of them. Where els
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
@@ -320,16 +321,12 @@ def check_it_can_settle(options: Options, lifetime: float) -> None:
 
     Args:
         options: What is asked for.
-        lifetime: Seconds the ticket lives.
+        lifetime: Seconds the ticket lives, more than none.
 
     Raises:
         ValueError: If that is no longer than it has to settle in any case.
     """
-    if options.settle is None:
-        return
-    least = options.settle
-    if options.settle_max is not None:
-        least = min(least, options.settle_max)
+    least = min(options.settle or 0.0, options.settle_max or math.inf)
     if least >= lifetime:
         msg = (
             f"settle={options.settle!r}: the ticket lives {lifetime:g} s, and would expire while "

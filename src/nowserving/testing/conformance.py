@@ -1,8 +1,9 @@
 """``StoreConformance``: every theme, for one store."""
 
 from nowserving.testing.absorbing import Absorbing
-from nowserving.testing.cancellation import Cancellation
+from nowserving.testing.cancellation_sweep import CancellationSweep
 from nowserving.testing.closing import Closing
+from nowserving.testing.combinations import Combinations
 from nowserving.testing.defaults import StoreDefaults
 from nowserving.testing.expiry import Expiry
 from nowserving.testing.holders import Holders
@@ -18,7 +19,6 @@ from nowserving.testing.nesting import Reentrancy, Serialized
 from nowserving.testing.operating import Operating
 from nowserving.testing.order import LineOrder, Threads
 from nowserving.testing.outside import FromOutside
-from nowserving.testing.pairs import Pairs
 from nowserving.testing.reasons import Reasons
 from nowserving.testing.reference import ReferenceApi
 from nowserving.testing.rejecting import Rejecting
@@ -34,7 +34,7 @@ class StoreConformance(
     Threads,
     Leaving,
     Expiry,
-    Cancellation,
+    CancellationSweep,
     Renewal,
     Losing,
     Reasons,
@@ -48,7 +48,7 @@ class StoreConformance(
     Operating,
     Holders,
     Absorbing,
-    Pairs,
+    Combinations,
     Issued,
     KeptPlaces,
     TicketsGivenBack,

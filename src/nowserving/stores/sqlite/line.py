@@ -1,4 +1,4 @@
-"""One conversation's rows, in the hands of the verbs of one transaction."""
+"""One conversation's rows, as the verbs of a transaction see and change them."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _COLUMNS = 13
 _FIRST_ONES = 2
 """How many tickets are read with it."""
 
-_READ_AHEAD = 8
-"""Tickets that are read, and twice as many with them: they are served one after the other."""
+_READ_AHEAD = 16
+"""How many more tickets are read with one that is not known: they are served one after another."""
 
 _ALL = sys.maxsize
 
 _MOST_KEPT = 32
-"""Tickets with which a line is kept for the next transaction: of a long one the first ones do."""
+"""Tickets with which a line is kept for the next transaction; of a longer one, its first."""
 
 _A_FEW = 8
 """Old notes that go with each new one."""
@@ -45,7 +45,8 @@ class RowLine:
     """A line in rows: a ``LineStorage``.
 
     Tickets are written when they change, the line's own row once, at the end (:meth:`write`). What
-    was read of a ticket is kept until then, so each has one object.
+    was read of a ticket is kept until then, so each has one object; and longer, while nobody else
+    writes (``kept.py``).
 
     Args:
         database: The database, in a transaction.
@@ -204,7 +205,7 @@ class RowLine:
 
     def _look_ahead(self, first: int) -> None:
         """Read some tickets at once, from one on that is not known."""
-        last = first + 2 * _READ_AHEAD
+        last = first + _READ_AHEAD
         self._read("find_tickets", first, last)
         self._seen = (self._seen[0] if first == self._seen[1] + 1 else first), last
 

@@ -1,4 +1,4 @@
-"""What the verbs of a line do to each other: each was tried alone, here they meet."""
+"""The features of a line in combination: what each does to the others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _DROP_OLDEST: dict[str, Any] = {"max_waiting": 2, "when_full": "drop_oldest"}
 
 
-class Pairs(StoreHarness):
+class Combinations(StoreHarness):
     """Settle, absorb, interrupt, latest, drop_oldest, keep_place, release and message ids."""
 
     async def _state_of(self, store: LockStore, name: str, message_id: str) -> str:
