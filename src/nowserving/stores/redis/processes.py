@@ -78,8 +78,7 @@ class ProcessNote:
         now = monotonic()
         if self._first_call_at is None:
             self._first_call_at = now
-        delay = max(self._first_call_at + _NOTED_AFTER - now, 0.0)
-        connections.timer = later(connections.loop, delay, self.keep, connections, nonce)
+        self._plan(max(self._first_call_at + _NOTED_AFTER - now, 0.0), connections, nonce)
 
     def keep(self, connections: Noting, nonce: str) -> None:
         """Note it where that is due, and again as long as this loop runs."""
