@@ -24,6 +24,7 @@ from nowserving.errors import (
     StoreUnavailable,
 )
 from nowserving.held import Absorbed, HeldLock
+from nowserving.instrumentation.observer import Observer, StoreEvent, TicketEvent
 from nowserving.lock import NO_TICKET_ISSUED, Superseded, Ticket, TicketLock
 from nowserving.protocol.line import Line, LineTicket
 from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
@@ -67,6 +68,7 @@ __all__ = [
     "LockStore",
     "LockSuperseded",
     "LockTimeout",
+    "Observer",
     "OnLost",
     "Options",
     "Overrides",
@@ -74,9 +76,11 @@ __all__ = [
     "RedisLockStore",
     "SQLiteLockStore",
     "StoreClosed",
+    "StoreEvent",
     "StoreUnavailable",
     "Superseded",
     "Ticket",
+    "TicketEvent",
     "TicketLock",
     "Turn",
     "WhenBusy",
