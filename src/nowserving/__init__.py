@@ -25,6 +25,7 @@ from nowserving.errors import (
 )
 from nowserving.held import Absorbed, HeldLock
 from nowserving.instrumentation.observer import Observer, StoreEvent, TicketEvent
+from nowserving.instrumentation.observers import Observation
 from nowserving.lock import NO_TICKET_ISSUED, Superseded, Ticket, TicketLock
 from nowserving.protocol.line import Line, LineTicket
 from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
@@ -68,6 +69,7 @@ __all__ = [
     "LockStore",
     "LockSuperseded",
     "LockTimeout",
+    "Observation",
     "Observer",
     "OnLost",
     "Options",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from nowserving.protocol.outages import Outages
 from nowserving.stores._remote.reconnecting import ReconnectingConnection
 from nowserving.stores.redis.connection.credentials import Login
 from nowserving.stores.redis.connection.dial import Dialler, redis_server
@@ -33,7 +34,7 @@ async def test_a_connection_that_stands_when_its_owner_has_just_closed_is_closed
         return fresh
 
     connection = ReconnectingConnection(
-        redis_server(connect, "here", 2.0),
+        redis_server(connect, "here", 2.0, Outages()),
         on_reply=_nothing,
         on_up=_nothing,
         on_lost=_nothing,

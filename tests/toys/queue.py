@@ -12,6 +12,7 @@ from nowserving._host.identity import Owners
 from nowserving.errors import LockError
 from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
+from nowserving.protocol.outages import Outages
 from tests.toys.verbs import Shown
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class AskingQueue:
     guarantees: Guarantees
 
     def __init__(self) -> None:
+        self.outages = Outages()
         self._start_afresh()
         on_fork(self)
 

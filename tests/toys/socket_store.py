@@ -100,7 +100,7 @@ class Connections(PerLoop["Session"]):
         self._queue = queue
         self._port = port
         self._timeout = timeout
-        self._outage = Outage("The server", f"{HOST}:{port}")
+        self._outage = Outage("The server", f"{HOST}:{port}", queue.outages)
 
     def here(self) -> Session:
         session = None if self.closed else self.of(asyncio.get_running_loop()).thing()

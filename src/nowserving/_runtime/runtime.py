@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
+from collections import deque
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from nowserving._host.background import detached
 from nowserving._host.forks import keep_inherited, on_fork
 from nowserving._host.loops import PerLoop, running_loop
 from nowserving._runtime import exiting
@@ -15,9 +20,10 @@ from nowserving._runtime.leaving import Leaving, leave_or_park
 from nowserving._runtime.portal import CLOSED, Portal, run_inline
 from nowserving._runtime.watch import Watch
 from nowserving.errors import StoreClosed
+from nowserving.instrumentation.observers import Audience
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from nowserving._runtime.ticket import LiveTicket, TicketKey
     from nowserving._runtime.watch import WatchHost
@@ -78,6 +84,7 @@ class Runtime:
         pushes: Whether the queue loses no notice.
         closing: Whether the store is closed or about to be.
         tasks: What runs on behalf of turns.
+        audience: Who observes them.
     """
 
     _heartbeat: Heartbeat | None = None
@@ -88,12 +95,14 @@ class Runtime:
         self.pushes = queue.guarantees.pushes
         self._needs_loop = queue.guarantees.needs_loop
         self.closing = False
+        self.audience = Audience(queue.outages)
         self._start_afresh()
         on_fork(self)
         exiting.at_exit(self)
 
     def _start_afresh(self) -> None:
         self.threads: dict[TicketKey, LiveTicket] = {}
+        self._late: deque[Callable[[], None]] = deque()
         self.tasks: set[asyncio.Task[None]] = set()
         self.watches = _Watches(self.queue, weakref.ref(self))
         self._parts = _Parts([], self.watches, self.queue.connections)
@@ -110,6 +119,7 @@ class Runtime:
         heartbeat = vars(self).pop("_heartbeat", None)
         keep_inherited(self._parts, heartbeat, self.threads, self.leaving)
         self._start_afresh()
+        self.audience.forked()
 
     # Running
 
@@ -210,9 +220,30 @@ class Runtime:
         """Give back a ticket that nobody is left to use; finalisers call it."""
         if ticket.give_up():
             ticket.end()
+            self.end_later(ticket)
             self.stop_renewing(ticket)
             place = ticket.kept_place
             self.leaving.at_once(ticket.handle, "abandoned", ticket.ends_at, place)
+
+    def end_later(self, ticket: LiveTicket) -> None:
+        """Tell observers of a turn's end, but not here: this may be in the middle of their steps.
+
+        Finalisers call it, and whoever was struck by a signal.
+        """
+        events = ticket.events
+        if events is None or not events.claim_end():
+            return
+        self._late.append(partial(events.tell_end, ticket))
+        try:
+            self.portal().call(self._tell_late)
+        except StoreClosed:
+            with suppress(RuntimeError):  # the interpreter is about to end
+                detached(threading.Thread(target=self._tell_late, daemon=True).start)
+
+    def _tell_late(self) -> None:
+        while self._late:
+            with suppress(IndexError):  # another thread was first
+                self._late.popleft()()
 
     @staticmethod
     def rekey(ticket: LiveTicket) -> None:
@@ -263,6 +294,7 @@ class Runtime:
     def has_tickets(self) -> bool:
         """Close at the end of the process, and return whether there is anything to give back."""
         self.closing = True
+        self._tell_late()
         return bool(self.live() or self.leaving)
 
     async def give_back_all(self) -> None:
@@ -272,6 +304,8 @@ class Runtime:
         for ticket in tickets:
             ticket.give_up("released")
             ticket.end()  # whoever leaves later than this has nothing to leave
+            if ticket.events is not None:
+                ticket.events.end(ticket)
         leaves = [
             leave_or_park(self.queue, ticket.handle, "released", ticket.kept_place)
             for ticket in tickets

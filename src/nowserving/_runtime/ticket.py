@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nowserving._host.loops import Home
     from nowserving._life.life import Effect
     from nowserving._runtime.leaving import Leaving
+    from nowserving._runtime.turn_events import TurnEvents
     from nowserving.held import Absorbed
     from nowserving.protocol.handle import TicketHandle
     from nowserving.protocol.queue import TicketQueue
@@ -86,9 +87,11 @@ class LiveTicket(Life):
         cancellation: The body's, once we have asked for it.
         tell_expiring: Calls the turn's ``on_expiring``; None where nobody wants that.
         context: The context of whoever entered it, for as long as the turn goes on.
+        events: Tells observers of the turn; None where nobody observed when it was asked for.
     """
 
     superseded = Superseded()
+    events: TurnEvents | None = None
     cancellation: BodyCancellation | None = None
     tell_expiring: Callable[[LiveTicket], None] | None = None
     watched_in: dict[TicketKey, LiveTicket] | None = None
@@ -249,6 +252,8 @@ class LiveTicket(Life):
         if self.request.options.on_lost == "cancel" and self.task is None:
             why += self._why_not_cancelled()
         self.in_its_context(logs.lost, self.handle, monotonic() - self.held_since, why)
+        if self.events is not None:
+            self.in_its_context(self.events.lost, self, effect.why)
         self._on_its_loop(self._lost_here)
 
     def _lost_here(self) -> None:

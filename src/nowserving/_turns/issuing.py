@@ -8,6 +8,7 @@ from nowserving._config import checks
 from nowserving._config.options import check_it_can_settle
 from nowserving._host import identity
 from nowserving._host.clock import monotonic
+from nowserving._runtime.turn_events import tell_not_issued
 from nowserving._turns.holders import tell_holder
 from nowserving.errors import LockError
 from nowserving.protocol.refusals import REFUSALS, refusal
@@ -75,6 +76,7 @@ class Issuing:
             label=chosen.label,
         )
         handle = self._handle = runtime.queue.handle(name, identity.nonce())
+        asked = monotonic()
         try:
             status = await runtime.queue.take(handle, admission)
         except BaseException:
@@ -85,6 +87,8 @@ class Issuing:
             kind = REFUSALS[status.state]
             refused = refusal(kind, name, status, message_id=message_id)
             await tell_holder(runtime.queue, refused)
+            if runtime.audience.of_turns is not None:
+                tell_not_issued(runtime.audience.of_turns, handle, chosen, asked, refused)
             raise refused
         return IssuedTicket(status.number, handle.owner)
 

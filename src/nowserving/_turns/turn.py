@@ -21,6 +21,7 @@ from nowserving._host.clock import monotonic
 from nowserving._host.libraries import refuse_other_libraries
 from nowserving._life.life import NOTHING
 from nowserving._runtime.ticket import LiveTicket
+from nowserving._runtime.turn_events import TurnEvents
 from nowserving._turns import misuse
 from nowserving._turns.expiring import tell_expiring
 from nowserving._turns.holders import tell_holder
@@ -85,7 +86,9 @@ class Turn:
 
     # In and out: asynchronous
 
-    async def __aenter__(self, key: TicketKey = None) -> HeldLock:
+    async def __aenter__(  # noqa: C901, PLR0912 - in one piece: each call costs every turn
+        self, key: TicketKey = None
+    ) -> HeldLock:
         # `key` is a synchronous caller's: all this runs for it in a loop that is not its own.
         runtime, request = self._runtime, self._request
         ticket = self._begin(key)
@@ -93,6 +96,8 @@ class Turn:
             return self._reenter(ticket)
         asked = now = ticket.asked
         try:
+            if ticket.events is not None:
+                ticket.events.asked(ticket)
             if request.options.auto_renew:
                 self._renew(ticket)
             at_once = runtime.at_once
@@ -110,9 +115,13 @@ class Turn:
                 or status.detail
                 or (now > asked and now >= ticket.ends_at)
             ):
+                if ticket.events is not None:
+                    ticket.events.joined(ticket, status)
                 status = await wait_in_line(runtime, ticket, status, asked)
                 now = monotonic()
             effects = ticket.begin(status, now)
+            if ticket.events is not None:  # before any news of it is heard
+                ticket.events.served(ticket)
             ticket.handle.answer(ticket.on_bell)
             if effects is not NOTHING:
                 ticket.carry_out(effects)
@@ -129,7 +138,7 @@ class Turn:
             raise
         return HeldLock(ticket)
 
-    async def __aexit__(
+    async def __aexit__(  # noqa: C901, PLR0912 - the same
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
@@ -149,6 +158,9 @@ class Turn:
         ticket.handle.wake = None
         if ticket.request.options.auto_renew:
             runtime.stop_renewing(ticket)
+        events = ticket.events
+        if events is not None:
+            events.body_ended(ticket)
         ours = cancellation is not None and await cancellation.take_back(error)
         if isinstance(error, GeneratorExit):  # being closed: nothing may be awaited
             self._break_off(outcome)
@@ -161,10 +173,14 @@ class Turn:
                 departure = await runtime.queue.leave(ticket.handle, outcome, _GRACE)
             if not departure.left:
                 ticket.carry_out(ticket.lose(why_gone(departure.why)))
+            if events is not None and not departure.someone_waiting:
+                events.nobody_waits(ticket)
         except BaseException as failure:  # noqa: BLE001 - it is raised again, or told
             self._leave_later(ticket, outcome, failure)
         finally:
             ticket.end()
+            if events is not None:
+                events.end(ticket)
         if cancellation is not None or ticket.loss is not None:
             self._tell_how_it_ended(ticket, error, ours=ours)
 
@@ -223,6 +239,8 @@ class Turn:
             ticket.end_body(outcome)
             ticket.handle.wake = None
             ticket.end()
+            if ticket.events is not None:
+                ticket.events.end(ticket)
 
     def __del__(self) -> None:
         # Nobody has it any more who could leave: not a suspended generator, nor a task.
@@ -263,6 +281,9 @@ class Turn:
             runtime.rekey(outer)  # of a task that is gone; or of this thread, to be left elsewhere
             tickets[key] = ticket
         self._ticket = ticket
+        observers = runtime.audience.of_turns
+        if observers is not None:
+            ticket.events = TurnEvents(observers)
         return ticket
 
     def _renew(self, ticket: LiveTicket) -> None:
@@ -286,7 +307,13 @@ class Turn:
     async def _fail(self, ticket: LiveTicket, error: BaseException) -> BaseException:
         """Give back a ticket whose turn does not begin, and return what its caller is told."""
         told = unanswered(ticket) if isinstance(error, asyncio.TimeoutError) else error
-        told = await self._abandon(ticket, told)
+        try:
+            told = await self._abandon(ticket, told)
+        finally:
+            if isinstance(error, GeneratorExit):
+                self._runtime.end_later(ticket)
+            elif ticket.events is not None:
+                ticket.events.end(ticket, told)
         if isinstance(error, LockError):  # a store that did not answer is not asked once more
             await tell_holder(self._runtime.queue, told)
         return told
@@ -349,6 +376,7 @@ class Turn:
             runtime.leaving.at_once(ticket.handle, ticket.outcome or outcome, ticket.ends_at, place)
         finally:
             ticket.end()
+            runtime.end_later(ticket)
 
     def _leave_later(self, ticket: LiveTicket, outcome: Outcome, failure: BaseException) -> None:
         """Go on giving a ticket back; the body's own result is neither covered nor held up."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from nowserving._host.process import Process
     from nowserving.lock import Superseded, TicketLock
+    from nowserving.protocol.outages import Outages
     from nowserving.protocol.status import (
         Absorption,
         Admission,
@@ -109,6 +110,9 @@ class TicketQueue(Protocol[HandleT]):
     """
 
     guarantees: Guarantees
+
+    outages: Outages
+    """Where it tells that a server of its does not serve, or serves again."""
 
     @property
     def connections(self) -> Droppable | None:

@@ -21,6 +21,7 @@ from nowserving._host.process import this_process
 from nowserving.errors import LockError, StoreUnavailable
 from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
+from nowserving.protocol.outages import Outages
 from nowserving.protocol.queue import Guarantees, poll_one_by_one
 from nowserving.protocol.status import Departure, LinePicture, PicturedTicket, State, TicketStatus
 
@@ -108,6 +109,7 @@ class SnapshotQueue:
 
     def __init__(self, storage: Snapshots) -> None:
         self._storage = storage
+        self.outages = Outages()  # of those of a storage nobody knows
         self.forked()
         on_fork(self)
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from nowserving.instrumentation.observer import Observer
+    from nowserving.instrumentation.observers import Observation
     from nowserving.protocol.queue import Guarantees, TicketQueue
 
 
@@ -43,6 +45,24 @@ class RunningStore:
     def guarantees(self) -> Guarantees:
         """What this store promises, as it declares it."""
         return self._runtime.queue.guarantees
+
+    def observe(self, observer: Observer) -> Observation:
+        """Tell an observer what becomes of the turns of this process, and of the store.
+
+        It is told of turns that are asked for from now on, of each one to its end, and at once of
+        an outage that lasts. A forked child goes on with the observers of its parent; a pickled or
+        copied store has none. Any store can be observed. (Of outages a custom one can't tell.)
+
+        Args:
+            observer: An instance of a subclass of :class:`~nowserving.Observer`.
+
+        Returns:
+            The observation, to be stopped: by its ``stop()``, or as a context manager.
+
+        Raises:
+            TypeError: If it is no observer.
+        """
+        return self._runtime.audience.add(observer)
 
     # The end
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nowserving.protocol.outages import Outages
 
 _LOGGER = "nowserving.queues.redis.outage"
 
@@ -15,6 +19,7 @@ class Outage:
     Args:
         kind: What kind of server it is, as messages call it.
         where: Its address for messages; holds no password.
+        outages: Who is told, beside the log.
         logger: The name of the logger.
 
     Attributes:
@@ -23,8 +28,9 @@ class Outage:
         of_writes: Whether it still answers whoever only reads, so that such an answer ends nothing.
     """
 
-    def __init__(self, kind: str, where: str, logger: str = _LOGGER) -> None:
+    def __init__(self, kind: str, where: str, outages: Outages, logger: str = _LOGGER) -> None:
         self._kind = kind
+        self._outages = outages
         self._logger = logging.getLogger(logger)
         self.where = where
         self.reached = False
@@ -50,6 +56,7 @@ class Outage:
         self.of_writes = of_writes
         self.since = time.monotonic()
         self._logger.warning("%s at %s does not serve: %s", self._kind, self.where, why)
+        self._outages.begin(self.where, why)
 
     def end(self) -> None:
         """It has answered a call; to be called while ``since`` is set."""
@@ -58,4 +65,5 @@ class Outage:
             return
         lasted = time.monotonic() - since
         self._logger.warning("%s at %s serves again, after %.1f s", self._kind, self.where, lasted)
+        self._outages.end(self.where, lasted)
         self._calm.append(True)

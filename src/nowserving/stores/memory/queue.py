@@ -23,6 +23,7 @@ from nowserving._host.process import this_process
 from nowserving.errors import LockError
 from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
+from nowserving.protocol.outages import Outages
 from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import Absorption, Departure, IssuedTicket, LineUpdate
 from nowserving.stores import _lines
@@ -70,6 +71,7 @@ class MemoryQueue:
     )
 
     def __init__(self) -> None:
+        self.outages = Outages()  # it has none
         self._is_fork = False
         self._start_afresh()
         on_fork(self)

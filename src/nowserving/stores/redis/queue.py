@@ -80,6 +80,7 @@ class RedisQueue:
 
     Attributes:
         connections: What each event loop has of this Redis.
+        outages: Who is told when one of its servers does not serve.
         replicas: How often ``min_replicas`` was not reached; None when nobody asked for it.
     """
 
@@ -102,6 +103,7 @@ class RedisQueue:
         self.replicas = Replicas(min_replicas, timeout) if min_replicas else None
         self._header = Header(f"{key_prefix}inbox:", timeout)
         settings = CallSettings(load_script(), self._header, timeout, self.replicas)
+        self.outages = topology.outages
         self._key_prefix = key_prefix.encode()
         self._process = ProcessNote(self._key_prefix)
         self.connections = Connections(topology, settings, self._process)

@@ -63,6 +63,7 @@ class SQLiteQueue:
     def __init__(self, path: str, timeout: float) -> None:
         self._bells = Bells()
         self.connections = Worker(path, timeout, self._bells)
+        self.outages = self.connections.outages
         self._owners = Owners(self.connections.name)
         on_fork(self)
         pause_for_forks(self.connections)

@@ -26,6 +26,7 @@ from nowserving._host.clock import monotonic
 from nowserving._host.forks import keep_inherited
 from nowserving._host.identity import nonce
 from nowserving.errors import CorruptLock, LockError, StoreClosed, StoreUnavailable
+from nowserving.protocol.outages import Outages
 from nowserving.protocol.status import State, TicketStatus
 from nowserving.stores._remote.outage import Outage
 from nowserving.stores.sqlite.access import Access
@@ -74,13 +75,15 @@ class Worker:
 
     Attributes:
         name: What the owners of this process's tickets begin with, and nobody else's do, ever.
+        outages: Who is told when the file does not serve.
     """
 
     def __init__(self, path: str, timeout: float, bells: Bells) -> None:
         self._path = path
         self._timeout = timeout
         self._closed = False
-        self._outage = Outage("SQLite", path, "nowserving.stores.sqlite.outage")
+        self.outages = Outages()
+        self._outage = Outage("SQLite", path, self.outages, "nowserving.stores.sqlite.outage")
         self._waiting = Waiting(timeout, partial(_too_late, self._outage, timeout))
         self._start_afresh(bells)
 

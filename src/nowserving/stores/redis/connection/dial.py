@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from nowserving._host.background import spawn
+from nowserving.protocol.outages import Outages
 from nowserving.stores._remote.abandonment import abandon_task
 from nowserving.stores._remote.outage import Outage
 from nowserving.stores._remote.server import Server
@@ -37,7 +38,10 @@ _SILENCE = 0.3
 
 
 def redis_server(
-    connect: Callable[[], Coroutine[Any, Any, RespProtocol]], where: str, timeout: float
+    connect: Callable[[], Coroutine[Any, Any, RespProtocol]],
+    where: str,
+    timeout: float,
+    outages: Outages,
 ) -> RedisServer:
     """Return a Redis to talk to, however it is found.
 
@@ -45,8 +49,9 @@ def redis_server(
         connect: Returns a connection that is connected, authenticated and on its database.
         where: The address for messages; holds no password.
         timeout: Seconds for a connection with its handshake.
+        outages: Who is told of its outages.
     """
-    return Server(connect, Outage("Redis", where), timeout, diagnose)
+    return Server(connect, Outage("Redis", where, outages), timeout, diagnose)
 
 
 class Dialler:
@@ -57,10 +62,15 @@ class Dialler:
         tls: The TLS that they speak; None for none.
         timeout: Seconds within which a call must be answered; a connection gets half of them,
             so that a second one can be tried in time.
+
+    Attributes:
+        timeout: Seconds for a connection.
+        outages: Who is told of the outages of its servers.
     """
 
     def __init__(self, login: Login, tls: Tls | None, timeout: float) -> None:
         self.timeout = timeout / 2
+        self.outages = Outages()
         self._login = login
         self._tls = tls
         self._reached: set[object] = set()  # addresses at which a connection stood
@@ -72,7 +82,7 @@ class Dialler:
             where: The address for messages.
             **address: As for :meth:`connect`.
         """
-        return redis_server(lambda: self.connect(**address), where, self.timeout)
+        return redis_server(lambda: self.connect(**address), where, self.timeout, self.outages)
 
     async def connect(self, **address: Any) -> RespProtocol:  # noqa: ANN401
         """Return a fresh connection that stands, to be taken over.

@@ -18,6 +18,7 @@ from nowserving.stores.redis.topologies.striped import StripedSession
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nowserving.protocol.outages import Outages
     from nowserving.stores._remote.call import Call
     from nowserving.stores.redis.call_settings import CallSettings
     from nowserving.stores.redis.connection.dial import Dialler, Node, RedisServer
@@ -68,9 +69,11 @@ class Topology(Protocol):
 
     Attributes:
         where: The address for messages; holds no password.
+        outages: Who is told of the outages of its servers.
     """
 
     where: str
+    outages: Outages
 
     def session(self, settings: CallSettings) -> Session:
         """Return a session for the running loop."""
@@ -95,7 +98,7 @@ class Standalone:
     """
 
     def __init__(self, dialler: Dialler, where: str, **address: Any) -> None:  # noqa: ANN401
-        self.where = where
+        self.where, self.outages = where, dialler.outages
         self._server = dialler.server(where, **address)
 
     def session(self, settings: CallSettings) -> Session:
@@ -120,10 +123,10 @@ class SentinelTopology:
     """
 
     def __init__(self, dialler: Dialler, sentinels: Sentinels) -> None:
-        self.where = sentinels.where
+        self.where, self.outages = sentinels.where, dialler.outages
         self._dialler = dialler
         self._sentinels = sentinels
-        self._server = redis_server(self._connect, self.where, dialler.timeout)
+        self._server = redis_server(self._connect, self.where, dialler.timeout, self.outages)
 
     async def _connect(self) -> RespProtocol:
         host, port = await self._sentinels.primary()
@@ -156,8 +159,11 @@ class Cluster:
 
     def __init__(self, dialler: Dialler, seeds: Sequence[Node]) -> None:
         self.where = "the cluster of " + ", ".join(f"{host}:{port}" for host, port in seeds)
+        self.outages = dialler.outages
         self._nodes = Nodes(dialler, seeds)
-        self._post = redis_server(self._nodes.connect_anywhere, self.where, dialler.timeout)
+        self._post = redis_server(
+            self._nodes.connect_anywhere, self.where, dialler.timeout, self.outages
+        )
 
     def session(self, settings: CallSettings) -> Session:
         """Return a session for the running loop."""

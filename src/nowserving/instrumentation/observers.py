@@ -1,0 +1,175 @@
+"""Those who observe a store: who they are, what each listens to, and how they are told."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from nowserving.instrumentation.observer import Observer, StoreEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Self
+
+    from nowserving.instrumentation.observer import TicketEvent
+    from nowserving.protocol.outages import Outages
+
+logger = logging.getLogger("nowserving.observers")
+
+_Event = TypeVar("_Event", "TicketEvent", StoreEvent)
+
+_OF_TURNS = (
+    "asked",
+    "waiting",
+    "served",
+    "lost",
+    "left",
+    "refused",
+    "superseded",
+    "absorbed",
+    "released",
+)
+_OF_STORES = ("store_down", "store_up")
+
+_MOST_ENDS = 1024
+
+
+def tell(told: tuple[Callable[[_Event], None], ...], event: _Event) -> None:
+    """Tell everybody, whatever one of them does about it."""
+    for method in told:
+        try:
+            method(event)
+        except Exception:  # noqa: PERF203 - each of them by itself
+            logger.exception("The observer %r failed", getattr(method, "__self__", method))
+
+
+class Observers:
+    """Those who observe at one moment: what is to be called for which event. Never changed.
+
+    Args:
+        members: The observers.
+
+    Attributes:
+        ends: By conversation the number, the turn and the moment of the last body that has ended
+            here with others waiting behind it, as far as their hand-off has not come yet.
+    """
+
+    __slots__ = (*_OF_TURNS, *_OF_STORES, "ends")
+
+    asked: tuple[Callable[[TicketEvent], None], ...]
+    waiting: tuple[Callable[[TicketEvent], None], ...]
+    served: tuple[Callable[[TicketEvent], None], ...]
+    lost: tuple[Callable[[TicketEvent], None], ...]
+    left: tuple[Callable[[TicketEvent], None], ...]
+    refused: tuple[Callable[[TicketEvent], None], ...]
+    superseded: tuple[Callable[[TicketEvent], None], ...]
+    absorbed: tuple[Callable[[TicketEvent], None], ...]
+    released: tuple[Callable[[TicketEvent], None], ...]
+    store_down: tuple[Callable[[StoreEvent], None], ...]
+    store_up: tuple[Callable[[StoreEvent], None], ...]
+    ends: dict[str, tuple[int, int, float]]
+
+    def __init__(self, members: tuple[Observer, ...]) -> None:
+        for name in (*_OF_TURNS, *_OF_STORES):
+            setattr(self, name, tuple(getattr(m, name) for m in members if _listens(m, name)))
+        self.ends = {}
+
+    def listen_to_turns(self) -> bool:
+        """Return whether anybody wants to know of turns."""
+        return any(getattr(self, name) for name in _OF_TURNS)
+
+    def note_end(self, conversation_id: str, end: tuple[int, int, float]) -> None:
+        """Note when a body has ended, for whoever is served next in this process.
+
+        Args:
+            conversation_id: The conversation.
+            end: The ticket's number, the turn, and the moment, monotonic.
+        """
+        ends = self.ends
+        if len(ends) >= _MOST_ENDS:  # those whose next turn was another process's
+            ends.clear()
+        ends[conversation_id] = end
+
+
+def _listens(observer: Observer, name: str) -> bool:
+    return getattr(getattr(observer, name), "__func__", None) is not getattr(Observer, name)
+
+
+class Audience:
+    """A store's observers, as they come and go.
+
+    Args:
+        outages: Tells when the store serves no more.
+
+    Attributes:
+        of_turns: Those who observe now; None if nobody wants to know of turns.
+    """
+
+    of_turns: Observers | None = None
+
+    def __init__(self, outages: Outages) -> None:
+        self._outages = outages
+        self._members: dict[object, Observer] = {}
+        self._all = Observers(())
+        outages.listener = self._hear
+
+    def add(self, observer: Observer) -> Observation:
+        """Tell an observer of all turns that begin from now on, and of an outage that lasts.
+
+        Raises:
+            TypeError: If it is none.
+        """
+        given: object = observer
+        if not isinstance(given, Observer):
+            msg = f"observe() takes an instance of a subclass of nowserving.Observer, not {given!r}"
+            raise TypeError(msg)
+        observation = Observation(self)
+        self._members[observation] = observer
+        self._count()
+        for where, why in list(self._outages.now.items()):
+            tell(Observers((observer,)).store_down, StoreEvent(time.time(), where, why))
+        return observation
+
+    def remove(self, observation: Observation) -> None:
+        """Tell an observer of no more turns that begin. Idempotent."""
+        self._members.pop(observation, None)
+        self._count()
+
+    def _count(self) -> None:
+        self._all = Observers(tuple(self._members.values()))
+        self.of_turns = self._all if self._all.listen_to_turns() else None
+
+    def _hear(self, where: str, why: str, lasted: float | None) -> None:
+        told = self._all.store_down if lasted is None else self._all.store_up
+        tell(told, StoreEvent(time.time(), where, why, lasted))
+
+    def forked(self) -> None:
+        """In a forked child: what has ended before it were the parent's turns."""
+        self._count()
+
+
+class Observation:
+    """What ``store.observe()`` returns; a context manager as well.
+
+    Args:
+        audience: Whose it is.
+    """
+
+    def __init__(self, audience: Audience) -> None:
+        self._audience = audience
+
+    def stop(self) -> None:
+        """Tell the observer of no more turns that begin. Idempotent.
+
+        Those that have begun are told to their end, so that whoever counts what goes on comes
+        down to nothing.
+        """
+        self._audience.remove(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
