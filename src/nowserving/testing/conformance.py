@@ -16,6 +16,7 @@ from nowserving.testing.losing import Losing
 from nowserving.testing.messages import Messages
 from nowserving.testing.names import Names, WrongArguments
 from nowserving.testing.nesting import Reentrancy, Serialized
+from nowserving.testing.observing import Observing
 from nowserving.testing.operating import Operating
 from nowserving.testing.order import LineOrder, Threads
 from nowserving.testing.outside import FromOutside
@@ -46,6 +47,7 @@ class StoreConformance(
     FromOutside,
     Messages,
     Operating,
+    Observing,
     Holders,
     Absorbing,
     Combinations,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import secrets
 import threading
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from nowserving.errors import LockError
+from nowserving.testing.turn_log import TurnLog
 from nowserving.testing.visitor import Visitor
 
 if TYPE_CHECKING:
@@ -187,31 +189,35 @@ class StoreHarness:
     @contextmanager
     def opened(self, **defaults: Unpack[Defaults]) -> Iterator[LockStore]:
         """Give a synchronous test a store, and check afterwards that nothing is left of it."""
-        self._names = []
+        self._names, told = [], TurnLog()
         before = set(threading.enumerate())
         store = self.make_store(**defaults)
+        store.observe(told)
         try:
             yield store
             self._check_lines(store)
         finally:
             store.close()
         self._check_threads(before)
+        check_told(told)
 
     def run(self, scenario: _Scenario, **defaults: Unpack[Defaults]) -> None:
         """Run a scenario in an event loop of its own, and check that nothing is left of it."""
 
         async def play() -> None:
             store = self.make_store(**defaults)
+            store.observe(told)
             try:
                 await asyncio.wait_for(scenario(self, store), self.limit)
                 self._check_lines(store)
             finally:
                 await store.aclose()
 
-        self._names = []
+        self._names, told = [], TurnLog()
         before = set(threading.enumerate())
         asyncio.run(play())
         self._check_threads(before)
+        check_told(told)
 
     def _check_lines(self, store: LockStore) -> None:
         left = {name: self.numbers(store, name) for name in self._names}
@@ -281,6 +287,18 @@ def _named_like(test: _Scenario, run: _Test) -> _Test:
         setattr(run, attribute, getattr(test, attribute))
     run.pytestmark = list(getattr(test, "pytestmark", ()))  # type: ignore[attr-defined]
     return run
+
+
+def check_told(told: TurnLog) -> None:
+    """Check that observers were told of every turn as the law of turn events says."""
+    assert not told.faults(), told.faults()
+    # What garbage collection ended is told a moment later, by another thread.
+    deadline = time.monotonic() + SOON
+    while told.unfinished() and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.01)
+    assert not told.unfinished(), told.unfinished()
+    assert not told.faults(), told.faults()
 
 
 async def until(condition: Callable[[], object], limit: float = SOON) -> None:

@@ -1,0 +1,228 @@
+"""What observers are told where processes, servers and threads end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import sqlite3
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nowserving import LockStore, Observer, SQLiteLockStore, StoreEvent, StoreUnavailable
+from nowserving.testing.harness import check_told
+from nowserving.testing.turn_log import TurnLog
+from tests.support.forks import in_child
+from tests.support.places import EVERYWHERE
+from tests.support.tasks import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from nowserving import TicketEvent
+    from tests.support.places import Place
+    from tests.support.redis_server import RedisServer
+
+
+class Outages(Observer):
+    """Notes when the store is down and up."""
+
+    def __init__(self) -> None:
+        self.told: list[StoreEvent] = []
+
+    def store_down(self, event: StoreEvent) -> None:
+        self.told.append(event)
+
+    def store_up(self, event: StoreEvent) -> None:
+        self.told.append(event)
+
+
+async def test_an_outage_of_redis_is_told_once_when_it_begins_and_when_it_ends(
+    server: RedisServer,
+) -> None:
+    told, late = Outages(), Outages()
+    async with LockStore.create(server.url(socket_timeout=0.5)) as store:
+        store.observe(told)
+        async with store.lock("c"):
+            pass
+        server.kill()
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                async with store.lock("c"):
+                    pass
+        store.observe(late)  # comes into it
+        server.start()
+        await until(lambda: len(told.told) == 2)
+    down, up = told.told
+    assert down.why
+    assert down.lasted is None
+    assert up.why == ""
+    assert up.lasted is not None
+    assert up.lasted > 0
+    assert down.where == up.where == f"127.0.0.1:{server.port}/1"
+    assert [event.lasted is None for event in late.told] == [True, False]
+
+
+async def test_an_outage_of_a_file_is_told(tmp_path: Path) -> None:
+    told = Outages()
+    async with SQLiteLockStore(tmp_path / "locks.db", busy_timeout=0.3) as store:
+        store.observe(told)
+        async with store.lock("c"):
+            pass
+        with contextlib.closing(sqlite3.connect(tmp_path / "locks.db")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreUnavailable):
+                async with store.lock("c"):
+                    pass
+            other.rollback()
+        async with store.lock("c"):
+            pass
+    assert [event.lasted is None for event in told.told] == [True, False]
+
+
+@EVERYWHERE
+async def test_whoever_the_store_does_not_answer_is_told_so(server: RedisServer) -> None:
+    told = TurnLog()
+    store = LockStore.create(server.url(socket_timeout=0.5))
+    store.observe(told)
+    await store.aclose()
+    with pytest.raises(Exception, match="closed"):
+        async with store.lock("c"):
+            pass
+    assert told.kinds("c") == [], "a closed store begins no turn"
+
+
+async def test_a_take_without_an_answer_ends_as_unavailable(server: RedisServer) -> None:
+    told = TurnLog()
+    async with LockStore.create(server.url(socket_timeout=0.5)) as store:
+        store.observe(told)
+        async with store.lock("c"):
+            pass
+        server.kill()
+        with pytest.raises(StoreUnavailable):
+            async with store.lock("c"):
+                pass
+        assert told.last("c", "left").outcome == "unavailable"
+        assert told.last("c", "left").number == -1
+        server.start()
+
+
+@EVERYWHERE
+def test_a_child_of_a_fork_tells_of_its_own_turns_only(server: Place) -> None:
+    told = TurnLog()
+    with LockStore.create(server.url()) as store:
+        store.observe(told)
+        with store.lock("parent's"):
+            assert in_child(lambda: _turn_in_child(store, told)) == [["asked", "served", "left"]]
+        assert told.kinds("parent's") == [["asked", "served", "left"]]
+        assert told.kinds("child's") == []
+
+
+def _turn_in_child(store: LockStore, told: TurnLog) -> list[list[str]]:
+    begun = told.kinds("parent's")
+    with store.lock("child's"):
+        pass
+    store.close()
+    assert told.kinds("parent's") == begun, "it is the parent's to tell how that ends"
+    return [list(kinds) for kinds in told.kinds("child's")]
+
+
+@EVERYWHERE
+def test_the_turns_of_a_closed_loop_are_told_to_have_ended(server: Place) -> None:
+    told = TurnLog()
+    with LockStore.create(server.url()) as store:
+        store.observe(told)
+
+        async def hold(name: str) -> None:
+            async with store.lock(name):
+                await asyncio.sleep(60)
+
+        loop = asyncio.new_event_loop()
+        tasks = [loop.create_task(hold(name)) for name in ("a", "a", "b")]
+        loop.run_until_complete(asyncio.sleep(0.3))
+        assert told.kinds("a") == [["asked", "served"], ["asked", "waiting"]]
+        loop.close()
+        with contextlib.suppress(RuntimeError):
+            for task in tasks:
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+        del tasks
+        gc.collect()
+        check_told(told)
+        assert told.last("b", "left").outcome == "abandoned"
+
+
+@EVERYWHERE
+def test_threads_and_whoever_releases_them_at_once_keep_the_order(server: Place) -> None:
+    """The watch brings the loss, the thread the end: whichever is first, both are told in order."""
+    told = TurnLog()
+    with LockStore.create(server.url()) as store:
+        store.observe(told)
+
+        def turns(index: int) -> None:
+            for _ in range(30):
+                with store.lock(f"c{index}", wait_time_in_seconds=0.02):
+                    entered.release()
+
+        async def release() -> None:
+            for index in (0, 1, 2):
+                await store.release(f"c{index}", reason="racing")
+
+        entered = threading.Semaphore(0)
+        threads = [threading.Thread(target=turns, args=(index,)) for index in (0, 1, 2)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            entered.acquire(timeout=0.05)
+            asyncio.run(release())
+        for thread in threads:
+            thread.join()
+        check_told(told)
+        assert len(told.turns) == 90
+
+
+class _Locking(Observer):
+    """Holds a plain lock while it is told something, as a metrics library does."""
+
+    def __init__(self) -> None:
+        self.mutex = threading.Lock()
+        self.ends = 0
+
+    def asked(self, event: TicketEvent) -> None:  # noqa: ARG002
+        with self.mutex:
+            gc.collect()  # any moment may be one in which the collector runs
+
+    def left(self, event: TicketEvent) -> None:  # noqa: ARG002
+        with self.mutex:
+            self.ends += 1
+
+
+@EVERYWHERE
+@pytest.mark.timeout(30)
+def test_a_turn_that_is_collected_in_the_middle_of_an_observer_does_not_stop_it(
+    server: Place,
+) -> None:
+    with LockStore.create(server.url()) as store:
+        observer = _Locking()
+        store.observe(observer)
+
+        def suspended(name: str) -> Iterator[None]:
+            with store.lock(name):
+                yield
+
+        for index in range(5):
+            box: list[object] = [suspended(f"c{index}")]
+            next(box[0])  # type: ignore[call-overload]
+            box.append(box)
+            del box  # only the collector ends it
+            with store.lock("another"):
+                pass
+        gc.collect()
+        deadline = threading.Event()
+        for _ in range(100):
+            if observer.ends == 10:
+                break
+            deadline.wait(0.05)
+        assert observer.ends == 10
