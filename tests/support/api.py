@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 RASA_STAND_IN = Path(__file__).parent / "rasa_stand_in"
 
 # Rasa comes last: importing it makes our errors Rasa's for the rest of the process.
-MODULES = ("nowserving", "nowserving.testing", "nowserving.integrations.rasa")
+MODULES = (
+    "nowserving",
+    "nowserving.dashboard",
+    "nowserving.testing",
+    "nowserving.integrations.rasa",
+)
 
 MADE_BY_US = {"HeldLock", "Turn"}
 """Classes that ``lock()`` makes: how is our own business."""

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 import nowserving
+from nowserving.cli.dashboard import dashboard
 from nowserving.cli.root import Root
 from nowserving.cli.verify import verify
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # a store's URL may hold a password
 )
 app.command()(verify)
+app.command()(dashboard)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it

@@ -1,0 +1,125 @@
+"""What the page shows, asked of the store: the only place that knows the store's verbs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from nowserving.dashboard.turns import Sightings
+
+if TYPE_CHECKING:
+    from nowserving import Line, LineTicket, LockStore
+
+LONGEST = 200
+"""How many lines a survey tells of: those with the most who wait, and the oldest of them."""
+
+MOST_WAITING = 200
+"""How many of one line's waiters are shown."""
+
+Json = dict[str, Any]
+
+
+class Source:
+    """A store, as far as the page needs it.
+
+    Args:
+        store: The store; it stays its owner's to close.
+    """
+
+    def __init__(self, store: LockStore) -> None:
+        self._store = store
+
+    async def survey(self) -> Json:
+        """Ask who holds and who waits, all over the store."""
+        lines: list[Json] = []
+        processes: dict[tuple[str | None, int | None], list[int]] = {}
+        async for conversation_id in self._store.conversations():
+            line = await self._store.inspect(conversation_id)
+            if line is None:
+                continue
+            lines.append(_summary(conversation_id, line))
+            for ticket in (line.holder, *line.waiting):
+                if ticket is not None:
+                    counts = processes.setdefault((ticket.host, ticket.pid), [0, 0])
+                    counts[ticket is not line.holder] += 1
+        lines.sort(key=lambda line: (-line["waiting"], -(line["oldest_wait"] or 0.0)))
+        waits = [line["oldest_wait"] for line in lines if line["oldest_wait"] is not None]
+        return {
+            "conversations": len(lines),
+            "held": sum(line["holder"] is not None for line in lines),
+            "waiting": sum(line["waiting"] for line in lines),
+            "oldest_wait": max(waits, default=None),
+            "lines": lines[:LONGEST],
+            "processes": [
+                {"host": host, "pid": pid, "holding": counts[0], "waiting": counts[1]}
+                for (host, pid), counts in processes.items()
+                if pid is not None
+            ],
+        }
+
+    def of(self, conversation_id: str) -> Watched:
+        """Return one conversation, to be looked at again and again."""
+        return Watched(self._store, conversation_id)
+
+    async def release(self, conversation_id: str, number: int, reason: str) -> bool:
+        """Take this very ticket out of its line, and return whether it was in it."""
+        return await self._store.release(conversation_id, number, reason)
+
+
+class Watched:
+    """One conversation: its line, and what has become of its turns.
+
+    Args:
+        store: The store.
+        conversation_id: The conversation.
+    """
+
+    def __init__(self, store: LockStore, conversation_id: str) -> None:
+        self._store = store
+        self._id = conversation_id
+        self._seen = Sightings()
+
+    async def look(self) -> Json:
+        """Ask who holds and who waits, and what happened lately."""
+        line = await self._store.inspect(self._id)
+        now = time.time()
+        holder = None if line is None else line.holder
+        waiting = () if line is None else line.waiting
+        self._seen.see(holder, waiting, now)
+        return {
+            "holder": _ticket(holder, now),
+            "waiting": [_ticket(ticket, now) for ticket in waiting[:MOST_WAITING]],
+            "more": max(0, len(waiting) - MOST_WAITING),
+            "turns": [turn.as_json() for turn in self._seen.turns],
+            "history": False,
+            "events": [],
+        }
+
+
+def _summary(conversation_id: str, line: Line) -> Json:
+    now = time.time()
+    return {
+        "id": conversation_id,
+        "holder": _ticket(line.holder, now),
+        "waiting": len(line.waiting),
+        "oldest_wait": max(
+            (now - ticket.since for ticket in line.waiting if ticket.since is not None),
+            default=None,
+        ),
+    }
+
+
+def _ticket(ticket: LineTicket | None, now: float) -> Json | None:
+    if ticket is None:
+        return None
+    return {
+        "number": ticket.number,
+        "label": ticket.label,
+        "message_id": ticket.message_id,
+        "host": ticket.host,
+        "pid": ticket.pid,
+        "age": None if ticket.since is None else max(0.0, now - ticket.since),
+        "expires_in": ticket.expires_in,
+        "absorbed": ticket.absorbed,
+        "settling": ticket.settling,
+    }
