@@ -139,13 +139,6 @@ class TurnEvents:
             end = (ticket.handle.number, self.turn, monotonic())
             self.observers.note_end(ticket.handle.conversation_id, end)
 
-    def nobody_waits(self, ticket: ObservedTicket) -> None:
-        """There was nobody behind it."""
-        ends = self.observers.ends
-        end = ends.get(ticket.handle.conversation_id)
-        if end is not None and end[1] == self.turn:
-            ends.pop(ticket.handle.conversation_id, None)
-
     def lost(self, ticket: ObservedTicket, why: str) -> None:
         """Its lock is lost: to be called once."""
         if not self.observers.lost:
