@@ -163,10 +163,13 @@ async def test_an_error_waits_for_nobody_who_does_not_answer(
     async with LockStore.create(server.url()) as other, other.lock("c"):
         await noted(server)
         proxy.cut(verb, what)
-        began = time.monotonic()
-        error = await busy(behind)
-        assert time.monotonic() - began < 5.0  # not the 10 s after which a connection is given up
-        assert proxy.cuts == 1
+        error = None
+        while (
+            error is None or not proxy.cuts
+        ):  # on a busy machine the 50 ms may be over before this verb is sent
+            began = time.monotonic()
+            error = await busy(behind)
+            assert time.monotonic() - began < 5.0  # not 10 s: then a connection is given up
         assert error.holder
         assert error.holder.since == error.held_since
 

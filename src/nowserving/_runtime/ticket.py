@@ -91,7 +91,6 @@ class LiveTicket(Life):
     """
 
     superseded = Superseded()
-    events: TurnEvents | None = None
     cancellation: BodyCancellation | None = None
     tell_expiring: Callable[[LiveTicket], None] | None = None
     watched_in: dict[TicketKey, LiveTicket] | None = None
@@ -131,6 +130,7 @@ class LiveTicket(Life):
         self.tickets = tickets
         self.key = key
         self.home = home
+        self.events: TurnEvents | None = None
         if task is None:
             self._task = None
         else:  # as _belongs_to()

@@ -116,8 +116,7 @@ class TurnEvents:
         """Its take was answered; maybe it has a place in line, behind others."""
         told = self.observers.waiting
         if told and status.state is WAITING:
-            waited = monotonic() - ticket.asked
-            tell(told, self._event(ticket, ahead=status.ahead, waited=waited))
+            tell(told, self._event(ticket, ahead=status.ahead))
 
     def served(self, ticket: ObservedTicket) -> None:
         """Its body begins."""
@@ -129,7 +128,7 @@ class TurnEvents:
             if moment > ticket.asked:
                 self._handoff = ticket.held_since - moment
         if observers.served:
-            tell(observers.served, self._event(ticket, waited=ticket.held_since - ticket.asked))
+            tell(observers.served, self._event(ticket))
 
     # Its end
 
@@ -139,13 +138,6 @@ class TurnEvents:
             end = (ticket.handle.number, self.turn, monotonic())
             self.observers.note_end(ticket.handle.conversation_id, end)
 
-    def nobody_waits(self, ticket: ObservedTicket) -> None:
-        """There was nobody behind it."""
-        ends = self.observers.ends
-        end = ends.get(ticket.handle.conversation_id)
-        if end is not None and end[1] == self.turn:
-            ends.pop(ticket.handle.conversation_id, None)
-
     def lost(self, ticket: ObservedTicket, why: str) -> None:
         """Its lock is lost: to be called once."""
         if not self.observers.lost:
@@ -154,8 +146,7 @@ class TurnEvents:
         self._losing = True
         try:
             if self.is_going_on():  # else the end came first, and did not see us
-                held = monotonic() - ticket.held_since
-                tell(self.observers.lost, self._event(ticket, held=held, reason=why))
+                tell(self.observers.lost, self._event(ticket, why))
         finally:
             self._losing = False
             self._tell_pending_end()
@@ -186,8 +177,14 @@ class TurnEvents:
             ticket: Its ticket.
             error: Why it was never served, if it was not.
         """
-        if self.claim_end():
+        try:
+            del self._end_untold  # as claim_end() does, which costs more than this does
+        except AttributeError:
+            return
+        if self._losing:
             self.tell_end(ticket, error)
+        else:
+            self._tell_end(ticket, error)
 
     def tell_end(self, ticket: ObservedTicket, error: BaseException | None = None) -> None:
         """Tell the end that was claimed."""
@@ -202,33 +199,28 @@ class TurnEvents:
         return self._losing  # which another thread may change at any time
 
     def _tell_end(self, ticket: ObservedTicket, error: BaseException | None) -> None:
-        if ticket.served is None:
-            kind, outcome, reason = _why_not_served(ticket.request.options, error)
-            told = getattr(self.observers, kind)
+        if ticket.served is not None:
+            told = self.observers.left
             if told:
-                waited = monotonic() - ticket.asked
-                tell(told, self._event(ticket, waited=waited, outcome=outcome, reason=reason))
+                tell(told, self._event(ticket, "", ticket.outcome or "abandoned"))
             return
-        told = self.observers.left
+        kind, outcome, reason = _why_not_served(ticket.request.options, error)
+        told = getattr(self.observers, kind)
         if told:
-            held = monotonic() - ticket.held_since
-            tell(told, self._event(ticket, held=held, outcome=ticket.outcome or "abandoned"))
+            tell(told, self._event(ticket, reason, outcome))
 
     # What is told
 
-    def _event(  # noqa: PLR0913 - what differs from event to event
-        self,
-        ticket: ObservedTicket,
-        *,
-        ahead: int = 0,
-        waited: float | None = None,
-        held: float | None = None,
-        outcome: str = "",
-        reason: str = "",
+    def _event(
+        self, ticket: ObservedTicket, reason: str = "", outcome: str = "", ahead: int = 0
     ) -> TicketEvent:
         served, options = ticket.served, ticket.request.options
-        if waited is None:
-            waited = 0.0 if served is None else ticket.held_since - ticket.asked
+        if served is None:
+            waited, held, token, predecessor = monotonic() - ticket.asked, None, 0, "none"
+        else:
+            waited = ticket.held_since - ticket.asked
+            held = monotonic() - ticket.held_since
+            token, predecessor = served.token, served.predecessor
         return _make(
             TicketEvent,
             (
@@ -242,8 +234,8 @@ class TurnEvents:
                 waited,
                 held,
                 self._handoff,
-                0 if served is None else served.token,
-                "none" if served is None else served.predecessor,
+                token,
+                predecessor,
                 self._after,
                 outcome,
                 reason,

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from nowserving._config.options import Request
     from nowserving._runtime.runtime import Runtime
     from nowserving._runtime.ticket import TicketKey
+    from nowserving.instrumentation.observers import Observers
     from nowserving.protocol.status import Outcome
 
 _GRACE = 1.0
@@ -95,9 +96,8 @@ class Turn:
         if self._ticket is None:
             return self._reenter(ticket)
         asked = now = ticket.asked
+        events = ticket.events
         try:
-            if ticket.events is not None:
-                ticket.events.asked(ticket)
             if request.options.auto_renew:
                 self._renew(ticket)
             at_once = runtime.at_once
@@ -115,13 +115,13 @@ class Turn:
                 or status.detail
                 or (now > asked and now >= ticket.ends_at)
             ):
-                if ticket.events is not None:
-                    ticket.events.joined(ticket, status)
+                if events is not None:
+                    events.joined(ticket, status)
                 status = await wait_in_line(runtime, ticket, status, asked)
                 now = monotonic()
             effects = ticket.begin(status, now)
-            if ticket.events is not None:  # before any news of it is heard
-                ticket.events.served(ticket)
+            if events is not None:  # before any news of it is heard
+                events.served(ticket)
             ticket.handle.answer(ticket.on_bell)
             if effects is not NOTHING:
                 ticket.carry_out(effects)
@@ -173,8 +173,6 @@ class Turn:
                 departure = await runtime.queue.leave(ticket.handle, outcome, _GRACE)
             if not departure.left:
                 ticket.carry_out(ticket.lose(why_gone(departure.why)))
-            if events is not None and not departure.someone_waiting:
-                events.nobody_waits(ticket)
         except BaseException as failure:  # noqa: BLE001 - it is raised again, or told
             self._leave_later(ticket, outcome, failure)
         finally:
@@ -283,8 +281,17 @@ class Turn:
         self._ticket = ticket
         observers = runtime.audience.of_turns
         if observers is not None:
-            ticket.events = TurnEvents(observers)
+            self._observe(ticket, observers)
         return ticket
+
+    @staticmethod
+    def _observe(ticket: LiveTicket, observers: Observers) -> None:
+        ticket.events = TurnEvents(observers)
+        try:
+            ticket.events.asked(ticket)
+        except BaseException:  # Ctrl-C, in an observer: nothing is asked for yet
+            ticket.end()
+            raise
 
     def _renew(self, ticket: LiveTicket) -> None:
         # Before the take: a busy loop may read the answer long after the ticket is issued.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from nowserving.instrumentation.observer import Observer, StoreEvent
@@ -33,7 +34,7 @@ _OF_TURNS = (
 )
 _OF_STORES = ("store_down", "store_up")
 
-_MOST_ENDS = 1024
+_MOST_ENDS = 4096
 
 
 def tell(told: tuple[Callable[[_Event], None], ...], event: _Event) -> None:
@@ -53,7 +54,7 @@ class Observers:
 
     Attributes:
         ends: By conversation the number, the turn and the moment of the last body that has ended
-            here with others waiting behind it, as far as their hand-off has not come yet.
+            here, of the conversations used last: until somebody is served behind it.
     """
 
     __slots__ = (*_OF_TURNS, *_OF_STORES, "ends")
@@ -88,8 +89,9 @@ class Observers:
             end: The ticket's number, the turn, and the moment, monotonic.
         """
         ends = self.ends
-        if len(ends) >= _MOST_ENDS:  # those whose next turn was another process's
-            ends.clear()
+        if len(ends) >= _MOST_ENDS:
+            with suppress(RuntimeError, StopIteration):  # another thread changes it meanwhile
+                ends.pop(next(iter(ends)), None)
         ends[conversation_id] = end
 
 
@@ -107,9 +109,8 @@ class Audience:
         of_turns: Those who observe now; None if nobody wants to know of turns.
     """
 
-    of_turns: Observers | None = None
-
     def __init__(self, outages: Outages) -> None:
+        self.of_turns: Observers | None = None
         self._outages = outages
         self._members: dict[object, Observer] = {}
         self._all = Observers(())

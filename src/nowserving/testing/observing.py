@@ -100,20 +100,21 @@ class Observing(StoreHarness):
     async def test_a_refusal_is_told_with_its_reason(self, store: LockStore) -> None:
         name, told = self.conversation(), TurnLog()
         store.observe(told)
-        async with store.lock(name, message_id="m"):
-            for reason, kind, options in (
-                ("busy", LockBusy, {"when_busy": "reject"}),
-                ("full", LockBusy, {"max_waiting": 0}),
-                ("duplicate", DuplicateMessage, {"message_id": "m"}),
-            ):
-                with pytest.raises(kind):
-                    await store.lock(name, **options).__aenter__()
-                assert told.last(name, "refused").reason == reason
-            with pytest.raises(LockBusy):
-                await store.take_ticket(name, when_busy="reject")
-            (refused,) = told.issued
-            assert (refused.conversation_id, refused.reason) == (name, "busy")
+        holder = await self.enter(store, name, message_id="m")
+        for reason, kind, options in (
+            ("busy", LockBusy, {"when_busy": "reject"}),
+            ("full", LockBusy, {"max_waiting": 0}),
+            ("duplicate", DuplicateMessage, {"message_id": "m"}),
+        ):
+            error = await self.visitor(store, name, **options).end()
+            assert isinstance(error, kind)
+            assert told.last(name, "refused").reason == reason
+        with pytest.raises(LockBusy):
+            await store.take_ticket(name, when_busy="reject")
+        (refused,) = told.issued
+        assert (refused.conversation_id, refused.reason) == (name, "busy")
         assert told.kinds(name)[1:] == [["asked", "refused"]] * 3
+        await holder.goes()
 
     @scenario
     async def test_a_wait_that_ends_without_a_turn_is_told(self, store: LockStore) -> None:
