@@ -16,7 +16,7 @@ from nowserving.protocol.status import (
     TicketStatus,
 )
 from nowserving.stores import _lines
-from nowserving.stores.sqlite.history import EventRows
+from nowserving.stores.sqlite.events import EventRows
 from nowserving.stores.sqlite.line import RowLine
 from nowserving.stores.sqlite.ticket import RowTicket
 
