@@ -11,7 +11,7 @@ from nowserving.errors import LockError
 from nowserving.stores.operating import OperatingMethods
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from nowserving.protocol.history import EventLog, HistoryEvent
 
@@ -62,8 +62,10 @@ class HistoryMethods(OperatingMethods):
 
     async def follow(
         self, conversation_id: str | None = None, *, since: float | None = None
-    ) -> AsyncIterator[HistoryEvent]:
-        """Iterate over what happens, as it is written; ends with whoever iterates.
+    ) -> AsyncGenerator[HistoryEvent, None]:
+        """Iterate over what happens, as it is written, without an end.
+
+        Whoever stops in the middle closes it: ``async with contextlib.aclosing(store.follow())``.
 
         It looks every quarter of a second. Events of different processes may come some tenths of a
         second out of order; ``event.at`` says when each was.
