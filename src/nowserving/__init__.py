@@ -27,6 +27,7 @@ from nowserving.held import Absorbed, HeldLock
 from nowserving.instrumentation.observer import Observer, StoreEvent, TicketEvent
 from nowserving.instrumentation.observers import Observation
 from nowserving.lock import NO_TICKET_ISSUED, Superseded, Ticket, TicketLock
+from nowserving.protocol.history import HistoryEvent
 from nowserving.protocol.line import Line, LineTicket
 from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
 from nowserving.stores.base import LOCK_LIFETIME, LockStore
@@ -53,6 +54,7 @@ __all__ = [
     "DuplicateMessage",
     "EndpointConfig",
     "HeldLock",
+    "HistoryEvent",
     "Holder",
     "InMemoryLockStore",
     "IncompatibleRecord",

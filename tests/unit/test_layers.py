@@ -32,7 +32,9 @@ LAYERS = (
     {"_turns"},
     {"stores"},
     {PUBLIC},
-    {"dashboard", "integrations", "testing", "verify"},
+    {"integrations", "testing", "verify"},
+    {"history"},
+    {"dashboard"},
     {"cli"},
     {"__main__"},
 )

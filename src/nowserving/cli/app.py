@@ -8,6 +8,9 @@ import nowserving
 from nowserving.cli.dashboard import dashboard
 from nowserving.cli.root import Root
 from nowserving.cli.verify import verify
+from nowserving.cli.watch import watch
+from nowserving.cli.whatif import whatif
+from nowserving.cli.why import why
 
 app = typer.Typer(
     cls=Root,
@@ -19,6 +22,9 @@ app = typer.Typer(
 )
 app.command()(verify)
 app.command()(dashboard)
+app.command()(watch)
+app.command()(why)
+app.command()(whatif)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it

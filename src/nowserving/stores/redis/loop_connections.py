@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from nowserving.stores.redis.call_settings import CallSettings
     from nowserving.stores.redis.processes import ProcessNote
-    from nowserving.stores.redis.topologies.topology import Topology
+    from nowserving.stores.redis.topologies.topology import Session, Topology
 
 
 _STEPS = 10
@@ -43,6 +43,8 @@ class LoopConnections:
         session: For all calls.
         sweeper: Goes on with what a call has left over.
         heartbeat: For renewals.
+        history: For what happens, made at first use: what the server refuses of it, or takes its
+            time for, must be nobody else's matter.
         inbox: For pushes.
         is_closed: Whether they are.
         timer: When this process is to be noted again, None where that is not planned.
@@ -67,6 +69,8 @@ class LoopConnections:
         # Renewals have a connection of their own: a slow answer to somebody's take must not
         # cost others their leases.
         self.heartbeat = topology.heartbeat(settings)
+        self._make_history = partial(topology.heartbeat, settings)
+        self._history: Session | None = None
         self.inbox = Inbox(topology.inbox_server(), settings.header.channel_prefix + name)
         self.inbox.open()
         self._end_hook = self._close_with_the_loop()
@@ -91,24 +95,36 @@ class LoopConnections:
             for _ in range(_STEPS):
                 await asyncio.sleep(0)
 
+    @property
+    def history(self) -> Session:
+        """Return the session for what happens; to be used on the loop."""
+        if self._history is None:
+            self._history = self._make_history()
+            if self.is_closed:
+                self._history.close()
+        return self._history
+
+    def _parts(self) -> list[Session | Inbox]:
+        parts = [self.session, self.heartbeat, self._history, self.inbox]
+        return [part for part in parts if part is not None]
+
     def close(self) -> None:
         """Hang up; called on their own loop."""
         self.is_closed = True
         if self.timer is not None:
             self.timer.cancel()
-        self.session.close()
-        self.heartbeat.close()
-        self.inbox.close()
+        for part in self._parts():
+            part.close()
 
     def hang_up(self) -> None:
         """Have Redis end the connections of a loop that does not run."""
         self.is_closed = True
-        for part in (self.session, self.heartbeat, self.inbox):
+        for part in self._parts():
             part.hang_up()
 
     def abandon(self) -> None:
         """Let go of what a loop left that was closed without notice."""
-        for part in (self.session, self.heartbeat, self.inbox):
+        for part in self._parts():
             part.abandon()
 
     async def aclose(self) -> None:
