@@ -23,6 +23,13 @@ _NAMES = {
     "Chromium": ("chromium", "chromium-browser", "google-chrome"),
     "chromedriver": ("chromedriver", "chromium.chromedriver"),
 }
+_ARGUMENTS = (
+    "--headless=new",
+    "--no-sandbox",  # as root, in a container
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP *.example 127.0.0.1",  # names whose owner leads them to us
+)
 _LOADED_WITHIN = 20.0  # seconds
 
 
@@ -67,7 +74,7 @@ def browser() -> Iterator[Browser]:
     """
     options = webdriver.ChromeOptions()
     options.binary_location = _executable("Chromium")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+    for argument in _ARGUMENTS:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     made = Browser(options, Service(_executable("chromedriver")))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from nowserving.dashboard.recorded import MOST_EVENTS, Recorded
 from nowserving.dashboard.turns import Sightings
+from nowserving.errors import LockError, StoreClosed, StoreUnavailable
 
 if TYPE_CHECKING:
-    from nowserving import Line, LineTicket, LockStore
+    from nowserving import HistoryEvent, Line, LineTicket, LockStore
 
 LONGEST = 200
 """How many lines a survey tells of: those with the most who wait, and the oldest of them."""
@@ -78,22 +80,37 @@ class Watched:
         self._store = store
         self._id = conversation_id
         self._seen = Sightings()
+        self._has_history = True
 
     async def look(self) -> Json:
         """Ask who holds and who waits, and what happened lately."""
         line = await self._store.inspect(self._id)
+        events = await self._events()
         now = time.time()
         holder = None if line is None else line.holder
         waiting = () if line is None else line.waiting
         self._seen.see(holder, waiting, now)
+        in_line = {ticket.number for ticket in (holder, *waiting) if ticket is not None}
+        recorded = Recorded(events, in_line, now)
         return {
             "holder": _ticket(holder, now),
             "waiting": [_ticket(ticket, now) for ticket in waiting[:MOST_WAITING]],
             "more": max(0, len(waiting) - MOST_WAITING),
-            "turns": [turn.as_json() for turn in self._seen.turns],
-            "history": False,
-            "events": [],
+            "turns": [turn.as_json() for turn in self._seen.beside(recorded.turns())],
+            "events": recorded.shown(),
+            "why": recorded.waits(),
         }
+
+    async def _events(self) -> list[HistoryEvent]:
+        if not self._has_history:
+            return []
+        try:
+            return await self._store.events(self._id, limit=MOST_EVENTS)
+        except (StoreUnavailable, StoreClosed):
+            raise
+        except LockError:  # a store that can keep none
+            self._has_history = False
+            return []
 
 
 def _summary(conversation_id: str, line: Line) -> Json:

@@ -11,7 +11,7 @@ from nowserving.dashboard.feed import Feed
 from nowserving.dashboard.overview import Overview, watching
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from starlette.types import Receive, Scope, Send
 
@@ -61,7 +61,7 @@ class Streams:
             if not feed.followers:
                 del self._lines[conversation_id]
 
-    async def events(self, hello: Json, conversation_id: str | None) -> AsyncIterator[bytes]:
+    async def events(self, hello: Json, conversation_id: str | None) -> AsyncGenerator[bytes, None]:
         """Yield what a browser is told, for as long as it listens.
 
         Args:
@@ -101,7 +101,7 @@ class EventStream:
         events: What is sent.
     """
 
-    def __init__(self, events: AsyncIterator[bytes]) -> None:
+    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,7 +122,7 @@ class EventStream:
     async def _send(self, send: Send) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), _UNBUFFERED]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async with contextlib.aclosing(self._events) as events:  # type: ignore[type-var]
+        async with contextlib.aclosing(self._events) as events:
             async for event in events:
                 await send({"type": "http.response.body", "body": event, "more_body": True})
 

@@ -48,7 +48,7 @@ class Turn:
 
 
 class Sightings:
-    """Makes turns out of looks at a line, where the store keeps no history.
+    """Makes turns out of looks at a line, for those of which the store keeps no history.
 
     What came and went between two looks it does not know.
     """
@@ -57,10 +57,10 @@ class Sightings:
         self._turns: list[Turn] = []
         self._in_line: dict[int, Turn] = {}
 
-    @property
-    def turns(self) -> list[Turn]:
-        """The turns that were seen, in the order in which they were."""
-        return self._turns
+    def beside(self, recorded: Sequence[Turn]) -> list[Turn]:
+        """Return turns that are recorded, and of those that were seen the ones that are not."""
+        known = {turn.number for turn in recorded}
+        return [*recorded, *(turn for turn in self._turns if turn.number not in known)]
 
     def see(self, holder: LineTicket | None, waiting: Sequence[LineTicket], now: float) -> None:
         """Take in how the line is now."""

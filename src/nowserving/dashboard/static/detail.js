@@ -47,10 +47,10 @@ export class Detail {
       el("div", { class: "tools" }, el("h3", {}, "Timeline"), this.makeWindows()),
       chart,
       legend,
-      why,
       el("h3", {}, "In line"),
       tickets,
       more,
+      why,
       this.eventsTitle,
       events,
     );
@@ -170,7 +170,7 @@ export class Detail {
     this.parts.why.key = key;
     this.parts.why.replaceChildren(
       el("h3", {}, "Why they waited"),
-      el("ul", {}, ...why.map((line) => el("li", {}, visible(line)))),
+      el("ul", {}, ...why.map(({ at, words }) => el("li", {}, el("time", {}, clock(at)), " ", visible(words)))),
     );
   }
 

@@ -195,7 +195,7 @@ function fill(row, line, longest) {
 export function whose(ticket) {
   if (!ticket) return [el("span", { class: "soft" }, "nobody yet")];
   const where = place(ticket);
-  const process = where ? visible(where, { class: "id soft" }) : null;
+  const process = where ? visible(where, { class: ticket.label ? "id soft beside" : "id soft" }) : null;
   if (ticket.label) return [visible(ticket.label), ...(process ? [" ", process] : [])];
   return [process ?? el("span", { class: "soft" }, "a process that is not known")];
 }

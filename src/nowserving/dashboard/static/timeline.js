@@ -10,8 +10,8 @@ const ROW = 13; // pixels
 const TALLEST = 300;
 const AXIS = 20;
 const NARROWEST = 2;
-const APART = 78; // pixels from one moment of the axis to the next
-const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400];
+const APART = 74; // pixels from one moment of the axis to the next
+const STEPS = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400];
 
 /** Return the colour of each process, in the order in which they were seen. */
 export class Colours {
@@ -85,7 +85,7 @@ function details(turn, now) {
   const id = (name, text) => (text === null ? [] : [`${name} ${plain(text)}`]);
   const waited = (turn.began ?? turn.ended ?? now) - turn.came;
   return [
-    `ticket ${turn.number}`,
+    turn.number < 0 ? "no ticket" : `ticket ${turn.number}`,
     ...id("label", turn.label),
     ...id("message", turn.message_id),
     ...id("on", place(turn) || null),
