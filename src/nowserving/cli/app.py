@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 import nowserving
+from nowserving.cli.root import Root
 from nowserving.cli.verify import verify
 
 app = typer.Typer(
+    cls=Root,
     help="One message at a time per conversation, in the order in which they arrived.",
     no_args_is_help=True,
     add_completion=False,
