@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
+    from nowserving.protocol.examination import Examination
     from nowserving.protocol.line import Line
     from nowserving.protocol.status import IssuedTicket
 
@@ -31,6 +32,10 @@ class Asynchronous(Protocol):
 
     def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record."""
+        ...
+
+    async def examine(self) -> Examination:
+        """Examine what the store stands on."""
         ...
 
     async def give_back(self, conversation_id: str, ticket: IssuedTicket | int | str) -> bool:
@@ -90,6 +95,11 @@ class Blocking:
         """Return what :meth:`LockStore.conversations` iterates over, all at once."""
         names: list[str] = self._run(_collect(self._store.conversations()))
         return names
+
+    def examine(self) -> Examination:
+        """Examine what the store stands on (:meth:`LockStore.examine`)."""
+        found: Examination = self._run(self._store.examine())
+        return found
 
 
 async def _collect(names: AsyncIterator[str]) -> list[str]:
