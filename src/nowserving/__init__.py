@@ -27,6 +27,7 @@ from nowserving.held import Absorbed, HeldLock
 from nowserving.instrumentation.observer import Observer, StoreEvent, TicketEvent
 from nowserving.instrumentation.observers import Observation
 from nowserving.lock import NO_TICKET_ISSUED, Superseded, Ticket, TicketLock
+from nowserving.protocol.examination import Examination, Finding, Verdict
 from nowserving.protocol.line import Line, LineTicket
 from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
 from nowserving.protocol.survey import LineSummary, ProcessSummary, Survey, SurveyOrder
@@ -53,6 +54,8 @@ __all__ = [
     "Defaults",
     "DuplicateMessage",
     "EndpointConfig",
+    "Examination",
+    "Finding",
     "HeldLock",
     "Holder",
     "InMemoryLockStore",
@@ -90,6 +93,7 @@ __all__ = [
     "TicketEvent",
     "TicketLock",
     "Turn",
+    "Verdict",
     "WhenBusy",
     "WhenFull",
 ]

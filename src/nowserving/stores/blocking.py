@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
+    from nowserving.protocol.examination import Examination
     from nowserving.protocol.line import Line
     from nowserving.protocol.status import IssuedTicket
     from nowserving.protocol.survey import Survey, SurveyOrder
@@ -36,6 +37,10 @@ class Asynchronous(Protocol):
 
     async def survey(self, longest: int = 20, order: SurveyOrder = "waiting") -> Survey:
         """Look over all lines."""
+        ...
+
+    async def examine(self) -> Examination:
+        """Examine what the store stands on."""
         ...
 
     async def give_back(self, conversation_id: str, ticket: IssuedTicket | int | str) -> bool:
@@ -100,6 +105,11 @@ class Blocking:
         """Look over all lines (:meth:`LockStore.survey`)."""
         seen: Survey = self._run(self._store.survey(longest, order))
         return seen
+
+    def examine(self) -> Examination:
+        """Examine what the store stands on (:meth:`LockStore.examine`)."""
+        found: Examination = self._run(self._store.examine())
+        return found
 
 
 async def _collect(names: AsyncIterator[str]) -> list[str]:
