@@ -28,6 +28,7 @@ from nowserving.instrumentation.observer import Observer, StoreEvent, TicketEven
 from nowserving.instrumentation.observers import Observation
 from nowserving.lock import NO_TICKET_ISSUED, Superseded, Ticket, TicketLock
 from nowserving.protocol.examination import Examination, Finding, Verdict
+from nowserving.protocol.history import HistoryEvent
 from nowserving.protocol.line import Line, LineTicket
 from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
 from nowserving.protocol.survey import LineSummary, ProcessSummary, Survey, SurveyOrder
@@ -57,6 +58,7 @@ __all__ = [
     "Examination",
     "Finding",
     "HeldLock",
+    "HistoryEvent",
     "Holder",
     "InMemoryLockStore",
     "IncompatibleRecord",

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class AskingQueue:
     """A queue that asks somebody else for everything; a subclass says how."""
 
-    at_once = None
+    at_once = history = None
     guarantees: Guarantees
 
     def __init__(self) -> None:

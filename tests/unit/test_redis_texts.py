@@ -44,6 +44,8 @@ _VERBS = (
     "finish",
     "release",
     "process",
+    "record",
+    "events",
     "sweep",
 )
 

@@ -18,6 +18,7 @@ from nowserving._runtime.closing import Closing
 from nowserving._runtime.heartbeat import Heartbeat
 from nowserving._runtime.leaving import Leaving, leave_or_park
 from nowserving._runtime.portal import CLOSED, Portal, run_inline
+from nowserving._runtime.recorder import Recorder
 from nowserving._runtime.watch import Watch
 from nowserving.errors import StoreClosed
 from nowserving.instrumentation.observers import Audience
@@ -85,8 +86,10 @@ class Runtime:
         closing: Whether the store is closed or about to be.
         tasks: What runs on behalf of turns.
         audience: Who observes them.
+        recorder: Has the store keep what happens; None if it keeps nothing.
     """
 
+    recorder: Recorder | None = None
     _heartbeat: Heartbeat | None = None
 
     def __init__(self, queue: TicketQueue[Any]) -> None:
@@ -96,6 +99,9 @@ class Runtime:
         self._needs_loop = queue.guarantees.needs_loop
         self.closing = False
         self.audience = Audience(queue.outages)
+        if queue.history is not None and queue.history.options is not None:
+            self.recorder = Recorder(queue.history, weakref.ref(self))
+            self.audience.add(self.recorder)
         self._start_afresh()
         on_fork(self)
         exiting.at_exit(self)
@@ -118,6 +124,8 @@ class Runtime:
         self._end.detach()
         heartbeat = vars(self).pop("_heartbeat", None)
         keep_inherited(self._parts, heartbeat, self.threads, self.leaving)
+        if self.recorder is not None:
+            self.recorder.forked()
         self._start_afresh()
         self.audience.forked()
 
@@ -264,6 +272,7 @@ class Runtime:
         Idempotent. Tickets that were issued to be redeemed later stay.
         """
         await self._closing.empty(self, drain)
+        await self._write_history()
         await self.queue.close()
         portals = self._take_portals()
         if portals:
@@ -279,10 +288,15 @@ class Runtime:
         try:
             portal = self.portal()
             portal.run(self._closing.empty(self, drain))
+            portal.run(self._write_history())
             portal.run(self.queue.close())
         except StoreClosed:
             return  # another thread has closed it meanwhile
         _stop(self._take_portals())
+
+    async def _write_history(self) -> None:
+        if self.recorder is not None:
+            await self.recorder.finish()
 
     def _take_portals(self) -> list[Portal]:
         self.watches.close()
@@ -295,7 +309,8 @@ class Runtime:
         """Close at the end of the process, and return whether there is anything to give back."""
         self.closing = True
         self._tell_late()
-        return bool(self.live() or self.leaving)
+        untold = self.recorder is not None and self.recorder.has_something()
+        return bool(self.live() or self.leaving or untold)
 
     async def give_back_all(self) -> None:
         """Give every ticket back at the end of the process."""
@@ -311,6 +326,7 @@ class Runtime:
             for ticket in tickets
         ]
         await asyncio.gather(*leaves, self.leaving.all_pending(), return_exceptions=True)
+        await self._write_history()
 
 
 def _stop(portals: list[Portal]) -> None:

@@ -7,6 +7,9 @@ import typer
 import nowserving
 from nowserving.cli.root import Root
 from nowserving.cli.verify import verify
+from nowserving.cli.watch import watch
+from nowserving.cli.whatif import whatif
+from nowserving.cli.why import why
 
 app = typer.Typer(
     cls=Root,
@@ -17,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # a store's URL may hold a password
 )
 app.command()(verify)
+app.command()(watch)
+app.command()(why)
+app.command()(whatif)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from nowserving._host.process import Process
     from nowserving.lock import Superseded, TicketLock
+    from nowserving.protocol.history import EventLog
     from nowserving.protocol.outages import Outages
     from nowserving.protocol.status import (
         Absorption,
@@ -122,6 +123,11 @@ class TicketQueue(Protocol[HandleT]):
         Mostly what each event loop has of it (``PerLoop``). Whether there is one connection a loop
         or one a process is up to the queue.
         """
+        ...
+
+    @property
+    def history(self) -> EventLog | None:
+        """Where what happens is kept; None where it can't be."""
         ...
 
     @property

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from nowserving.protocol.examination import Examination
+    from nowserving.protocol.history import HistoryEvent
     from nowserving.protocol.line import Line
     from nowserving.protocol.status import IssuedTicket
     from nowserving.protocol.survey import Survey, SurveyOrder
@@ -41,6 +42,16 @@ class Asynchronous(Protocol):
 
     async def examine(self) -> Examination:
         """Examine what the store stands on."""
+        ...
+
+    async def events(
+        self,
+        conversation_id: str | None = None,
+        *,
+        since: float | None = None,
+        limit: int = 1000,
+    ) -> list[HistoryEvent]:
+        """Return what happened last."""
         ...
 
     async def give_back(self, conversation_id: str, ticket: IssuedTicket | int | str) -> bool:
@@ -85,6 +96,19 @@ class Blocking:
         """Look at a line (:meth:`LockStore.inspect`)."""
         line: Line | None = self._run(self._store.inspect(conversation_id))
         return line
+
+    def events(
+        self,
+        conversation_id: str | None = None,
+        *,
+        since: float | None = None,
+        limit: int = 1000,
+    ) -> list[HistoryEvent]:
+        """Return what happened last (:meth:`LockStore.events`)."""
+        found: list[HistoryEvent] = self._run(
+            self._store.events(conversation_id, since=since, limit=limit)
+        )
+        return found
 
     def release(
         self,

@@ -96,7 +96,7 @@ class SnapshotQueue:
             which goes on giving back its ticket; the reference's own methods raise it as it is.
     """
 
-    at_once = connections = None
+    at_once = connections = history = None
     guarantees = Guarantees(
         cross_process=False,
         cross_host=False,

@@ -30,6 +30,7 @@ from nowserving.protocol.status import Absorption, Departure, IssuedTicket, Line
 from nowserving.protocol.survey import together
 from nowserving.stores import _lines
 from nowserving.stores.memory import steps
+from nowserving.stores.memory.history import MemoryHistory
 from nowserving.stores.memory.idle import IdleList
 from nowserving.stores.memory.record import Record
 from nowserving.stores.memory.ticket import MemoryTicket
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from nowserving._host.process import Process
     from nowserving.lock import TicketLock
+    from nowserving.protocol.history import HistoryOptions
     from nowserving.protocol.queue import AtOnce
     from nowserving.protocol.status import (
         Admission,
@@ -62,7 +64,11 @@ _ANYBODY = ""
 
 
 class MemoryQueue:
-    """Records in a dictionary."""
+    """Records in a dictionary.
+
+    Args:
+        history: How much is kept of what happens; None for nothing.
+    """
 
     connections = None
     guarantees = Guarantees(
@@ -76,8 +82,9 @@ class MemoryQueue:
         policies=True,
     )
 
-    def __init__(self) -> None:
+    def __init__(self, history: HistoryOptions | None = None) -> None:
         self.outages = Outages()  # it has none
+        self.history = MemoryHistory(history)
         self._is_fork = False
         self._start_afresh()
         on_fork(self)

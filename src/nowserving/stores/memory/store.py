@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from nowserving._config import options
+from nowserving._config.history import DEFAULTS, READERS, history_of
 from nowserving.stores.memory import MemoryQueue
 from nowserving.stores.memory.examining import examine, workers
 from nowserving.stores.queued import QueueLockStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from typing_extensions import Self, Unpack
 
     from nowserving._config.endpoints import Endpoint
     from nowserving._config.options import Defaults
+    from nowserving._config.readers import Reader
     from nowserving.protocol.examination import Finding
     from nowserving.protocol.queue import TicketQueue
 
@@ -35,6 +38,10 @@ class InMemoryLockStore(QueueLockStore, kinds=("in_memory",), schemes=("memory",
     process it is a store of that process's own, and says so in the log.
 
     Args:
+        history: Keep the last so many events of each conversation, at most 10,000, for
+            ``events()``, ``nowserving why`` and others; 0 keeps none. See ``docs/history.md``.
+        history_total: Keep so many of all conversations together, at most 1,000,000.
+        history_ttl: Seconds for which they are kept.
         endpoint_config: An ``endpoints.yml`` section, as Rasa makes the store; arguments beside it
             win.
         **defaults: Options of ``lock()`` for every turn that does not say otherwise (see
@@ -47,16 +54,30 @@ class InMemoryLockStore(QueueLockStore, kinds=("in_memory",), schemes=("memory",
     """
 
     _title = "The in-memory lock store"
+    _readers: ClassVar[Mapping[str, Reader]] = {**READERS, **options.READERS}
+    _argument_defaults = DEFAULTS
 
     def __init__(
-        self, *, endpoint_config: Endpoint | None = None, **defaults: Unpack[Defaults]
+        self,
+        *,
+        history: int = DEFAULTS["history"],
+        history_total: int = DEFAULTS["history_total"],
+        history_ttl: float = DEFAULTS["history_ttl"],
+        endpoint_config: Endpoint | None = None,
+        **defaults: Unpack[Defaults],
     ) -> None:
-        _, defaults = self._read_settings(endpoint_config, {}, defaults)
+        arguments = {
+            "history": history,
+            "history_total": history_total,
+            "history_ttl": history_ttl,
+        }
+        given, defaults = self._read_settings(endpoint_config, arguments, defaults)
+        self._history = history_of(given)
         super().__init__(**defaults)
         _warn_of_workers()
 
     def _make_queue(self) -> TicketQueue[Any]:
-        return MemoryQueue()
+        return MemoryQueue(self._history)
 
     def _examined_as(self) -> str:
         return "in memory"

@@ -43,6 +43,8 @@ class LoopConnections:
         session: For all calls.
         sweeper: Goes on with what a call has left over.
         heartbeat: For renewals.
+        history: For what happens, made at first use: what the server refuses of it, or takes its
+            time for, must be nobody else's matter.
         inbox: For pushes.
         is_closed: Whether they are.
         timer: When this process is to be noted again, None where that is not planned.
@@ -67,6 +69,8 @@ class LoopConnections:
         # Renewals have a connection of their own: a slow answer to somebody's take must not
         # cost others their leases.
         self.heartbeat = topology.heartbeat(settings)
+        self._make_history = partial(topology.heartbeat, settings)
+        self._history: Session | None = None
         self.inbox = Inbox(topology.inbox_server(), settings.header.channel_prefix + name)
         self.inbox.open()
         self._make_aside = partial(topology.heartbeat, settings.for_surveys())
@@ -102,6 +106,19 @@ class LoopConnections:
             # Sockets are closed by callbacks, some steps after a handshake is cancelled.
             for _ in range(_STEPS):
                 await asyncio.sleep(0)
+
+    @property
+    def history(self) -> Session:
+        """Return the session for what happens; to be used on the loop."""
+        if self._history is None:
+            self._history = self._make_history()
+            if self.is_closed:
+                self._history.close()
+        return self._history
+
+    def _parts(self) -> list[Session | Inbox]:
+        parts = [self.session, self.heartbeat, self._history, self.inbox]
+        return [part for part in parts if part is not None]
 
     def close(self) -> None:
         """Hang up; called on their own loop."""

@@ -22,6 +22,7 @@ from nowserving.stores._remote.handle import RemoteHandle
 from nowserving.stores.redis.call_settings import CallSettings
 from nowserving.stores.redis.extras import encode_extras, encode_why, known_text
 from nowserving.stores.redis.header import Header
+from nowserving.stores.redis.history import RedisHistory
 from nowserving.stores.redis.loop_connections import Connections
 from nowserving.stores.redis.picture import pieces_of
 from nowserving.stores.redis.poll import poll_line
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from nowserving._host.process import Process
     from nowserving.lock import Superseded, TicketLock
+    from nowserving.protocol.history import HistoryOptions
     from nowserving.protocol.status import (
         Admission,
         IssuedTicket,
@@ -79,6 +81,7 @@ class RedisQueue:
         key_prefix: What every key and channel begins with, its own separator included.
         timeout: Seconds within which every verb is answered or raises ``StoreUnavailable``.
         min_replicas: How many replicas shall confirm a take before it counts; 0 asks none.
+        history: How much is kept of what happens; None for nothing.
 
     Attributes:
         connections: What each event loop has of this Redis.
@@ -99,7 +102,13 @@ class RedisQueue:
     )
 
     def __init__(
-        self, topology: Topology, *, key_prefix: str, timeout: float, min_replicas: int = 0
+        self,
+        topology: Topology,
+        *,
+        key_prefix: str,
+        timeout: float,
+        min_replicas: int = 0,
+        history: HistoryOptions | None = None,
     ) -> None:
         self.timeout = timeout
         self.replicas = Replicas(min_replicas, timeout) if min_replicas else None
@@ -109,6 +118,7 @@ class RedisQueue:
         self._key_prefix = key_prefix.encode()
         self._process = ProcessNote(self._key_prefix)
         self.connections = Connections(topology, settings, self._process)
+        self.history = RedisHistory(self.connections, self._key_prefix, history)
         on_fork(self)
 
     def key(self, conversation_id: str) -> bytes:

@@ -301,3 +301,12 @@ def _incompatible(numbers: str, key: str) -> IncompatibleRecord:
     )
     error.key, error.found, error.supported = key, found, supported
     return error
+
+
+@_making_sense
+def parse_events(reply: str | list[str]) -> list[tuple[str, float, str]]:
+    """Read events as ``history.lua`` documents them: id, Unix time and text of each."""
+    if isinstance(reply, str):
+        return []
+    found = [text.split(" ", 2) for text in reply]
+    return [(identity, int(at) / MICROSECONDS, text) for identity, at, text in found]

@@ -36,6 +36,7 @@ _WHEN_NEEDED = (
     "finish",
     "release",
     "process",
+    "history",
     "sweep",
 )
 """Inside a function: Lua would make dozens of closures in each call that a quick step answers."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from nowserving._config import history as past
 from nowserving._config import readers
 from nowserving._config.defaults import as_default
 from nowserving._config.settings import readers_of
@@ -75,6 +76,9 @@ class RedisSettings:
     sentinel_password: str | None = _setting("connection", readers.text, default=None, secret=True)
     sentinel_use_ssl: bool | None = _setting("connection", readers.flag, default=None)
     min_replicas: int | None = _setting("store", readers.whole, default=None)
+    history: int = _setting("store", past.READERS["history"], default=0)
+    history_total: int = _setting("store", past.READERS["history_total"], default=past.TOTAL)
+    history_ttl: float = _setting("store", past.READERS["history_ttl"], default=past.TTL)
     client: object = _setting("client", readers.python_object, default=None, secret=True)
     concurrent_mode: bool | None = _setting("section", readers.flag, default=None)
     """Rasa Pro's switch. It changes nothing: this store always is concurrent."""

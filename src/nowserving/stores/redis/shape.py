@@ -46,6 +46,7 @@ def _is_anything(_: object) -> bool:
 _OF_VERBS: dict[str, Callable[[Any], bool]] = {
     "line": _is_line,
     "absorb": lambda reply: _is_text(reply) or _are_texts(reply),
+    "events": lambda reply: _is_text(reply) or _are_texts(reply),
     "poll": lambda reply: _is_text(reply) or _are_texts(reply),
 }
 """The verbs that do not always answer with a text."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nowserving._config import options
+from nowserving._config.history import history_of
 from nowserving.errors import ConfigurationError
 from nowserving.stores.queued import QueueLockStore
 from nowserving.stores.redis.connection_settings import connection_settings
@@ -80,6 +81,10 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
         min_replicas: Wait (``WAIT``) until so many replicas have a ticket before it counts, a
             tenth of ``socket_timeout`` at most. If they have not by then the lock is granted all
             the same, with a warning, and counted in :attr:`unconfirmed`. 0 waits for none.
+        history: Keep the last so many events of each conversation, at most 10,000, for
+            ``events()``, ``nowserving why`` and others; 0 keeps none. See ``docs/history.md``.
+        history_total: Keep so many of all conversations together, at most 1,000,000.
+        history_ttl: Seconds for which they are kept.
         client: A ready ``redis.asyncio`` client, whose connection settings are taken over. No
             argument that says where Redis is or how to be let in can stand beside it.
         endpoint_config: An ``endpoints.yml`` section, as Rasa makes the store; its keys are the
@@ -124,6 +129,9 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
         sentinel_password: str | None = None,
         sentinel_use_ssl: bool | None = None,
         min_replicas: int | None = None,
+        history: int = DEFAULTS["history"],
+        history_total: int = DEFAULTS["history_total"],
+        history_ttl: float = DEFAULTS["history_ttl"],
         client: object = None,
         endpoint_config: Endpoint | None = None,
         **defaults: Unpack[Defaults],
@@ -136,6 +144,7 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
         self._prefix = prefix + DEFAULT_REDIS_LOCK_STORE_KEY_PREFIX
         self._timeout = settings.socket_timeout
         self._min_replicas = settings.min_replicas or 0
+        self._history = history_of(given)
         self._client = settings.client
         beside = sorted(settings.given & BROUGHT_BY_CLIENT)
         if self._client is not None and beside:
@@ -168,6 +177,7 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
             key_prefix=self._prefix,
             timeout=self._timeout,
             min_replicas=self._min_replicas,
+            history=self._history,
         )
 
     def _read_keys(self, keys: Mapping[str, object]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from nowserving.errors import LockError
 from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import NOT_ISSUED, Departure, IssuedTicket, LineUpdate
 from nowserving.stores.sqlite.handle import SQLiteHandle
+from nowserving.stores.sqlite.history import SQLiteHistory
 from nowserving.stores.sqlite.post import Bells
 from nowserving.stores.sqlite.reader import Reader
 from nowserving.stores.sqlite.verbs import Shown, Verbs
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from nowserving._host.process import Process
     from nowserving.lock import Superseded, TicketLock
+    from nowserving.protocol.history import HistoryOptions
     from nowserving.protocol.status import (
         Absorption,
         Admission,
@@ -48,6 +50,7 @@ class SQLiteQueue:
     Args:
         path: The file.
         timeout: Seconds within which a verb is answered.
+        history: How much is kept of what happens; None for nothing.
     """
 
     at_once = None
@@ -62,12 +65,13 @@ class SQLiteQueue:
         policies=True,
     )
 
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float, history: HistoryOptions | None = None) -> None:
         self._bells = Bells()
         self.connections = Worker(path, timeout, self._bells)
         self.outages = self.connections.outages
         self._owners = Owners(self.connections.name)
         self._reader = Reader(path, timeout)
+        self.history = SQLiteHistory(self.connections, history)
         on_fork(self)
         pause_for_forks(self.connections)
 

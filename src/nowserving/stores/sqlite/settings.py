@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from nowserving._config import history as past
 from nowserving._config import readers
 from nowserving._config.defaults import as_default
 from nowserving._config.settings import readers_of
@@ -32,10 +33,16 @@ class SQLiteSettings:
     busy_timeout: float = field(
         default=DEFAULT_BUSY_TIMEOUT_IN_SECONDS, metadata={"read": readers.seconds}
     )
+    history: int = field(default=0, metadata={"read": past.READERS["history"]})
+    history_total: int = field(default=past.TOTAL, metadata={"read": past.READERS["history_total"]})
+    history_ttl: float = field(default=past.TTL, metadata={"read": past.READERS["history_ttl"]})
 
 
 READERS = readers_of(SQLiteSettings)
 """How each setting is read."""
 
-DEFAULTS: dict[str, Any] = {"busy_timeout": as_default(DEFAULT_BUSY_TIMEOUT_IN_SECONDS)}
+DEFAULTS: dict[str, Any] = {
+    "busy_timeout": as_default(DEFAULT_BUSY_TIMEOUT_IN_SECONDS),
+    **past.DEFAULTS,
+}
 """The defaults in the signature; they count as not given."""

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from importlib import resources
 
-_FILES = ("lines", "tickets", "messages", "processes")
+_FILES = ("lines", "tickets", "messages", "processes", "events")
 _NAMED = re.compile(r"^-- name: (\w+)\n((?:--.*\n)*)([^;]+;)", re.MULTILINE)
 
 

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nowserving._config import options
+from nowserving._config.history import history_of
 from nowserving.errors import ConfigurationError
 from nowserving.stores.queued import QueueLockStore
 from nowserving.stores.sqlite.settings import DEFAULTS, READERS, SQLiteSettings
@@ -38,6 +39,10 @@ class SQLiteLockStore(QueueLockStore, kinds=("sqlite",), schemes=("sqlite",)):
             from where the process stands when the store is made.
         busy_timeout: Seconds within which every call is answered or raises ``StoreUnavailable``,
             also while another process writes.
+        history: Keep the last so many events of each conversation, at most 10,000, for
+            ``events()``, ``nowserving why`` and others; 0 keeps none. See ``docs/history.md``.
+        history_total: Keep so many of all conversations together, at most 1,000,000.
+        history_ttl: Seconds for which they are kept.
         endpoint_config: An ``endpoints.yml`` section, as Rasa makes the store; its keys are the
             arguments' names, and its ``url`` is a URL (``sqlite:///relative.db``,
             ``sqlite:////absolute.db``). Arguments beside it win.
@@ -55,15 +60,24 @@ class SQLiteLockStore(QueueLockStore, kinds=("sqlite",), schemes=("sqlite",)):
     _argument_defaults = DEFAULTS
     _groups = (frozenset({"path", "url"}),)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each of them public, most by name only
         self,
         path: str | PathLike[str] | None = None,
         busy_timeout: float = DEFAULTS["busy_timeout"],
         *,
+        history: int = DEFAULTS["history"],
+        history_total: int = DEFAULTS["history_total"],
+        history_ttl: float = DEFAULTS["history_ttl"],
         endpoint_config: Endpoint | None = None,
         **defaults: Unpack[Defaults],
     ) -> None:
-        arguments = {"path": path, "busy_timeout": busy_timeout}
+        arguments = {
+            "path": path,
+            "busy_timeout": busy_timeout,
+            "history": history,
+            "history_total": history_total,
+            "history_ttl": history_ttl,
+        }
         given, defaults = self._read_settings(endpoint_config, arguments, defaults)
         if "path" not in given:
             raise ConfigurationError(
@@ -73,6 +87,7 @@ class SQLiteLockStore(QueueLockStore, kinds=("sqlite",), schemes=("sqlite",)):
         settings = SQLiteSettings(**given)
         self._path = os.path.abspath(settings.path)  # noqa: PTH100 - a link may change its target
         self._timeout = settings.busy_timeout
+        self._history = history_of(given)
         super().__init__(**defaults)
 
     @property
@@ -83,4 +98,4 @@ class SQLiteLockStore(QueueLockStore, kinds=("sqlite",), schemes=("sqlite",)):
     def _make_queue(self) -> TicketQueue[Any]:
         from nowserving.stores.sqlite.queue import SQLiteQueue  # noqa: PLC0415 - sqlite3 may lack
 
-        return SQLiteQueue(self._path, self._timeout)
+        return SQLiteQueue(self._path, self._timeout, self._history)

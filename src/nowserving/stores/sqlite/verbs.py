@@ -16,6 +16,7 @@ from nowserving.protocol.status import (
     TicketStatus,
 )
 from nowserving.stores import _lines
+from nowserving.stores.sqlite.events import EventRows
 from nowserving.stores.sqlite.line import RowLine
 from nowserving.stores.sqlite.ticket import RowTicket
 
@@ -235,6 +236,12 @@ class Verbs:
                 self._lines[line.name] = line
                 _lines.promote(line, self._now)
         self._database.write("drop_process", name)
+
+    # What happened
+
+    def events(self) -> EventRows:
+        """Return the tables of events."""
+        return EventRows(self._database, self._now)
 
     # Tidying up
 
