@@ -38,13 +38,13 @@ class Turns(NamedTuple):
     """How long turns took.
 
     Attributes:
-        count: How many there were.
+        taken: How many there were.
         median: Seconds.
         slow: Seconds that one of 100 took, or more.
         slowest: Seconds.
     """
 
-    count: int
+    taken: int
     median: float
     slow: float
     slowest: float
@@ -164,12 +164,13 @@ async def _survey(store: LockStore, turns: _Taken | _Asked) -> None:
     await asyncio.sleep(0.2)
     turns()
     await asyncio.sleep(_ALONE)
-    alone, took = turns(), []
+    alone, took, seen = turns(), [], None
     for _ in range(_SURVEYS):
         began = time.perf_counter()
         seen = await store.survey()
         took.append(time.perf_counter() - began)
     beside = turns()
+    assert seen is not None  # noqa: S101 - one is made at least
     print(  # noqa: T201 - what the command is for
         f"  a survey       median {statistics.median(took):.2f} s of {_SURVEYS}, "
         f"{min(took):.2f} to {max(took):.2f} s; saw {seen.conversations:,} in use, "

@@ -84,10 +84,6 @@ class LoopConnections:
             self._aside = self._make_aside()
         return self._aside
 
-    def _parts(self) -> list[Session | Inbox]:
-        parts: list[Session | Inbox] = [self.session, self.heartbeat, self.inbox]
-        return parts if self._aside is None else [*parts, self._aside]
-
     def _start_end_hook(self) -> None:
         # It suspends nowhere, so one step runs it; `handle` and `take` must not wait for it.
         try:
@@ -117,7 +113,7 @@ class LoopConnections:
         return self._history
 
     def _parts(self) -> list[Session | Inbox]:
-        parts = [self.session, self.heartbeat, self._history, self.inbox]
+        parts = [self.session, self.heartbeat, self._aside, self._history, self.inbox]
         return [part for part in parts if part is not None]
 
     def close(self) -> None:

@@ -303,7 +303,7 @@ def _incompatible(numbers: str, key: str) -> IncompatibleRecord:
     return error
 
 
-@_making_sense
+@making_sense
 def parse_events(reply: str | list[str]) -> list[tuple[str, float, str]]:
     """Read events as ``history.lua`` documents them: id, Unix time and text of each."""
     if isinstance(reply, str):
