@@ -104,7 +104,15 @@ def test_extras_and_pythons_are_those_there_is_something_behind(wheel: Path) -> 
         (path,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         metadata = HeaderParser().parsestr(archive.read(path).decode())
     assert metadata["Version"] == nowserving.__version__
-    assert set(metadata.get_all("Provides-Extra", ())) == {"redis", "cli", "testing", "all", "dev"}
+    assert set(metadata.get_all("Provides-Extra", ())) == {
+        "redis",
+        "cli",
+        "prometheus",
+        "opentelemetry",
+        "testing",
+        "all",
+        "dev",
+    }
     pythons = {
         text.rpartition(" ")[2]
         for text in metadata.get_all("Classifier", ())
