@@ -27,9 +27,11 @@ from nowserving.held import Absorbed, HeldLock
 from nowserving.instrumentation.observer import Observer, StoreEvent, TicketEvent
 from nowserving.instrumentation.observers import Observation
 from nowserving.lock import NO_TICKET_ISSUED, Superseded, Ticket, TicketLock
+from nowserving.protocol.examination import Examination, Finding, Verdict
 from nowserving.protocol.history import HistoryEvent
 from nowserving.protocol.line import Line, LineTicket
 from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
+from nowserving.protocol.survey import LineSummary, ProcessSummary, Survey, SurveyOrder
 from nowserving.stores.base import LOCK_LIFETIME, LockStore
 from nowserving.stores.memory.store import InMemoryLockStore
 from nowserving.stores.redis.settings import (
@@ -53,6 +55,8 @@ __all__ = [
     "Defaults",
     "DuplicateMessage",
     "EndpointConfig",
+    "Examination",
+    "Finding",
     "HeldLock",
     "HistoryEvent",
     "Holder",
@@ -60,6 +64,7 @@ __all__ = [
     "IncompatibleRecord",
     "IssuedTicket",
     "Line",
+    "LineSummary",
     "LineTicket",
     "LockAbsorbed",
     "LockBusy",
@@ -76,6 +81,7 @@ __all__ = [
     "OnLost",
     "Options",
     "Overrides",
+    "ProcessSummary",
     "RasaException",
     "RedisLockStore",
     "SQLiteLockStore",
@@ -83,10 +89,13 @@ __all__ = [
     "StoreEvent",
     "StoreUnavailable",
     "Superseded",
+    "Survey",
+    "SurveyOrder",
     "Ticket",
     "TicketEvent",
     "TicketLock",
     "Turn",
+    "Verdict",
     "WhenBusy",
     "WhenFull",
 ]

@@ -108,6 +108,8 @@ def test_extras_and_pythons_are_those_there_is_something_behind(wheel: Path) -> 
         "redis",
         "cli",
         "dashboard",
+        "prometheus",
+        "opentelemetry",
         "testing",
         "all",
         "dev",

@@ -26,6 +26,9 @@ MODULES = (
     "nowserving",
     "nowserving.dashboard",
     "nowserving.testing",
+    "nowserving.integrations.logs",
+    "nowserving.integrations.opentelemetry",
+    "nowserving.integrations.prometheus",
     "nowserving.integrations.rasa",
 )
 
@@ -63,6 +66,8 @@ def _described(name: str, thing: Any) -> list[str]:
         return [f"typed dict {name}", *(f"    {key}: {_Text(kind)!r}" for key, kind in keys)]
     if isinstance(thing, type):
         return _class(name, thing)
+    if inspect.isfunction(thing):
+        return [_method(name, thing)]
     if get_origin(thing) is not None:
         return [f"{name} = one of {', '.join(map(repr, get_args(thing)))}"]
     return [f"{name} = {thing!r}"]

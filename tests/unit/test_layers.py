@@ -45,6 +45,8 @@ STORES = ("stores.memory", "stores.redis", "stores.sqlite")
 EXTRAS = {
     "cli": {"rich", "typer", "yaml"},
     "dashboard": {"starlette", "uvicorn"},
+    "integrations.opentelemetry": {"opentelemetry"},
+    "integrations.prometheus": {"prometheus_client"},
     "integrations.rasa": {"rasa"},
     "stores.redis": {"hiredis", "redis"},
     "testing": {"pytest"},

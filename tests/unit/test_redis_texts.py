@@ -21,7 +21,7 @@ from nowserving.stores.redis.replies import (
     parse_progress,
     parse_status,
 )
-from nowserving.stores.redis.script import load_script
+from nowserving.stores.redis.script import load_script, load_survey_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,11 +50,13 @@ _VERBS = (
 )
 
 
-def test_every_file_is_in_the_script_once() -> None:
-    source = load_script().source
+def test_every_file_is_in_a_script_once() -> None:
+    scripts = [load_script().source, load_survey_script().source]
     for name in _FILES:
-        assert source.count((_FOLDER / name).read_text("utf-8")) == 1
-    assert source.rstrip().endswith("return replies")
+        text = (_FOLDER / name).read_text("utf-8")
+        assert {source.count(text) for source in scripts} <= {0, 1}
+        assert any(text in source for source in scripts)
+    assert all(source.rstrip().endswith("return replies") for source in scripts)
 
 
 def test_every_verb_is_there() -> None:

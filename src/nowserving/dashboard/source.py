@@ -10,10 +10,10 @@ from nowserving.dashboard.turns import Sightings
 from nowserving.errors import LockError, StoreClosed, StoreUnavailable
 
 if TYPE_CHECKING:
-    from nowserving import HistoryEvent, Line, LineTicket, LockStore
+    from nowserving import HistoryEvent, LineTicket, LockStore
 
 LONGEST = 200
-"""How many lines a survey tells of: those with the most who wait, and the oldest of them."""
+"""How many lines are sent: those in which most wait."""
 
 MOST_WAITING = 200
 """How many of one line's waiters are shown."""
@@ -33,30 +33,24 @@ class Source:
 
     async def survey(self) -> Json:
         """Ask who holds and who waits, all over the store."""
-        lines: list[Json] = []
-        processes: dict[tuple[str | None, int | None], list[int]] = {}
-        async for conversation_id in self._store.conversations():
-            line = await self._store.inspect(conversation_id)
-            if line is None:
-                continue
-            lines.append(_summary(conversation_id, line))
-            for ticket in (line.holder, *line.waiting):
-                if ticket is not None:
-                    counts = processes.setdefault((ticket.host, ticket.pid), [0, 0])
-                    counts[ticket is not line.holder] += 1
-        lines.sort(key=lambda line: (-line["waiting"], -(line["oldest_wait"] or 0.0)))
-        waits = [line["oldest_wait"] for line in lines if line["oldest_wait"] is not None]
+        survey = await self._store.survey(longest=LONGEST)
+        now = time.time()
         return {
-            "conversations": len(lines),
-            "held": sum(line["holder"] is not None for line in lines),
-            "waiting": sum(line["waiting"] for line in lines),
-            "oldest_wait": max(waits, default=None),
-            "lines": lines[:LONGEST],
-            "processes": [
-                {"host": host, "pid": pid, "holding": counts[0], "waiting": counts[1]}
-                for (host, pid), counts in processes.items()
-                if pid is not None
+            "conversations": survey.conversations,
+            "held": survey.held,
+            "waiting": survey.waiting,
+            "oldest_wait": survey.oldest_wait,
+            "lines": [
+                {
+                    "id": line.conversation_id,
+                    "holder": _ticket(line.holder, now),
+                    "waiting": line.waiting,
+                    "oldest_wait": line.oldest_wait,
+                }
+                for line in survey.lines
             ],
+            "processes": [vars(process) for process in survey.processes],
+            "unreadable": survey.unreadable,
         }
 
     def of(self, conversation_id: str) -> Watched:
@@ -111,19 +105,6 @@ class Watched:
         except LockError:  # a store that can keep none
             self._has_history = False
             return []
-
-
-def _summary(conversation_id: str, line: Line) -> Json:
-    now = time.time()
-    return {
-        "id": conversation_id,
-        "holder": _ticket(line.holder, now),
-        "waiting": len(line.waiting),
-        "oldest_wait": max(
-            (now - ticket.since for ticket in line.waiting if ticket.since is not None),
-            default=None,
-        ),
-    }
 
 
 def _ticket(ticket: LineTicket | None, now: float) -> Json | None:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
+    from nowserving.protocol.examination import Examination
     from nowserving.protocol.history import HistoryEvent
     from nowserving.protocol.line import Line
     from nowserving.protocol.status import IssuedTicket
+    from nowserving.protocol.survey import Survey, SurveyOrder
 
 _T = TypeVar("_T")
 
@@ -32,6 +34,14 @@ class Asynchronous(Protocol):
 
     def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record."""
+        ...
+
+    async def survey(self, longest: int = 20, order: SurveyOrder = "waiting") -> Survey:
+        """Look over all lines."""
+        ...
+
+    async def examine(self) -> Examination:
+        """Examine what the store stands on."""
         ...
 
     async def events(
@@ -114,6 +124,16 @@ class Blocking:
         """Return what :meth:`LockStore.conversations` iterates over, all at once."""
         names: list[str] = self._run(_collect(self._store.conversations()))
         return names
+
+    def survey(self, longest: int = 20, order: SurveyOrder = "waiting") -> Survey:
+        """Look over all lines (:meth:`LockStore.survey`)."""
+        seen: Survey = self._run(self._store.survey(longest, order))
+        return seen
+
+    def examine(self) -> Examination:
+        """Examine what the store stands on (:meth:`LockStore.examine`)."""
+        found: Examination = self._run(self._store.examine())
+        return found
 
 
 async def _collect(names: AsyncIterator[str]) -> list[str]:

@@ -50,10 +50,11 @@ export class Lines {
     }
   }
 
-  /** Show these lines, of so many there are. */
-  show(lines, total) {
+  /** Show these lines, of so many there are; some records may make no sense. */
+  show(lines, total, unreadable) {
     this.lines = lines;
     this.total = total;
+    say(byId("lines-unreadable"), unreadable ? `${count(unreadable)} records can't be read` : "");
     this.draw();
   }
 

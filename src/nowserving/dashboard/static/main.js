@@ -87,7 +87,7 @@ function showSurvey(survey) {
   say(byId("waiting"), count(survey.waiting));
   say(byId("oldest"), duration(survey.oldest_wait));
   say(byId("conversations"), count(survey.conversations));
-  lines.show(survey.lines, survey.conversations);
+  lines.show(survey.lines, survey.conversations, survey.unreadable);
   showProcesses(survey.processes);
 }
 
@@ -99,7 +99,7 @@ function showProcesses(processes) {
   byId("processes").replaceChildren(
     ...sorted.map((one) =>
       el("li", {},
-        visible(place(one), { class: "id" }),
+        one.pid === null ? el("span", { class: "soft" }, "not known") : visible(place(one)),
         el("span", { class: "soft" }, `holds ${count(one.holding)}, waits with ${count(one.waiting)}`))),
   );
 }

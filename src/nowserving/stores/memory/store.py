@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nowserving._config import options
 from nowserving._config.history import DEFAULTS, READERS, history_of
 from nowserving.stores.memory import MemoryQueue
+from nowserving.stores.memory.examining import examine, workers
 from nowserving.stores.queued import QueueLockStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from typing_extensions import Self, Unpack
 
     from nowserving._config.endpoints import Endpoint
     from nowserving._config.options import Defaults
     from nowserving._config.readers import Reader
+    from nowserving.protocol.examination import Finding
     from nowserving.protocol.queue import TicketQueue
 
 logger = logging.getLogger("nowserving.stores.memory")
 
-_WORKER_COUNTS = ("TICKET_LOCK_WORKERS", "SANIC_WORKERS", "WEB_CONCURRENCY")
 _warned: set[str] = set()
 
 
@@ -78,6 +79,12 @@ class InMemoryLockStore(QueueLockStore, kinds=("in_memory",), schemes=("memory",
     def _make_queue(self) -> TicketQueue[Any]:
         return MemoryQueue(self._history)
 
+    def _examined_as(self) -> str:
+        return "in memory"
+
+    async def _examine(self) -> Sequence[Finding]:
+        return examine(os.environ)
+
     def __copy__(self) -> Self:
         return self
 
@@ -95,12 +102,11 @@ class InMemoryLockStore(QueueLockStore, kinds=("in_memory",), schemes=("memory",
 
 
 def _warn_of_workers() -> None:
-    for name in _WORKER_COUNTS:
-        count = os.environ.get(name, "")
-        if name not in _warned and count.isdecimal() and int(count) > 1:
+    for name, count in workers(os.environ):
+        if name not in _warned:
             _warned.add(name)
             logger.warning(
-                "%s=%s: an in-memory lock store serves one process only, so messages of one "
+                "%s=%d: an in-memory lock store serves one process only, so messages of one "
                 "conversation can be handled side by side by several workers; use a Redis lock "
                 "store.",
                 name,

@@ -73,8 +73,16 @@ class LoopConnections:
         self._history: Session | None = None
         self.inbox = Inbox(topology.inbox_server(), settings.header.channel_prefix + name)
         self.inbox.open()
+        self._make_aside = partial(topology.heartbeat, settings.for_surveys())
+        self._aside: Session | None = None
         self._end_hook = self._close_with_the_loop()
         self._start_end_hook()
+
+    def aside(self) -> Session:
+        """Return the session for surveys; made at the first one, since most processes make none."""
+        if self._aside is None:
+            self._aside = self._make_aside()
+        return self._aside
 
     def _start_end_hook(self) -> None:
         # It suspends nowhere, so one step runs it; `handle` and `take` must not wait for it.
@@ -105,7 +113,7 @@ class LoopConnections:
         return self._history
 
     def _parts(self) -> list[Session | Inbox]:
-        parts = [self.session, self.heartbeat, self._history, self.inbox]
+        parts = [self.session, self.heartbeat, self._aside, self._history, self.inbox]
         return [part for part in parts if part is not None]
 
     def close(self) -> None:
