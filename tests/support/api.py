@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 RASA_STAND_IN = Path(__file__).parent / "rasa_stand_in"
 
 # Rasa comes last: importing it makes our errors Rasa's for the rest of the process.
-MODULES = ("nowserving", "nowserving.testing", "nowserving.integrations.rasa")
+MODULES = (
+    "nowserving",
+    "nowserving.testing",
+    "nowserving.integrations.prometheus",
+    "nowserving.integrations.rasa",
+)
 
 MADE_BY_US = {"HeldLock", "Turn"}
 """Classes that ``lock()`` makes: how is our own business."""
@@ -58,6 +63,8 @@ def _described(name: str, thing: Any) -> list[str]:
         return [f"typed dict {name}", *(f"    {key}: {_Text(kind)!r}" for key, kind in keys)]
     if isinstance(thing, type):
         return _class(name, thing)
+    if inspect.isfunction(thing):
+        return [_method(name, thing)]
     if get_origin(thing) is not None:
         return [f"{name} = one of {', '.join(map(repr, get_args(thing)))}"]
     return [f"{name} = {thing!r}"]

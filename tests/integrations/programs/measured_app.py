@@ -1,0 +1,41 @@
+"""A FastAPI app whose turns Prometheus is told of, by each of its workers.
+
+``STORE_URL`` names the store. It is started with ``PROMETHEUS_MULTIPROC_DIR`` or without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, make_asgi_app
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from nowserving import LockStore
+from nowserving.integrations import prometheus
+
+store = LockStore.create(os.environ["STORE_URL"])
+prometheus.observe(store, "bot")
+app = FastAPI()
+
+if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    registry = CollectorRegistry(support_collectors_without_names=True)
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    app.mount("/metrics", make_asgi_app(registry))
+else:
+    app.mount("/metrics", make_asgi_app())
+
+
+@app.get("/turn/{name}")
+async def turn(name: str, hold: float = 0.0) -> int:
+    """Take a turn, and say in which process."""
+    async with store.lock(name, auto_renew=True):
+        await asyncio.sleep(hold)
+    return os.getpid()
+
+
+@app.get("/pid")
+async def pid() -> int:
+    """Say which process answers."""
+    return os.getpid()
