@@ -25,6 +25,8 @@ RASA_STAND_IN = Path(__file__).parent / "rasa_stand_in"
 MODULES = (
     "nowserving",
     "nowserving.testing",
+    "nowserving.integrations.logs",
+    "nowserving.integrations.opentelemetry",
     "nowserving.integrations.prometheus",
     "nowserving.integrations.rasa",
 )

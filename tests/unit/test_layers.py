@@ -42,6 +42,7 @@ STORES = ("stores.memory", "stores.redis", "stores.sqlite")
 
 EXTRAS = {
     "cli": {"rich", "typer"},
+    "integrations.opentelemetry": {"opentelemetry"},
     "integrations.prometheus": {"prometheus_client"},
     "integrations.rasa": {"rasa"},
     "stores.redis": {"hiredis", "redis"},

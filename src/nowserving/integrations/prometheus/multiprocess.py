@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import Counter, Gauge, Histogram, values
 from prometheus_client.multiprocess import mark_process_dead
 
+from nowserving._host.forks import on_fork, pause_for_forks
 from nowserving.integrations.prometheus import figures as told
 from nowserving.integrations.prometheus.tally import Tally
 
@@ -184,18 +185,14 @@ class SharedFiles:
         self._is_over = False
         self._ends_in = -1  # the process whose end is known to come here
         self._begin()
-        os.register_at_fork(
-            before=self._before_fork,
-            after_in_parent=self._after_fork_in_parent,
-            after_in_child=self._after_fork_in_child,
-        )
+        pause_for_forks(self)
+        on_fork(self)
         atexit.register(self._end)  # now: what gives tickets back at the end may come later
 
     def _begin(self) -> None:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._writing = threading.Lock()
-        self._is_held_for_fork = False
 
     def add(self, store: str) -> Tally:
         """Return something that counts; its figures are written under this name of the store.
@@ -297,15 +294,16 @@ class SharedFiles:
     # Forks. A child inherits every lock as it is, and no thread that would release it: neither
     # ours nor the one of prometheus_client, which is held only within a write.
 
-    def _before_fork(self) -> None:
-        self._is_held_for_fork = self._writing.acquire(timeout=_FORK_WAITS)
+    def before_fork(self) -> bool:
+        """Come to rest: no write is under way until :meth:`after_fork`."""
+        return self._writing.acquire(timeout=_FORK_WAITS)
 
-    def _after_fork_in_parent(self) -> None:
-        if self._is_held_for_fork:
-            self._is_held_for_fork = False
-            self._writing.release()
+    def after_fork(self) -> None:
+        """Go on in the parent."""
+        self._writing.release()
 
-    def _after_fork_in_child(self) -> None:
+    def forked(self) -> None:
+        """Begin anew in a child."""
         self._begin()
         for book in list(self._books.values()):
             book.forked()

@@ -8,14 +8,13 @@ time.
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
-import weakref
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from nowserving import Observer
+from nowserving._host.forks import on_fork
 from nowserving.integrations.prometheus.figures import (
     HANDOFF_SECONDS,
     OUTCOMES,
@@ -61,7 +60,7 @@ class Tally(Observer):
     def __init__(self, writer: Writer | None = None) -> None:
         self._writer = writer
         self._begin()
-        _all.add(self)
+        on_fork(self)
 
     def _begin(self) -> None:
         self._resting = self._writer is not None
@@ -219,15 +218,3 @@ class Tally(Observer):
 def _taken(new: deque[_T]) -> list[_T]:
     """Take out what is there now; others may go on putting in."""
     return [new.popleft() for _ in range(len(new))]
-
-
-_all: weakref.WeakSet[Tally] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for tally in list(_all):
-        tally.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
