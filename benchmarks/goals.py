@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from benchmarks.figures import growth, waiters
+from benchmarks.figures import growth, observing, waiters
 from benchmarks.figures.handoff import BARE_PUBLISH, PUBLISH
 from benchmarks.registry import (
     ASYNCIO,
@@ -110,6 +110,20 @@ def goals(plan: Plan) -> tuple[Goal, ...]:
             0.4,
         ),
         Goal("… vs a bare `asyncio.Lock`", ("in-memory", "p50", MEMORY), ASYNCIO, None, None),
+        Goal(
+            "uncontended cycle told to Prometheus vs to nobody",
+            ("observing", observing.ALONE, observing.PROMETHEUS),
+            observing.NOBODY,
+            1.05,
+            1.05,
+        ),
+        Goal(
+            "… 100 at once",
+            ("observing", observing.CROWD, observing.PROMETHEUS),
+            observing.NOBODY,
+            1.1,
+            1.1,
+        ),
         Goal("in SQLite: hand-off p50, ms", ("files-hand-off", "p50", SQLITE), None, 1.0, 0.5),
         Goal(
             "… cycles/s, 100 at once, vs filelock",

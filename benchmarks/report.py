@@ -101,7 +101,7 @@ def _sections(
 
 def _table(figure: Figure, results: Results) -> Iterator[str]:
     versus = f"it ÷ {figure.ours}" if figure.grows else "ours ÷ it"
-    heads = ["size" if figure.grows else "contender"]
+    heads = [figure.rows or ("size" if figure.grows else "contender")]
     for measure in figure.measures:
         unit = f", {measure.unit}" if measure.unit else ""
         heads += [f"{measure.title}{unit}", versus]

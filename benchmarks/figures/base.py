@@ -72,6 +72,7 @@ class Figure:
         prepare: Called once before the first repeat.
         repeats: How many repeats, if not the plan's: for what does not vary.
         grows: The contenders are sizes of one thing; each is compared with the first.
+        rows: What a contender is, if not one: the head of its column.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Figure:
     prepare: Callable[[Bench], None] | None = None
     repeats: int | None = None
     grows: bool = False
+    rows: str = ""
 
     @property
     def ours(self) -> str:

@@ -11,6 +11,7 @@ from benchmarks.figures.growth import growth, growth_in_memory, growth_in_sqlite
 from benchmarks.figures.handoff import HANDOFF
 from benchmarks.figures.idle import IDLE
 from benchmarks.figures.memory import MEMORY
+from benchmarks.figures.observing import observing
 from benchmarks.figures.throughput import throughput
 from benchmarks.figures.uncontended import IN_MEMORY, UNCONTENDED
 from benchmarks.figures.waiters import line, line_in_sqlite
@@ -31,6 +32,7 @@ def all_figures(plan: Plan) -> tuple[Figure, ...]:
         IDLE,
         MEMORY,
         IN_MEMORY,
+        observing(plan),
         line(plan),
         *files(plan),
         line_in_sqlite(plan),

@@ -228,9 +228,9 @@ def test_a_process_may_fork_while_figures_are_written(folder: Path) -> None:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = {str(folder)!r}
         from nowserving import InMemoryLockStore
         from nowserving.integrations import prometheus
-        from nowserving.integrations.prometheus import multiprocess
+        from nowserving.integrations.prometheus import writing
 
-        multiprocess._EVERY = 0.0005
+        writing._EVERY = 0.0005
         store = InMemoryLockStore()
         prometheus.observe(store)
         is_over = False
@@ -248,13 +248,13 @@ def test_a_process_may_fork_while_figures_are_written(folder: Path) -> None:
             if child == 0:
                 with store.lock("child"):
                     pass
-                multiprocess.files()._write()
+                writing.files()._write()
                 os._exit(0)
             os.waitpid(child, 0)
         is_over = True
         for each in others:
             each.join()
-        print(multiprocess.files()._books["default"].tally.figures().outcomes["done"])
+        print(writing.files()._books["default"].tally.figures().outcomes["done"])
         """,
         within=30.0,
         warnings="ignore",

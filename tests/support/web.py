@@ -62,6 +62,19 @@ class WebServer(Running):
             connection.close()
 
 
+def get(port: int, path: str) -> bytes:
+    """Return what some server on this machine answers."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_WITHIN)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        text = response.read()
+        assert response.status == http.HTTPStatus.OK, text
+        return text
+    finally:
+        connection.close()
+
+
 def uvicorn(app: Path, *options: str, folder: Path | None = None, **variables: str) -> WebServer:
     """Return a uvicorn that serves the ``app`` of a file."""
     where = ["--app-dir", str(app.parent), f"{app.stem}:app", "--host", HOST, "--port", "{port}"]

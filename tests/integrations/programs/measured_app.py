@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, make_asgi_app
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from nowserving import LockStore
+from nowserving import LockBusy, LockStore
 from nowserving.integrations import prometheus
 
 store = LockStore.create(os.environ["STORE_URL"])
@@ -33,6 +34,21 @@ async def turn(name: str, hold: float = 0.0) -> int:
     async with store.lock(name, auto_renew=True):
         await asyncio.sleep(hold)
     return os.getpid()
+
+
+@app.get("/lose/{name}")
+async def lose(name: str) -> None:
+    """Take longer than the lock lives, and lose it."""
+    async with store.lock(name, 0.1):
+        await asyncio.sleep(0.3)
+
+
+@app.get("/refuse/{name}")
+async def refuse(name: str) -> None:
+    """Be refused, since somebody else holds it."""
+    with contextlib.suppress(LockBusy):
+        async with store.lock(name, when_busy="reject"):
+            pass
 
 
 @app.get("/pid")

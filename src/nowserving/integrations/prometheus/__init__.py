@@ -26,7 +26,8 @@ except ImportError as error:
     ) from error
 
 from nowserving.integrations.prometheus.collector import TallyCollector, collector_of
-from nowserving.integrations.prometheus.multiprocess import SharedFiles, files, is_multiprocess
+from nowserving.integrations.prometheus.multiprocess import is_multiprocess
+from nowserving.integrations.prometheus.writing import SharedFiles, files
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

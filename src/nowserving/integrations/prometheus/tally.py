@@ -39,7 +39,7 @@ last turn, before anybody else has written."""
 
 
 class Writer(Protocol):
-    """Writes figures down for another process to read (``multiprocess.py``)."""
+    """Writes figures down for another process to read (``writing.py``)."""
 
     def wake(self) -> None:
         """Something is put down for the first time since :meth:`Tally.rest`."""
