@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import statistics
 import time
 from contextlib import ExitStack, contextmanager
@@ -128,7 +129,8 @@ def test_lines_are_shown_live(chromium: Browser, shown: Shown) -> None:
         assert page.run("return document.querySelectorAll('.timeline .turn').length") == 4
         assert page.run("return document.querySelectorAll('.timeline .bar').length") == 1
         press(page, Keys.ESCAPE)
-    until(lambda: not rows(page), LIFETIME + 10)
+        worker.signal(signal.SIGTERM)
+        until(lambda: not rows(page))
     assert not page.complaints()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from nowserving.dashboard.source import Json
+
+log = logging.getLogger("nowserving.dashboard")
 
 PATIENCE = 5.0
 """Seconds after which a store that has not answered is shown as such; it is not asked again."""
@@ -66,13 +69,16 @@ class Asked:
             said = await asking
         except (RasaException, OSError) as error:  # an error of ours holds no secret
             return None, self._trouble(str(error))
+        except Exception:  # a page that stood still, and did not say so, would be worse
+            log.exception("The dashboard could not read the store")
+            return None, self._trouble("The dashboard has failed; its log says why.")
         self._since = None
         return said, None
 
     def _trouble(self, why: str) -> Json:
         now = time.time()
         self._since = self._since or now
-        return {"why": why, "since": self._since, "kind": "store"}
+        return {"why": why, "since": self._since}
 
 
 class Overview:

@@ -13,10 +13,10 @@ import uvicorn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_LAST_WORDS = 1
-"""Seconds that answers under way get at the end; a live stream would never end by itself."""
+_LAST_WORDS = 2
+"""Seconds that answers under way get at the end."""
 
 _BACKLOG = 128
 
@@ -57,10 +57,32 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Ending:
+    """An app whose streams end when the server does: to them everybody has hung up."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.over = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def receive_or_end() -> Message:
+            heard = asyncio.ensure_future(receive())
+            over = asyncio.ensure_future(self.over.wait())
+            try:
+                await asyncio.wait({heard, over}, return_when=asyncio.FIRST_COMPLETED)
+                return heard.result() if heard.done() else {"type": "http.disconnect"}
+            finally:
+                heard.cancel()
+                over.cancel()
+
+        await self._app(scope, receive_or_end, send)
+
+
 async def serve(app: ASGIApp, listening: socket.socket) -> None:
     """Serve until the task is cancelled."""
+    ending = _Ending(app)
     config = uvicorn.Config(
-        app,
+        ending,
         access_log=False,
         http="h11",
         lifespan="off",
@@ -75,6 +97,7 @@ async def serve(app: ASGIApp, listening: socket.socket) -> None:
     try:
         await asyncio.shield(serving)
     except asyncio.CancelledError:
+        ending.over.set()
         server.should_exit = True
         await serving
         raise

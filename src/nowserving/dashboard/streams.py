@@ -118,6 +118,8 @@ class EventStream:
         for error in ended:
             if isinstance(error, Exception) and not isinstance(error, OSError):
                 raise error
+        with contextlib.suppress(OSError):  # it is the server that ends, not the browser
+            await send({"type": "http.response.body"})
 
     async def _send(self, send: Send) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), _UNBUFFERED]
