@@ -6,12 +6,15 @@ import http.client
 import json
 import re
 from contextlib import closing
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from tests.support.crew import until
 from tests.support.programs import Running
 from tests.support.redis_server import HOST
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 START_WITHIN = 30.0
 ANSWER_WITHIN = 10.0
@@ -33,12 +36,15 @@ class Dashboard(Running):
     Args:
         store: The URL of its store.
         *options: More options of the command.
+        folder: Where it runs; by default where we do.
         **variables: Environment variables.
     """
 
-    def __init__(self, store: str, *options: str, **variables: str) -> None:
+    def __init__(
+        self, store: str, *options: str, folder: Path | None = None, **variables: str
+    ) -> None:
         command = ("-m", "nowserving", "dashboard", "--store", store, "--port", "0", *options)
-        super().__init__(*command, folder=None, **variables)
+        super().__init__(*command, folder=folder, **variables)
         self.url = ""
         self.port = 0
         self.token: str | None = None

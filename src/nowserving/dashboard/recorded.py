@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from nowserving import HistoryEvent
+    from nowserving.history.explain import Wait
     from nowserving.history.turns import RecordedTurn
 
 MOST_EVENTS = 400
@@ -19,6 +20,7 @@ MOST_EVENTS = 400
 
 _MOST_SHOWN = 100
 _MOST_WAITS = 5
+_SHORTEST_WAIT = 0.1  # seconds
 _SETTLED = 2.0
 """Seconds after which an event has been written, if its process lives."""
 
@@ -73,8 +75,8 @@ class Recorded:
     def waits(self) -> list[dict[str, Any]]:
         """Return why the last ones waited, the newest first."""
         known = [turn for turn in self._turns if not self._is_untold(turn)]
-        waits = waits_of(known, self._now)[-_MOST_WAITS:]
-        return [{"at": wait.turn.asked, "words": words_of(wait)} for wait in reversed(waits)]
+        waits = waits_of(known, self._now, _SHORTEST_WAIT)[-_MOST_WAITS:]
+        return [_wait(wait) for wait in reversed(waits)]
 
     def _is_untold(self, turn: RecordedTurn) -> bool:
         waits = turn.served is None and turn.ended is None
@@ -83,6 +85,19 @@ class Recorded:
     def shown(self) -> list[dict[str, Any]]:
         """Return what happened, the newest first."""
         return [_shown(event) for event in reversed(self._events[-_MOST_SHOWN:])]
+
+
+def _wait(wait: Wait) -> dict[str, Any]:
+    told = wait.as_dict()
+    return {
+        "at": wait.turn.asked,
+        "number": wait.turn.number,
+        "message_id": wait.turn.message_id,
+        "seconds": wait.seconds,
+        "waits": wait.turn.served is None and wait.turn.ended is None,
+        "pieces": told["because"],
+        "words": words_of(wait),
+    }
 
 
 def _shown(event: HistoryEvent) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 // One conversation closely: who holds, who waits, what became of its turns.
 
-import { byId, el, say } from "./dom.js";
+import { byId, el, explain, say } from "./dom.js";
 import { whose } from "./lines.js";
 import { Colours, timeline } from "./timeline.js";
 import { clock, count, duration, place, plain, visible } from "./text.js";
@@ -10,6 +10,13 @@ const WINDOWS = [
   [300, "5 min"],
   [1800, "30 min"],
 ];
+
+const MOST_PIECES = 3; // of a wait that are put into words
+const NOT_HELD = {
+  "handed over": "while it was handed over",
+  expiring: "until a ticket expired",
+  nobody: "while nobody is recorded to hold it",
+};
 
 export class Detail {
   /** `close()` goes back, `release(id, ticket)` asks whether to. */
@@ -145,7 +152,7 @@ export class Detail {
     const message = ticket.message_id === null ? null : el("span", { class: "message" }, "message ", visible(ticket.message_id));
     row.append(
       row.badge,
-      el("div", { class: "who" }, el("div", {}, ...whose(ticket)), el("div", { class: "soft" }, `ticket ${ticket.number} `, message, " ", row.state)),
+      el("div", { class: "who" }, el("div", {}, ...whose(ticket)), el("div", { class: "soft" }, `ticket ${ticket.number}`, ...(message ? [" · ", message] : []), " ", row.state)),
       row.figures,
     );
     if (this.canRelease) {
@@ -170,8 +177,34 @@ export class Detail {
     this.parts.why.key = key;
     this.parts.why.replaceChildren(
       el("h3", {}, "Why they waited"),
-      el("ul", {}, ...why.map(({ at, words }) => el("li", {}, el("time", {}, clock(at)), " ", visible(words)))),
+      ...why.map((wait) => this.makeWait(wait)),
     );
+  }
+
+  makeWait({ at, number, message_id, seconds, waits, pieces, words }) {
+    const bar = el("div", { class: "pieces", role: "img", "aria-label": plain(words) });
+    const told = [];
+    for (const piece of pieces) {
+      const held = piece.kind === "held";
+      const part = el("span", { class: held ? this.colours.of(place(piece)) : "nobody" });
+      part.style.flexGrow = Math.max(piece.seconds / seconds, 0.004);
+      bar.append(part);
+      const behind = held ? `behind ticket ${piece.number}` : (NOT_HELD[piece.kind] ?? piece.kind);
+      const how = held && piece.outcome && piece.outcome !== "done" ? ` (${piece.outcome})` : "";
+      told.push([piece.seconds, `${duration(piece.seconds)} ${behind}${how}`]);
+    }
+    explain(bar, plain(words));
+    told.sort((one, other) => other[0] - one[0]);
+    const rest = told.slice(MOST_PIECES);
+    const shown = told.slice(0, MOST_PIECES).map((one) => one[1]);
+    if (rest.length) shown.push(`and ${rest.length} more`);
+    const who = el("span", {}, number < 0 ? "no ticket" : `ticket ${number}`);
+    if (message_id !== null) who.append(" · message ", visible(message_id));
+    const took = el("strong", {}, `${waits ? "waits" : "waited"} ${duration(seconds)}`);
+    return el("div", { class: "wait-told" },
+      el("div", { class: "wait-head" }, el("time", {}, clock(at)), who, took),
+      bar,
+      el("p", { class: "soft" }, shown.join(", ")));
   }
 
   onKey(event) {
