@@ -66,10 +66,21 @@ async def test_a_good_server_is_fine_and_nothing_is_left_there(shared: RedisServ
 
 def test_the_commands_that_are_tried_are_those_of_the_page() -> None:
     page = PAGE.read_text("utf-8")
-    plan = Plan(b"lock:", 10.0, 60.0, 1, "cluster")
+    plan = Plan(b"lock:", 10.0, 60.0, 1, "cluster", history=True)
     tried = {each.rule for each in needed(plan, b"key", "channel")} | {"select", "subscribe"}
     assert {rule[1:] for rule in RULES if rule.startswith("+")} <= tried
     assert all(f"+{rule}" in page for rule in tried)
+
+
+@pytest.mark.parametrize("command", ["xadd", "xrange", "xrevrange"])
+async def test_what_a_history_needs_is_tried_where_there_is_one(
+    shared: RedisServer, command: str
+) -> None:
+    url = as_user(shared, "~lock:*", "&lock:inbox:*", "+@all", f"-{command}")
+    assert only(await examine(url), "permissions").verdict == "fine"
+    found = only(await examine(f"{url}?history=10"), "permissions")
+    assert (found.verdict, found.found) == ("warning", f"{command.upper()} is denied")
+    assert shared.cli("DBSIZE") == 0
 
 
 async def test_the_user_of_the_page_may_do_all_and_what_he_can_not_tell_is_said(

@@ -197,6 +197,7 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
             lifetime=self._defaults.lock_lifetime,
             min_replicas=self._min_replicas,
             topology="standard",
+            history=bool(self._history),
         )
         return await examine.examine(self._topology(), plan)
 

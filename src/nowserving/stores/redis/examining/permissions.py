@@ -70,7 +70,7 @@ def needed(plan: Plan, key: bytes, channel: str) -> list[Needed]:
         _scan(),
         _info(),
     ]
-    return always + _of_topology(plan)
+    return always + _of_topology(plan) + (_of_history(key) if plan.history else [])
 
 
 def _scan() -> Needed:
@@ -110,7 +110,17 @@ def _of_topology(plan: Plan) -> list[Needed]:
     return found
 
 
-_WRITING = frozenset({"hset", "hsetnx"})
+def _of_history(key: bytes) -> list[Needed]:
+    cost = "No history is kept; turns need it not."
+    return [
+        Needed("xadd", ("XADD", key, "*", _FIELD, "1"), cost, "warning"),
+        Needed("xrange", ("XRANGE", key, "-", "+", "COUNT", 1), cost, "warning"),
+        Needed("xrevrange", ("XREVRANGE", key, "+", "-", "COUNT", 1), cost, "warning"),
+    ]
+
+
+_REMOVED_BY = {"hset": {"pexpire", "hdel"}, "hsetnx": {"pexpire", "hdel"}, "xadd": {"pexpire"}}
+"""What writes, and what takes that away again."""
 
 
 async def examine(
@@ -130,7 +140,10 @@ async def examine(
     answers: dict[str, tuple[Needed, Refused | None]] = {"subscribe": (subscribe, subscribed)}
     try:
         for each in needed(plan, key, channel):
-            if each.rule in _WRITING and not _can_remove(answers):
+            if each.rule == "xadd":  # it is a stream now, not a hash
+                await clear(interview, key, [_FIELD])
+            removers = _REMOVED_BY.get(each.rule, ())
+            if removers and all(answers[rule][1] is not None for rule in removers):
                 continue
             answers[each.rule] = each, await _refusal(interview, each)
     finally:
@@ -143,10 +156,6 @@ async def _refusal(interview: Interview, each: Needed) -> Refused | None:
     reply = await interview.ask(*each.words)
     # NOSCRIPT: it may be used, and there is no such script, of course.
     return reply if isinstance(reply, Refused) and reply.code != "NOSCRIPT" else None
-
-
-def _can_remove(answers: dict[str, tuple[Needed, Refused | None]]) -> bool:
-    return any(answers[rule][1] is None for rule in ("pexpire", "hdel"))
 
 
 async def clear(interview: Interview, key: bytes, fields: list[str]) -> None:

@@ -23,6 +23,7 @@ class Plan(NamedTuple):
         lifetime: Seconds that a ticket of the store lives unless told otherwise.
         min_replicas: How many replicas shall confirm a take.
         topology: ``standard``, ``sentinel`` or ``cluster``.
+        history: Whether the store keeps one.
     """
 
     key_prefix: bytes
@@ -30,6 +31,7 @@ class Plan(NamedTuple):
     lifetime: float
     min_replicas: int
     topology: str
+    history: bool
 
     @property
     def channel_prefix(self) -> str:
