@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 import nowserving
+from nowserving.cli.doctor import doctor
 from nowserving.cli.root import Root
 from nowserving.cli.verify import verify
 from nowserving.cli.watch import watch
@@ -19,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # joins the lines of a docstring's paragraphs
     pretty_exceptions_show_locals=False,  # a store's URL may hold a password
 )
+app.command()(doctor)
 app.command()(verify)
 app.command()(watch)
 app.command()(why)
