@@ -7,6 +7,7 @@ import typer
 import nowserving
 from nowserving.cli.release import release
 from nowserving.cli.root import Root
+from nowserving.cli.run import run
 from nowserving.cli.show import show
 from nowserving.cli.verify import verify
 from nowserving.cli.watch import watch
@@ -24,6 +25,7 @@ app = typer.Typer(
 # In the order in which they are listed: to look, to act, to check.
 app.command()(show)
 app.command()(release)
+app.command()(run)
 app.command()(verify)
 app.command()(watch)
 app.command()(why)
