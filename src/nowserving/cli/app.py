@@ -25,11 +25,11 @@ app = typer.Typer(
 # In the order in which they are listed: to look, to act, to check.
 app.command()(show)
 app.command()(release)
-app.command()(run)
-app.command()(verify)
 app.command()(watch)
 app.command()(why)
 app.command()(whatif)
+app.command()(run)
+app.command()(verify)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it

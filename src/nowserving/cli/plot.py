@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.text import Text
 
 from nowserving.cli.terminal import console
+from nowserving.cli.timescale import TimeScale
 from nowserving.cli.words import NOTHING, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from nowserving import Line
+    from nowserving.history.turns import RecordedTurn
 
 MOST_TURNS = 40
 """Rows of a chart, unless it is told otherwise."""
 
+UNKNOWN = "unknown"
+"""The outcome of a turn that is over, nobody has told how."""
+
+_IN_A_FILE = 100  # columns
 _NARROWEST = 20  # columns of the bars
 _MARGIN = 2  # columns between two columns of text
-_WAIT, _HOLD, _WAIT_ASCII, _HOLD_ASCII = "─", "█", "-", "#"
 _STYLES = {
     "": "bold cyan",
     "done": "green",
@@ -33,6 +38,15 @@ _STYLES = {
     "released": "red",
     "interrupted": "yellow",
 }
+
+
+class _Signs(NamedTuple):
+    wait: str
+    hold: str
+    gap: str
+
+
+_DRAWN, _PLAIN = _Signs("─", "█", "┊"), _Signs("-", "#", ":")
 
 
 class PlottedTurn(NamedTuple):
@@ -53,23 +67,55 @@ class PlottedTurn(NamedTuple):
     outcome: str = ""
 
 
-def turns_of_line(line: Line, now: float) -> list[PlottedTurn]:
-    """Return the turns of those who are in line now.
+def turns_of(recorded: Iterable[RecordedTurn], line: Line | None, now: float) -> list[PlottedTurn]:
+    """Return the turns to draw: what a history tells of, and those who are in line now.
 
-    When the holder was asked for is not kept in the store, so its bar begins where it was served.
+    Without a history it is not known when the holder was asked for: its bar begins where it was
+    served. A turn that is neither over nor in line, because its process was killed, say, is drawn
+    until the next one was served.
 
     Args:
-        line: The line.
+        recorded: The turns of the history; none where none is kept.
+        line: The line, None if nobody is in it.
         now: Unix time when it was looked at; stands for moments that the store does not know.
     """
-    turns = [
-        PlottedTurn(ticket.number, now if ticket.since is None else ticket.since)
-        for ticket in line.waiting
-    ]
+    present = {turn.ticket: turn for turn in _in_line(line, now)}
+    turns: list[PlottedTurn] = []
+    for turn in recorded:
+        if turn.number < 0:
+            continue
+        asked = now if turn.asked is None else turn.asked
+        if turn.ended is None and turn.number in present:
+            here = present.pop(turn.number)
+            turns.append(here._replace(asked=min(asked, here.asked)))
+        else:
+            turns.append(PlottedTurn(turn.number, asked, turn.served, turn.ended, turn.outcome))
+    turns += present.values()
+    return [_closed(turn, turns, now) if _is_open(turn, line) else turn for turn in turns]
+
+
+def _in_line(line: Line | None, now: float) -> Iterator[PlottedTurn]:
+    if line is None:
+        return
     if line.holder is not None:
         since = now if line.holder.since is None else line.holder.since
-        turns.insert(0, PlottedTurn(line.holder.number, since, since))
-    return turns
+        yield PlottedTurn(line.holder.number, since, since)
+    for ticket in line.waiting:
+        yield PlottedTurn(ticket.number, now if ticket.since is None else ticket.since)
+
+
+def _is_open(turn: PlottedTurn, line: Line | None) -> bool:
+    """Return whether nobody has told how a turn ended that is in line no more."""
+    if turn.ended is not None:
+        return False
+    tickets = () if line is None else (line.holder, *line.waiting)
+    return all(ticket is None or ticket.number != turn.ticket for ticket in tickets)
+
+
+def _closed(turn: PlottedTurn, turns: Sequence[PlottedTurn], now: float) -> PlottedTurn:
+    began = turn.asked if turn.served is None else turn.served
+    later = [each.served for each in turns if each.served is not None and each.served > began]
+    return turn._replace(ended=min(later, default=now), outcome=UNKNOWN)
 
 
 def chart(
@@ -96,26 +142,21 @@ def chart(
     shown = ordered[-most:]
     if not shown:
         return []
-    begin = min(turn.asked for turn in shown)
-    end = max(begin, *(now if turn.ended is None else turn.ended for turn in shown))
     numbers = [str(turn.ticket) for turn in shown]
     words = [_words(turn, now) for turn in shown]
     left = max(map(len, (*numbers, "ticket")))
-    right = max(map(len, words))
-    columns = max(_NARROWEST, width - left - right - 2 * _MARGIN)
-    scale = _Scale(begin, max(end - begin, 1e-9), columns)
+    room = width - left - max(map(len, words)) - 2 * _MARGIN
+    scale = TimeScale(
+        ((turn.asked, max(turn.asked, _end(turn, now))) for turn in shown), max(_NARROWEST, room)
+    )
     gap = " " * _MARGIN
     lines = [Text(f"{'ticket':>{left}}{gap}{_axis(scale)}", style="dim")]
     if len(shown) < len(ordered):
-        lines.insert(
-            0, Text(f"{len(ordered) - len(shown):,} earlier turns are left out", style="dim")
-        )
+        earlier = f"{len(ordered) - len(shown):,} earlier turns are left out"
+        lines.insert(0, Text(earlier, style="dim"))
     for turn, number, said in zip(shown, numbers, words, strict=True):
         line = Text(f"{number:>{left}}{gap}")
-        drawn = list(_bar(turn, now, scale, plain=plain))
-        for piece, style in drawn:
-            line.append(piece, style=style)
-        line.append(" " * (columns - sum(len(piece) for piece, _ in drawn)))
+        line.append_text(_bar(turn, now, scale, _PLAIN if plain else _DRAWN))
         line.append(f"{gap}{said}")
         lines.append(line)
     return lines
@@ -130,24 +171,10 @@ def show(turns: Sequence[PlottedTurn], now: float) -> None:
         out.print(line, soft_wrap=True)
 
 
-_IN_A_FILE = 100  # columns
-
-
-class _Scale(NamedTuple):
-    begin: float
-    seconds: float
-    columns: int
-
-    def column(self, moment: float) -> int:
-        """Return the column in which a moment falls."""
-        share = (moment - self.begin) / self.seconds
-        return min(self.columns - 1, max(0, int(share * self.columns)))
-
-
-def _axis(scale: _Scale) -> str:
-    """Return the moments at both ends, and how long that is in between."""
-    first, last = (_clock(scale.begin), _clock(scale.begin + scale.seconds))
-    between = duration(scale.seconds)
+def _axis(scale: TimeScale) -> str:
+    """Return the moments at both ends, and between them how long that is."""
+    first, last = (_clock(scale.stretches[0].begin), _clock(scale.stretches[-1].end))
+    between = duration(scale.seconds) + ", idle times cut" * bool(scale.gaps)
     room = scale.columns - len(first) - len(last)
     return first + (between.center(room) if room > len(between) else " " * max(1, room)) + last
 
@@ -156,21 +183,28 @@ def _clock(moment: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(moment))
 
 
-def _bar(turn: PlottedTurn, now: float, scale: _Scale, *, plain: bool) -> Iterator[tuple[str, str]]:
-    wait, hold = (_WAIT_ASCII, _HOLD_ASCII) if plain else (_WAIT, _HOLD)
-    ended = now if turn.ended is None else turn.ended
-    came, over = scale.column(turn.asked), scale.column(ended)
-    yield " " * came, ""
-    if turn.served is None:
-        yield wait * max(1, over - came), "yellow"
-        return
-    began = scale.column(turn.served)
-    yield wait * (began - came), "dim"
-    yield hold * max(1, over - began), _STYLES.get(turn.outcome, "magenta")
+def _bar(turn: PlottedTurn, now: float, scale: TimeScale, signs: _Signs) -> Text:
+    cells = [" "] * scale.columns
+    for gap in scale.gaps:
+        cells[gap] = signs.gap
+    bar = Text("".join(cells), style="dim")
+    came, over = scale.column(turn.asked), scale.column(_end(turn, now))
+    began = over if turn.served is None else scale.column(turn.served)
+    drawn = Text(signs.wait * (began - came), style="yellow" if turn.served is None else "dim")
+    if turn.served is not None:
+        style = _STYLES.get(turn.outcome, "magenta")
+        drawn.append(signs.hold * max(1, over - began), style=style)
+    elif not drawn:
+        drawn = Text(signs.wait, style="yellow")
+    return Text.assemble(bar[:came], drawn, bar[came + len(drawn) :])
+
+
+def _end(turn: PlottedTurn, now: float) -> float:
+    return now if turn.ended is None else turn.ended
 
 
 def _words(turn: PlottedTurn, now: float) -> str:
-    ended = now if turn.ended is None else turn.ended
+    ended = _end(turn, now)
     if turn.served is None:
         return f"{turn.outcome or 'waits'} {duration(ended - turn.asked)}"
     waited = duration(turn.served - turn.asked) if turn.served > turn.asked else NOTHING

@@ -1,6 +1,7 @@
 """``nowserving run``: a command that has the turn of a conversation, as ``flock`` runs one."""
 
 import asyncio
+import logging
 import os
 import shutil
 import signal
@@ -131,6 +132,8 @@ def run(  # noqa: PLR0913 - one parameter an option
     if not hasattr(os, "fork"):
         raise typer.BadParameter("run needs a system with fork.", param_hint="run")
     _check(command[0])
+    # What it says of a lost lock is for whoever writes a program; `supervision` says it in ours.
+    logging.getLogger("nowserving.lease").setLevel(logging.ERROR)
     options: dict[str, Any] = {
         "timeout": timeout,
         "when_busy": None if when_busy is None else when_busy.value,

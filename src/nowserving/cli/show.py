@@ -1,5 +1,6 @@
 """``nowserving show``: who is in line for one conversation."""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -9,14 +10,17 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from nowserving import Line, LineTicket
+from nowserving import Line, LineTicket, LockError
 from nowserving.cli import plot, signals
 from nowserving.cli.target import AsJson, ConversationId, Endpoints, StoreUrl, opened
 from nowserving.cli.terminal import console, safe
 from nowserving.cli.words import NOTHING, duration, process
+from nowserving.history.turns import RecordedTurn, turns_of
 
 NOBODY = 1
 """The exit status if nobody is in line."""
+
+_EVENTS = 10_000  # of a history, to be drawn: as many as a conversation may have
 
 _EXPLAINED = {
     "settles": "settles: it waits until nothing newer has come for a while",
@@ -28,7 +32,12 @@ def show(
     conversation_id: ConversationId,
     *,
     as_plot: Annotated[
-        bool, typer.Option("--plot", help="Draw who waited and who held, along the time.")
+        bool,
+        typer.Option(
+            "--plot",
+            help="Draw who waited and who held, along the time: those in line now, and the last "
+            "turns if the store keeps a history.",
+        ),
     ] = False,
     store: StoreUrl = None,
     endpoints: Endpoints = None,
@@ -40,25 +49,37 @@ def show(
     Then those who wait, in their order: how long already, and what becomes of them. Nothing is
     changed by looking.
 
-    Exit status: 0 if somebody is in line, 1 if nobody is, 2 if the store can't be asked.
+    Exit status: 0 if somebody is in line (with --plot, if there was a turn to draw), 1 if nobody
+    is, 2 if the store can't be asked.
     """
-    line = signals.run_to_exit(_look(conversation_id, store, endpoints))
+    line, recorded = signals.run_to_exit(_look(conversation_id, store, endpoints, past=as_plot))
     now = time.time()
+    turns = plot.turns_of(recorded, line, now) if as_plot else []
     if as_json:
-        typer.echo(json.dumps(as_dict(conversation_id, line, now), indent=2))
+        told = as_dict(conversation_id, line, now)
+        if as_plot:
+            told["turns"] = [turn._asdict() for turn in turns]
+        typer.echo(json.dumps(told, indent=2))
+    elif turns:
+        plot.show(turns, now)
     elif line is None:
         typer.echo(f"Nobody is in line for {safe(conversation_id)}.")
-    elif as_plot:
-        plot.show(plot.turns_of_line(line, now), now)
     else:
         _show(conversation_id, line, now)
-    if line is None:
+    if line is None and not turns:
         raise typer.Exit(NOBODY)
 
 
-async def _look(conversation_id: str, store: str | None, endpoints: Path | None) -> Line | None:
+async def _look(
+    conversation_id: str, store: str | None, endpoints: Path | None, *, past: bool
+) -> tuple[Line | None, list[RecordedTurn]]:
     async with opened(store, endpoints) as found:
-        return await found.inspect(conversation_id)
+        recorded: list[RecordedTurn] = []
+        if past:
+            # A custom store keeps no history; what is in line can be drawn all the same.
+            with contextlib.suppress(LockError):
+                recorded = turns_of(await found.events(conversation_id, limit=_EVENTS))
+        return await found.inspect(conversation_id), recorded
 
 
 def as_dict(conversation_id: str, line: Line | None, now: float) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from nowserving import (
     CorruptLock,
     IncompatibleRecord,
     LockError,
+    Observer,
     StoreClosed,
     StoreUnavailable,
 )
@@ -23,7 +24,7 @@ from nowserving.cli.terminal import safe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nowserving import HeldLock, LockStore
+    from nowserving import HeldLock, LockStore, TicketEvent
     from nowserving.cli.command import Command
 
 _STATUS_OF_SIGNAL = 128
@@ -41,7 +42,7 @@ class _Failed(Exception):  # noqa: N818 - it only tells the store how the turn w
     """The command did not end well, so its turn has not."""
 
 
-class Run:
+class Run(Observer):
     """One run of a command.
 
     Args:
@@ -76,6 +77,7 @@ class Run:
         self._began = False
         self._status: int | None = None
         self._received: set[signal.Signals] = set()
+        self._why_lost = ""
 
     @property
     def ended_by(self) -> signal.Signals | None:
@@ -95,6 +97,7 @@ class Run:
             typer.BadParameter: If an option is out of range.
         """
         self._task = asyncio.current_task()
+        store.observe(self)
         forwarding.listen(asyncio.get_running_loop(), self._on_signal)
         try:
             turn = store.lock(
@@ -122,6 +125,10 @@ class Run:
         assert self._status is not None  # noqa: S101 - for the type checker
         return self._status
 
+    def lost(self, event: TicketEvent) -> None:
+        """Note why the turn is lost."""
+        self._why_lost = event.reason
+
     async def _hold(self, lock: HeldLock) -> None:
         """Let the command run, to its end, whatever happens meanwhile."""
         self._began = True
@@ -142,7 +149,7 @@ class Run:
                     await self._end(ended)
                 await asyncio.wait({ended})
         except asyncio.CancelledError:  # a newer message interrupts this one
-            self._say("a newer message interrupts this turn: ending the command.")
+            self._say("a newer message interrupts this turn. Ending the command.")
             await self._end(ended)
             raise
         finally:
@@ -175,8 +182,9 @@ class Run:
             forwarding.stop()
 
     def _tell_lost(self) -> None:
-        then = "ending the command" if self._on_lost is OnLost.KILL else "the command runs on"
-        self._say(f"the turn is lost: {then}; the next one may work beside it.")
+        kills = self._on_lost is OnLost.KILL
+        then = "Ending the command" if kills else "The command runs on, maybe beside the next one"
+        self._say(f"the turn is lost: {self._why_lost}. {then}.")
 
     def _say(self, what: str) -> None:
         typer.echo(f"nowserving run: {safe(self._conversation_id)}: {safe(what)}", err=True)
