@@ -6,7 +6,10 @@ import typer
 
 import nowserving
 from nowserving.cli.doctor import doctor
+from nowserving.cli.release import release
 from nowserving.cli.root import Root
+from nowserving.cli.run import run
+from nowserving.cli.show import show
 from nowserving.cli.verify import verify
 from nowserving.cli.watch import watch
 from nowserving.cli.whatif import whatif
@@ -20,11 +23,15 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # joins the lines of a docstring's paragraphs
     pretty_exceptions_show_locals=False,  # a store's URL may hold a password
 )
-app.command()(doctor)
-app.command()(verify)
+# In the order in which they are listed: to look, to act, to check.
+app.command()(show)
+app.command()(release)
 app.command()(watch)
 app.command()(why)
 app.command()(whatif)
+app.command()(run)
+app.command()(doctor)
+app.command()(verify)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it
