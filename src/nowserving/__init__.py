@@ -29,6 +29,7 @@ from nowserving.instrumentation.observers import Observation
 from nowserving.lock import NO_TICKET_ISSUED, Superseded, Ticket, TicketLock
 from nowserving.protocol.line import Line, LineTicket
 from nowserving.protocol.status import IssuedTicket, WhenBusy, WhenFull
+from nowserving.protocol.survey import LineSummary, ProcessSummary, Survey, SurveyOrder
 from nowserving.stores.base import LOCK_LIFETIME, LockStore
 from nowserving.stores.memory.store import InMemoryLockStore
 from nowserving.stores.redis.settings import (
@@ -58,6 +59,7 @@ __all__ = [
     "IncompatibleRecord",
     "IssuedTicket",
     "Line",
+    "LineSummary",
     "LineTicket",
     "LockAbsorbed",
     "LockBusy",
@@ -74,6 +76,7 @@ __all__ = [
     "OnLost",
     "Options",
     "Overrides",
+    "ProcessSummary",
     "RasaException",
     "RedisLockStore",
     "SQLiteLockStore",
@@ -81,6 +84,8 @@ __all__ = [
     "StoreEvent",
     "StoreUnavailable",
     "Superseded",
+    "Survey",
+    "SurveyOrder",
     "Ticket",
     "TicketEvent",
     "TicketLock",

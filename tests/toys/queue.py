@@ -13,10 +13,11 @@ from nowserving.errors import LockError
 from nowserving.lock import Superseded
 from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.outages import Outages
+from nowserving.protocol.survey import sight_of
 from tests.toys.verbs import Shown
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from nowserving._host.process import Process
     from nowserving.lock import TicketLock
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         PicturedTicket,
         TicketStatus,
     )
+    from nowserving.protocol.survey import LineSight
 
 
 class AskingQueue:
@@ -176,6 +178,13 @@ class AskingQueue:
     async def conversations(self) -> AsyncIterator[str]:
         for name in await self.ask("conversations"):
             yield name
+
+    async def survey(self, see: Callable[[LineSight], None]) -> int:
+        for name in await self.ask("conversations"):
+            line = sight_of(name, await self.line(name))
+            if line is not None:
+                see(line)
+        return 0
 
 
 def shown(handle: TicketHandle) -> Shown:

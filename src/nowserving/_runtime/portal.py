@@ -283,11 +283,14 @@ class Portal:
 def run_inline(coroutine: Coroutine[Any, Any, _T]) -> _T:
     """Run a coroutine that never suspends, right here, with or without a running loop.
 
+    It may let others go first (``asyncio.sleep(0)``, which yields nothing); here nobody is.
+
     Raises:
         RuntimeError: If it does suspend, which a queue with ``needs_loop=False`` never does.
     """
     try:
-        coroutine.send(None)
+        while coroutine.send(None) is None:
+            pass
     except StopIteration as finished:
         result: _T = finished.value
         return result

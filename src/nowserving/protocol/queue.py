@@ -17,7 +17,7 @@ from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.status import LineUpdate, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from nowserving._host.process import Process
     from nowserving.lock import Superseded, TicketLock
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         PicturedTicket,
         TicketStatus,
     )
+    from nowserving.protocol.survey import LineSight
 
 
 HandleT = TypeVar("HandleT", bound=TicketHandle)
@@ -291,6 +292,21 @@ class TicketQueue(Protocol[HandleT]):
 
     def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record, in no order."""
+        ...
+
+    async def survey(self, see: Callable[[LineSight], None]) -> int:
+        """Tell every line in which somebody is, in no order. Only reads.
+
+        However many they are, nobody is held up by it: neither a turn, nor the caller's loop. So
+        it is no one moment that it shows. No line is told twice; one that comes, goes or moves
+        meanwhile may be missing.
+
+        Args:
+            see: Called with each line. It raises nothing.
+
+        Returns:
+            How many records can't be read, and were passed over.
+        """
         ...
 
     async def close(self) -> None:

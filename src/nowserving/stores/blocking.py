@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from nowserving.protocol.line import Line
     from nowserving.protocol.status import IssuedTicket
+    from nowserving.protocol.survey import Survey, SurveyOrder
 
 _T = TypeVar("_T")
 
@@ -31,6 +32,10 @@ class Asynchronous(Protocol):
 
     def conversations(self) -> AsyncIterator[str]:
         """Iterate over the conversations that have a record."""
+        ...
+
+    async def survey(self, longest: int = 20, order: SurveyOrder = "waiting") -> Survey:
+        """Look over all lines."""
         ...
 
     async def give_back(self, conversation_id: str, ticket: IssuedTicket | int | str) -> bool:
@@ -90,6 +95,11 @@ class Blocking:
         """Return what :meth:`LockStore.conversations` iterates over, all at once."""
         names: list[str] = self._run(_collect(self._store.conversations()))
         return names
+
+    def survey(self, longest: int = 20, order: SurveyOrder = "waiting") -> Survey:
+        """Look over all lines (:meth:`LockStore.survey`)."""
+        seen: Survey = self._run(self._store.survey(longest, order))
+        return seen
 
 
 async def _collect(names: AsyncIterator[str]) -> list[str]:

@@ -9,14 +9,14 @@ from nowserving._host.libraries import refuse_other_libraries
 from nowserving.errors import LockError
 from nowserving.protocol.status import ALIVE, IssuedTicket
 from nowserving.stores.blocking import Blocking
-from nowserving.stores.operating import OperatingMethods
 from nowserving.stores.reference import ReferenceMethods
+from nowserving.stores.surveying import SurveyingMethods
 
 if TYPE_CHECKING:
     from nowserving.protocol.handle import TicketHandle
 
 
-class IssuedTickets(ReferenceMethods, OperatingMethods):
+class IssuedTickets(ReferenceMethods, SurveyingMethods):
     """Tickets that were issued and are not redeemed, or whose place was kept.
 
     Whoever has a ticket is known by its secret, as an owner is. So nothing here touches a ticket

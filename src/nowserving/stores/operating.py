@@ -47,7 +47,7 @@ class OperatingMethods(RunningStore):
         waiting: list[LineTicket] = []
         for ticket in picture.tickets:
             those = waiting if ticket.served_for is None else served
-            those.append(_shown(ticket, known.get(ticket.owner), now))
+            those.append(shown(ticket, known.get(ticket.owner), now))
         return Line(served[0] if served else None, tuple(waiting))
 
     async def conversations(self) -> AsyncIterator[str]:
@@ -125,7 +125,14 @@ class OperatingMethods(RunningStore):
             )
 
 
-def _shown(ticket: PicturedTicket, process: Process | None, now: float) -> LineTicket:
+def shown(ticket: PicturedTicket, process: Process | None, now: float) -> LineTicket:
+    """Return a ticket as an operator sees it.
+
+    Args:
+        ticket: As its queue tells it.
+        process: Whose it is, None if that is not known.
+        now: The moment, Unix seconds.
+    """
     ago = ticket.waited if ticket.served_for is None else ticket.served_for
     return LineTicket(
         number=ticket.number,

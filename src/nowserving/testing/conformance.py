@@ -25,6 +25,7 @@ from nowserving.testing.reference import ReferenceApi
 from nowserving.testing.rejecting import Rejecting
 from nowserving.testing.renewal import Renewal
 from nowserving.testing.settling import Settling
+from nowserving.testing.surveying import Surveying
 from nowserving.testing.turns import Fencing, Predecessor
 from nowserving.testing.waiting import WaitLimits
 
@@ -47,6 +48,7 @@ class StoreConformance(
     FromOutside,
     Messages,
     Operating,
+    Surveying,
     Observing,
     Holders,
     Absorbing,

@@ -23,6 +23,7 @@ which messages are known                        ``messages.py``
 what becomes of a take that comes late, or      ``attempts.py``
 twice
 how a line is pictured, and a picture merged    ``pictures.py``
+what is seen of it from afar                    ``tally.py``
 ==============================================  =================
 """
 
@@ -48,6 +49,7 @@ from nowserving.stores._lines.storage import (
     Ticket,
     Tombstone,
 )
+from nowserving.stores._lines.tally import sight
 from nowserving.stores._lines.tokens import Tokens
 
 __all__ = [
@@ -76,6 +78,7 @@ __all__ = [
     "removed",
     "renew",
     "save",
+    "sight",
     "superseded_by",
     "take",
 ]

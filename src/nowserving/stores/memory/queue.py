@@ -7,6 +7,7 @@ happens when a finaliser comes in the middle of one is told in ``steps.py``.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
@@ -26,6 +27,7 @@ from nowserving.protocol.handle import TicketHandle
 from nowserving.protocol.outages import Outages
 from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import Absorption, Departure, IssuedTicket, LineUpdate
+from nowserving.protocol.survey import together
 from nowserving.stores import _lines
 from nowserving.stores.memory import steps
 from nowserving.stores.memory.idle import IdleList
@@ -33,7 +35,7 @@ from nowserving.stores.memory.record import Record
 from nowserving.stores.memory.ticket import MemoryTicket
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from nowserving._host.process import Process
     from nowserving.lock import TicketLock
@@ -45,11 +47,15 @@ if TYPE_CHECKING:
         PicturedTicket,
         TicketStatus,
     )
+    from nowserving.protocol.survey import LineSight
 
 logger = logging.getLogger("nowserving.queues.memory.queue")
 
 _LEFT_ALONE = Departure(left=True, someone_waiting=False)
 """How nearly every turn ends."""
+
+_SLICE = 200
+"""Lines, and tickets of a long one, that a survey looks at before others go."""
 
 _ANYBODY = ""
 """What the owners of this queue's own tickets begin with: nobody else can issue any."""
@@ -350,6 +356,31 @@ class MemoryQueue:
         for conversation_id in list(self._records):
             yield conversation_id
 
+    async def survey(self, see: Callable[[LineSight], None]) -> int:
+        """Tell every line in use; between slices of them others go first."""
+        names = list(self._records)
+        for first in range(0, len(names), _SLICE):
+            for name, serving, tickets in self._look_at(names[first : first + _SLICE]):
+                line = _lines.sight(name, serving, tickets[:_SLICE], monotonic())
+                for more in range(_SLICE, len(tickets), _SLICE):
+                    await asyncio.sleep(0)
+                    part = _lines.sight(name, serving, tickets[more : more + _SLICE], monotonic())
+                    line = together(line, part)
+                if line is not None:
+                    see(line)
+            await asyncio.sleep(0)
+        return 0
+
+    def _look_at(self, names: list[str]) -> list[tuple[str, int, list[MemoryTicket]]]:
+        """Return the number that is served, and the tickets, of those lines that have any."""
+        with self._step(names[0]):
+            found = [(name, self._records.get(name)) for name in names]
+            return [
+                (name, record.serving, list(record.tickets.values()))
+                for name, record in found
+                if record is not None and record.tickets
+            ]
+
     async def close(self) -> None:
         """Nothing is held."""
 
@@ -433,6 +464,7 @@ steps.register(
         MemoryQueue.absorb,
         MemoryQueue.line,
         MemoryQueue.holder,
+        MemoryQueue._look_at,  # noqa: SLF001 - its own class
         MemoryQueue.save,
         MemoryQueue.delete,
         MemoryQueue.finish,

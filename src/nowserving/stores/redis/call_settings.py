@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nowserving.stores.redis.script import load_survey_script
+
 if TYPE_CHECKING:
     from nowserving.stores._remote.call import Call
     from nowserving.stores.redis.header import Header
@@ -25,6 +27,10 @@ class CallSettings(NamedTuple):
     header: Header
     timeout: float
     replicas: Replicas | None = None
+
+    def for_surveys(self) -> CallSettings:
+        """Return the same for a session that only looks over records."""
+        return self._replace(script=load_survey_script(), replicas=None)
 
     def words(self, group: list[Call], *, load: bool) -> tuple[Any, ...]:
         """Return the command that has a group of verbs carried out.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from nowserving.stores.redis.call_settings import CallSettings
     from nowserving.stores.redis.processes import ProcessNote
-    from nowserving.stores.redis.topologies.topology import Topology
+    from nowserving.stores.redis.topologies.topology import Session, Topology
 
 
 _STEPS = 10
@@ -69,8 +69,20 @@ class LoopConnections:
         self.heartbeat = topology.heartbeat(settings)
         self.inbox = Inbox(topology.inbox_server(), settings.header.channel_prefix + name)
         self.inbox.open()
+        self._make_aside = partial(topology.heartbeat, settings.for_surveys())
+        self._aside: Session | None = None
         self._end_hook = self._close_with_the_loop()
         self._start_end_hook()
+
+    def aside(self) -> Session:
+        """Return the session for surveys; made at the first one, since most processes make none."""
+        if self._aside is None:
+            self._aside = self._make_aside()
+        return self._aside
+
+    def _parts(self) -> list[Session | Inbox]:
+        parts: list[Session | Inbox] = [self.session, self.heartbeat, self.inbox]
+        return parts if self._aside is None else [*parts, self._aside]
 
     def _start_end_hook(self) -> None:
         # It suspends nowhere, so one step runs it; `handle` and `take` must not wait for it.
@@ -96,19 +108,18 @@ class LoopConnections:
         self.is_closed = True
         if self.timer is not None:
             self.timer.cancel()
-        self.session.close()
-        self.heartbeat.close()
-        self.inbox.close()
+        for part in self._parts():
+            part.close()
 
     def hang_up(self) -> None:
         """Have Redis end the connections of a loop that does not run."""
         self.is_closed = True
-        for part in (self.session, self.heartbeat, self.inbox):
+        for part in self._parts():
             part.hang_up()
 
     def abandon(self) -> None:
         """Let go of what a loop left that was closed without notice."""
-        for part in (self.session, self.heartbeat, self.inbox):
+        for part in self._parts():
             part.abandon()
 
     async def aclose(self) -> None:

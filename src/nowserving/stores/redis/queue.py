@@ -41,10 +41,11 @@ from nowserving.stores.redis.replies import (
     version_of,
 )
 from nowserving.stores.redis.script import load_script
+from nowserving.stores.redis.surveyor import Surveyor
 from nowserving.stores.redis.walking import LEFT_OVER, SIGNS, finished
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from nowserving._host.process import Process
     from nowserving.lock import Superseded, TicketLock
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         Outcome,
         PicturedTicket,
     )
+    from nowserving.protocol.survey import LineSight
     from nowserving.stores.redis.renewing import Renewal
     from nowserving.stores.redis.topologies.topology import Topology
 
@@ -382,6 +384,12 @@ class RedisQueue:
                         yield name
                 if cursor == "0":
                     break
+
+    async def survey(self, see: Callable[[LineSight], None]) -> int:
+        """Tell every line in use (``survey.lua``), over connections of their own."""
+        surveyor = Surveyor(self.connections.here().aside(), self._key_prefix, see)
+        await surveyor.look()
+        return surveyor.unreadable
 
     async def close(self) -> None:
         """Close every loop's connections; those of other loops on their own threads."""

@@ -1,4 +1,4 @@
-"""The Lua script: one dispatcher over the verbs, put together from their files."""
+"""The Lua scripts: one dispatcher over the verbs, put together from their files."""
 
 from __future__ import annotations
 
@@ -56,15 +56,25 @@ class Script(NamedTuple):
 @lru_cache(maxsize=1)
 def load_script() -> Script:
     """Return the script, read from the package's ``lua`` folder once."""
-    folder = resources.files(__package__) / "lua"
-
-    def read(*names: str) -> str:
-        return "\n".join((folder / f"{name}.lua").read_text("utf-8") for name in names)
-
     verbs = (
-        f"local function all_verbs()\nlocal verbs = {{}}\n{read(*_WHEN_NEEDED)}\nreturn verbs\nend"
+        f"local function all_verbs()\nlocal verbs = {{}}\n{_read(*_WHEN_NEEDED)}\nreturn verbs\nend"
     )
+    return _script(_read(*_EACH_TIME), verbs)
+
+
+@lru_cache(maxsize=1)
+def load_survey_script() -> Script:
+    """Return the script that only reads: the one verb ``survey``."""
+    return _script(_read("prelude", "survey"))
+
+
+def _read(*names: str) -> str:
+    folder = resources.files(__package__) / "lua"
+    return "\n".join((folder / f"{name}.lua").read_text("utf-8") for name in names)
+
+
+def _script(*parts: str) -> Script:
     number = f"local PROTOCOL, NEXT_PROTOCOL = {PROTOCOL}, '{PROTOCOL + 1}'"
-    source = "\n".join((number, read(*_EACH_TIME), verbs, read("dispatch")))
+    source = "\n".join((number, *parts, _read("dispatch")))
     digest = hashlib.sha1(source.encode(), usedforsecurity=False)
     return Script(source, digest.hexdigest())

@@ -27,7 +27,7 @@ class RedisTrouble(Trouble):
     def only_reads(self, call: Call) -> bool:
         """Return whether such a Redis answers this call."""
         verb, *_, last = call.args
-        return verb in {"poll", "line"} or (verb == "renew" and last == 0)
+        return verb in {"poll", "line", "survey", "SCAN"} or (verb == "renew" and last == 0)
 
     def unavailable(self, what: str, because: str = "") -> StoreUnavailable:
         """Return the error for a caller."""

@@ -14,6 +14,7 @@ from nowserving.protocol.queue import Guarantees
 from nowserving.protocol.status import NOT_ISSUED, Departure, IssuedTicket, LineUpdate
 from nowserving.stores.sqlite.handle import SQLiteHandle
 from nowserving.stores.sqlite.post import Bells
+from nowserving.stores.sqlite.reader import Reader
 from nowserving.stores.sqlite.verbs import Shown, Verbs
 from nowserving.stores.sqlite.worker import Worker
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         PicturedTicket,
         TicketStatus,
     )
+    from nowserving.protocol.survey import LineSight
     from nowserving.stores.sqlite.job import Job
 
 _T = TypeVar("_T")
@@ -65,6 +67,7 @@ class SQLiteQueue:
         self.connections = Worker(path, timeout, self._bells)
         self.outages = self.connections.outages
         self._owners = Owners(self.connections.name)
+        self._reader = Reader(path, timeout)
         on_fork(self)
         pause_for_forks(self.connections)
 
@@ -217,6 +220,15 @@ class SQLiteQueue:
             behind, page = await self._ask(partial(Verbs.conversations, behind=behind))
             for name in page:
                 yield name
+
+    async def survey(self, see: Callable[[LineSight], None]) -> int:
+        """Tell every line in use: read beside the thread (``reader.py``)."""
+        # By then the database is there, and known to be ours. The second question comes behind the
+        # look for dead processes that the first one has had made, if that was this queue's first.
+        for _ in range(2):
+            await self._ask(lambda _: None)
+        await self._reader.survey(see)
+        return 0
 
     async def close(self) -> None:
         """End the thread, behind all that was asked for."""

@@ -44,3 +44,11 @@ DELETE FROM tickets WHERE line = ?;
 -- name: drop_tombstones_of_line
 -- Takes: id.
 DELETE FROM tombstones WHERE line = ?;
+
+-- name: list_tickets
+-- Takes: line and number of a ticket, how many. Returns: the tickets behind it, in their order, each
+-- beside id, name, served number and moment of writing of its line.
+SELECT id, name, serving, written, number, owner, expires, lifetime, flags, served_at, joined,
+  absorbed_by, message_id, label, remember_for, answers
+FROM tickets CROSS JOIN lines ON id = line
+WHERE (line, number) > (?, ?) ORDER BY line, number LIMIT ?;

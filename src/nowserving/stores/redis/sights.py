@@ -1,0 +1,49 @@
+"""What ``survey.lua`` says of a line, read."""
+
+from __future__ import annotations
+
+from nowserving.protocol.status import PicturedTicket
+from nowserving.protocol.survey import NOBODY, LineSight
+from nowserving.stores.redis.extras import decode_extras
+from nowserving.stores.redis.replies import MICROSECONDS, NOTHING_MORE, making_sense
+
+_NOBODY_THERE = "-"
+
+
+@making_sense
+def parse_sight(text: str, name: str) -> tuple[int, LineSight | None]:
+    """Read what is said of one line.
+
+    Args:
+        text: What ``survey.lua`` says.
+        name: The conversation.
+
+    Returns:
+        The number from which to go on, ``NOTHING_MORE`` when that was all; and what was seen, None
+        if nobody is there.
+    """
+    if text == _NOBODY_THERE:
+        return NOTHING_MORE, None
+    on, waiting, waited, number, left, served_for, flags, owner, label, message, *rest = text.split(
+        " "
+    )
+    holder: PicturedTicket | None = None
+    if number != "-":
+        label_text, message_id = decode_extras(f"{label} {message}")
+        holder = PicturedTicket(
+            number=int(number),
+            expires_in=int(left) / MICROSECONDS,
+            owner="" if owner == "-" else owner,
+            served_for=int(served_for) / MICROSECONDS,
+            label=label_text,
+            message_id=message_id,
+            claimed="c" in flags,
+        )
+    waiters = NOBODY
+    if rest:
+        each = iter(rest)
+        waiters = {
+            "" if who == "-" else who: int(count) for who, count in zip(each, each, strict=True)
+        }
+    longest = None if waited == "-1" else int(waited) / MICROSECONDS
+    return int(on), LineSight(name, holder, int(waiting), longest, waiters)
