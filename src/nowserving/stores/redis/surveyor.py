@@ -28,6 +28,9 @@ _PAGE = 250
 """Keys that Redis looks at in one ``SCAN``. What it finds is read at once, in about a
 millisecond."""
 
+_SLICE = 50
+"""Answers that are read before others go on this loop."""
+
 
 class _Question(NamedTuple):
     """A record that is being read.
@@ -68,19 +71,21 @@ class Surveyor:
             await self._look_at(shard)
 
     async def _look_at(self, shard: ServerSession) -> None:
-        cursor, questions = "0", list[_Question]()
-        while True:
-            args = ("SCAN", cursor, "MATCH", self._prefix + b"{*}", "COUNT", _PAGE)
-            page = shard.call(b"", args)
-            try:
-                await self._read(questions)  # the page before, while Redis looks for this one
+        """Look at those of one server, which works on the next ones while answers are read."""
+        page, questions = self._page(shard, "0"), list[_Question]()
+        try:
+            while page is not None:
                 cursor, keys = await page.future
-            finally:
-                _let_go([page])
-            questions = self._ask(keys)
-            if cursor == "0":
-                await self._read(questions)
-                return
+                page = None if cursor == "0" else self._page(shard, cursor)
+                before, questions = questions, self._ask(keys)
+                await self._take(before)
+            await self._take(questions)
+        finally:
+            _let_go([question.call for question in questions] + ([page] if page else []))
+
+    def _page(self, shard: ServerSession, cursor: str) -> Call:
+        args = ("SCAN", cursor, "MATCH", self._prefix + b"{*}", "COUNT", _PAGE)
+        return shard.call(b"", args)
 
     def _ask(self, keys: Iterable[str]) -> list[_Question]:
         questions = []
@@ -99,35 +104,32 @@ class Surveyor:
     def _question(self, key: bytes, name: str, on: int, before: LineSight | None) -> _Question:
         return _Question(name, self._session.call(key, ("survey", on)), before)
 
-    async def _read(self, questions: list[_Question]) -> None:
+    async def _take(self, questions: list[_Question]) -> None:
         """Take the answers, and ask again where a line is too long for one of them."""
         while questions:
-            calls = [question.call for question in questions]
+            more: list[_Question] = []
             try:
-                await asyncio.wait({calls[-1].future})
-                await asyncio.sleep(0)  # what comes next goes out first
-                questions = [
-                    self._question(question.call.key, question.name, on, line)
-                    for question in questions
-                    for on, line in await self._answer(question)
-                ]
+                for place, question in enumerate(questions):
+                    on, line = await self._answer(question)
+                    if on != NOTHING_MORE:
+                        more.append(self._question(question.call.key, question.name, on, line))
+                    elif line is not None and (line.holder is not None or line.waiting):
+                        self._see(line)
+                    if place % _SLICE == _SLICE - 1:
+                        await asyncio.sleep(0)  # others go, and what was asked for goes out
             finally:
-                _let_go(calls)
+                _let_go(question.call for question in questions)
+            questions = more
 
-    async def _answer(self, question: _Question) -> list[tuple[int, LineSight | None]]:
-        """Take one answer; return where to go on, and what is known by then, if it is not all."""
+    async def _answer(self, question: _Question) -> tuple[int, LineSight | None]:
+        """Wait for an answer; return where to go on, and what is known of the line by now."""
         try:
             reply = await question.call.future
         except (CorruptLock, IncompatibleRecord):
             self.unreadable += 1
-            return []
+            return NOTHING_MORE, None
         on, line = parse_sight(reply, question.name)
-        line = together(question.before, line)
-        if on != NOTHING_MORE:
-            return [(on, line)]
-        if line is not None and (line.holder is not None or line.waiting):
-            self._see(line)
-        return []
+        return on, together(question.before, line)
 
 
 def _let_go(calls: Iterable[Call]) -> None:

@@ -92,18 +92,21 @@ end
 
 local COUNT = 16  -- digits of a version's count; the protocol's number, of one digit, stands before
 
--- The fields of the record under `key`, and up to two more, in one call. Every verb begins with it.
 -- A newer protocol may mean something else by every field, so nothing of its record is read or
 -- written. A version without a number is of protocol 1, which is read (docs/upgrading.md).
-local function read(key, extra1, extra2)
-  local f = redis.call('HMGET', key, 'next', 'serving', 'token', 'kept_until', 'predecessor',
-                    'superseded_below', extra1 or '-', extra2 or '-', 'version', 'sweeping',
-                    'held_back')
-  local version = f[9]
+local function refuse_newer(version)
   if version and #version > COUNT and  -- compared as text: tonumber() takes ten times as long
       (version >= NEXT_PROTOCOL or #version > COUNT + 1) then
     error({err = 'INCOMPATIBLE ' .. string.sub(version, 1, -COUNT - 1) .. ' ' .. PROTOCOL})
   end
+end
+
+-- The fields of the record under `key`, and up to two more, in one call. Every verb begins with it.
+local function read(key, extra1, extra2)
+  local f = redis.call('HMGET', key, 'next', 'serving', 'token', 'kept_until', 'predecessor',
+                    'superseded_below', extra1 or '-', extra2 or '-', 'version', 'sweeping',
+                    'held_back')
+  refuse_newer(f[9])
   return f
 end
 
