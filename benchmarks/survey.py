@@ -38,13 +38,11 @@ class Turns(NamedTuple):
     """How long turns took.
 
     Attributes:
-        count: How many there were.
         median: Seconds.
         slow: Seconds that one of 100 took, or more.
         slowest: Seconds.
     """
 
-    count: int
     median: float
     slow: float
     slowest: float
@@ -53,7 +51,7 @@ class Turns(NamedTuple):
     def of(cls, seconds: list[float]) -> Turns:
         """Sum them up."""
         centiles = statistics.quantiles(seconds, n=100)
-        return cls(len(seconds), statistics.median(seconds), centiles[98], max(seconds))
+        return cls(statistics.median(seconds), centiles[98], max(seconds))
 
     def __str__(self) -> str:
         figures = (self.median, self.slow, self.slowest)
@@ -165,6 +163,7 @@ async def _survey(store: LockStore, turns: _Taken | _Asked) -> None:
     turns()
     await asyncio.sleep(_ALONE)
     alone, took = turns(), []
+    seen = await store.survey()
     for _ in range(_SURVEYS):
         began = time.perf_counter()
         seen = await store.survey()

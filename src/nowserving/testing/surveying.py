@@ -69,7 +69,7 @@ class Surveying(StoreHarness):
         visitors += [await self.line_up(store, long) for _ in range(2)]
         first: dict[str, list[str]] = {}
         for order in ("waiting", "oldest_wait", "held_for"):
-            seen = await store.survey(_ALL, order)  # type: ignore[arg-type]
+            seen = await store.survey(_ALL, order)
             first[order] = list(_lines(seen, (old, long)))
         assert first == {
             "waiting": [long, old],

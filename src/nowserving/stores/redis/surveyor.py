@@ -72,7 +72,8 @@ class Surveyor:
 
     async def _look_at(self, shard: ServerSession) -> None:
         """Look at those of one server, which works on the next ones while answers are read."""
-        page, questions = self._page(shard, "0"), list[_Question]()
+        page: Call | None = self._page(shard, "0")
+        questions: list[_Question] = []
         try:
             while page is not None:
                 cursor, keys = await page.future
@@ -81,7 +82,7 @@ class Surveyor:
                 await self._take(before)
             await self._take(questions)
         finally:
-            _let_go([question.call for question in questions] + ([page] if page else []))
+            _let_go([question.call for question in questions] + ([] if page is None else [page]))
 
     def _page(self, shard: ServerSession, cursor: str) -> Call:
         args = ("SCAN", cursor, "MATCH", self._prefix + b"{*}", "COUNT", _PAGE)
