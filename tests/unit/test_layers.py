@@ -41,7 +41,7 @@ LAYERS = (
 STORES = ("stores.memory", "stores.redis", "stores.sqlite")
 
 EXTRAS = {
-    "cli": {"rich", "typer"},
+    "cli": {"rich", "typer", "yaml"},
     "integrations.rasa": {"rasa"},
     "stores.redis": {"hiredis", "redis"},
     "testing": {"pytest"},

@@ -20,4 +20,7 @@ def main() -> None:
             f"pip install 'nowserving[cli]'\n"
         )
         sys.exit(_CANNOT_RUN)
+    from nowserving.cli.terminal import write_anything  # noqa: PLC0415 - it needs rich
+
+    write_anything()
     app(prog_name="nowserving")

@@ -5,15 +5,22 @@ from typing import Annotated
 import typer
 
 import nowserving
+from nowserving.cli.release import release
+from nowserving.cli.root import Root
+from nowserving.cli.show import show
 from nowserving.cli.verify import verify
 
 app = typer.Typer(
+    cls=Root,
     help="One message at a time per conversation, in the order in which they arrived.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",  # joins the lines of a docstring's paragraphs
     pretty_exceptions_show_locals=False,  # a store's URL may hold a password
 )
+# In the order in which they are listed: to look, to act, to check.
+app.command()(show)
+app.command()(release)
 app.command()(verify)
 
 

@@ -75,6 +75,11 @@ class SQLiteLockStore(QueueLockStore, kinds=("sqlite",), schemes=("sqlite",)):
         self._timeout = settings.busy_timeout
         super().__init__(**defaults)
 
+    @property
+    def path(self) -> str:
+        """The file, as an absolute path."""
+        return self._path
+
     def _make_queue(self) -> TicketQueue[Any]:
         from nowserving.stores.sqlite.queue import SQLiteQueue  # noqa: PLC0415 - sqlite3 may lack
 
