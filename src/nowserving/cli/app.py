@@ -10,6 +10,7 @@ from nowserving.cli.release import release
 from nowserving.cli.root import Root
 from nowserving.cli.run import run
 from nowserving.cli.show import show
+from nowserving.cli.status import status
 from nowserving.cli.verify import verify
 from nowserving.cli.watch import watch
 from nowserving.cli.whatif import whatif
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # a store's URL may hold a password
 )
 # In the order in which they are listed: to look, to act, to check.
+app.command()(status)
 app.command()(show)
 app.command()(release)
 app.command()(watch)
