@@ -38,13 +38,11 @@ class Turns(NamedTuple):
     """How long turns took.
 
     Attributes:
-        taken: How many there were.
         median: Seconds.
         slow: Seconds that one of 100 took, or more.
         slowest: Seconds.
     """
 
-    taken: int
     median: float
     slow: float
     slowest: float
@@ -53,7 +51,7 @@ class Turns(NamedTuple):
     def of(cls, seconds: list[float]) -> Turns:
         """Sum them up."""
         centiles = statistics.quantiles(seconds, n=100)
-        return cls(len(seconds), statistics.median(seconds), centiles[98], max(seconds))
+        return cls(statistics.median(seconds), centiles[98], max(seconds))
 
     def __str__(self) -> str:
         figures = (self.median, self.slow, self.slowest)
@@ -164,13 +162,13 @@ async def _survey(store: LockStore, turns: _Taken | _Asked) -> None:
     await asyncio.sleep(0.2)
     turns()
     await asyncio.sleep(_ALONE)
-    alone, took, seen = turns(), [], None
+    alone, took = turns(), []
+    seen = await store.survey()
     for _ in range(_SURVEYS):
         began = time.perf_counter()
         seen = await store.survey()
         took.append(time.perf_counter() - began)
     beside = turns()
-    assert seen is not None  # noqa: S101 - one is made at least
     print(  # noqa: T201 - what the command is for
         f"  a survey       median {statistics.median(took):.2f} s of {_SURVEYS}, "
         f"{min(took):.2f} to {max(took):.2f} s; saw {seen.conversations:,} in use, "

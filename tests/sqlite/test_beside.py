@@ -29,7 +29,7 @@ async def test_where_there_are_no_sockets_it_says_so_once_and_looks(
     def refuse(_: str) -> object:
         raise OSError("no sockets here")
 
-    monkeypatch.setattr(post, "_bind", refuse)
+    monkeypatch.setattr(post, "bind", refuse)
     async with SQLiteLockStore(path) as store, SQLiteLockStore(path) as other:
         for name in "abc":
             await enter(other, name)
@@ -45,7 +45,7 @@ async def test_where_there_are_no_sockets_it_says_so_once_and_looks(
 async def test_where_no_file_can_be_locked_it_says_so_once(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(peers, "_HAS_LOCKS", False)
+    monkeypatch.setattr(peers, "HAS_LOCKS", False)
     async with SQLiteLockStore(path) as store, SQLiteLockStore(path) as other:
         for _ in range(20):  # with no turnstile, SQLite's own lock is all there is
             await asyncio.gather(enter(store), enter(other), enter(store, "d"), enter(other, "d"))

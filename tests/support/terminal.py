@@ -38,6 +38,13 @@ def nowserving(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "nowserving", *arguments]
 
 
+def of_a_person() -> dict[str, str]:
+    """Return an environment that does not know how wide the terminal of the tests is."""
+    return {
+        name: value for name, value in environment().items() if name not in {"COLUMNS", "LINES"}
+    }
+
+
 class Terminal:
     """A command in a terminal of its own; its session is killed when the ``with`` is left.
 
@@ -69,7 +76,7 @@ class Terminal:
                 stdin=side,
                 stdout=side,
                 stderr=side,
-                env={**environment(), "TERM": "xterm-256color", **self._variables},
+                env={**of_a_person(), "TERM": "xterm-256color", **self._variables},
             )
         finally:
             os.close(side)

@@ -19,6 +19,7 @@ from nowserving.testing.interrupting import Interrupting
 from nowserving.testing.latest import Latest
 from nowserving.testing.leaving import Leaving
 from nowserving.testing.order import LineOrder
+from nowserving.testing.surveying import Surveying
 from nowserving.testing.turns import Fencing
 from tests.support.executables import LONG, OLDEST_REDIS, VALKEY
 from tests.support.redis_server import HOST, RedisServer
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from tests.support.tls import Certificates
 
 
-class _Essentials(LineOrder, Leaving, Latest, Fencing):
-    """Order, leaving, superseding and tokens."""
+class _Essentials(LineOrder, Leaving, Latest, Fencing, Surveying):
+    """Order, leaving, superseding and tokens; and a survey, which goes to every server."""
 
 
 class _OfLoops(_Essentials, CancellationSweep, Closing, Interrupting):

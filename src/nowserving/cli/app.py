@@ -6,7 +6,12 @@ import typer
 
 import nowserving
 from nowserving.cli.dashboard import dashboard
+from nowserving.cli.doctor import doctor
+from nowserving.cli.release import release
 from nowserving.cli.root import Root
+from nowserving.cli.run import run
+from nowserving.cli.show import show
+from nowserving.cli.status import status
 from nowserving.cli.verify import verify
 from nowserving.cli.watch import watch
 from nowserving.cli.whatif import whatif
@@ -20,11 +25,17 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # joins the lines of a docstring's paragraphs
     pretty_exceptions_show_locals=False,  # a store's URL may hold a password
 )
-app.command()(verify)
-app.command()(dashboard)
+# In the order in which they are listed: to look, to act, to check.
+app.command()(status)
+app.command()(show)
+app.command()(release)
 app.command()(watch)
+app.command()(dashboard)
 app.command()(why)
 app.command()(whatif)
+app.command()(run)
+app.command()(doctor)
+app.command()(verify)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it

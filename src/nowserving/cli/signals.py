@@ -73,5 +73,13 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             raise
 
 
+def run_to_exit(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine; a signal ends the command with its status, once that has cleaned up."""
+    try:
+        return run(work)
+    except Stopped as stopped:
+        raise SystemExit(stopped.status) from None
+
+
 def _raise(signum: int, _frame: FrameType | None) -> NoReturn:
     raise Stopped(signum)

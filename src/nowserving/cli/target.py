@@ -12,6 +12,7 @@ from nowserving import (
     CorruptLock,
     EndpointConfig,
     IncompatibleRecord,
+    InMemoryLockStore,
     LockStore,
     RasaException,
     SQLiteLockStore,
@@ -51,6 +52,25 @@ Endpoints = Annotated[
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 """The option ``--json``."""
+
+
+def _not_empty(value: str) -> str:
+    if not value:
+        raise typer.BadParameter("a conversation's id is not empty.")
+    return value
+
+
+ConversationId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        callback=_not_empty,
+        help="The conversation. One that begins with - goes behind a --; bash writes what can't be "
+        "typed as $'...'.",
+        show_default=False,
+    ),
+]
+"""The argument ``ID``."""
 
 
 class Target(NamedTuple):
@@ -136,6 +156,11 @@ def _check_there(made: LockStore, target: Target) -> None:
             f"there is no database {made.path}: nobody has taken a lock there yet, or that is not "
             "the path that the bot uses.",
             param_hint=target.option,
+        )
+    if isinstance(made, InMemoryLockStore):
+        typer.echo(
+            "note: a store in memory is this process's own; what others lock is not in it.",
+            err=True,
         )
 
 

@@ -7,6 +7,7 @@ is shown can be typed again in bash as ``$'...'``. JSON escapes such things by i
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.console import Console
 
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _ELLIPSIS = "…"
+_WIDE = 10_000  # columns
 
 
 def safe(text: object, most: int | None = None) -> str:
@@ -37,11 +39,16 @@ def safe(text: object, most: int | None = None) -> str:
 def console(*, stderr: bool = False, **settings: Any) -> Console:  # noqa: ANN401 - as Console takes
     """Return a console that takes a text for a text: no markup, no emoji codes, no highlighting.
 
+    Where nobody looks, in a pipe or a file, lines are as long as they are.
+
     Args:
         stderr: Whether it writes to standard error.
         **settings: As ``rich.console.Console`` takes them.
     """
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, **settings)
+    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False, **settings)
+    if not made.is_terminal and "width" not in settings and "COLUMNS" not in os.environ:
+        made.width = _WIDE
+    return made
 
 
 def write_anything() -> None:

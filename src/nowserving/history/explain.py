@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 _NOTICED = 0.001
 """Seconds: shorter pieces of a wait are not told by themselves."""
 
+_SHORTEST = 0.01
+"""Seconds: shorter waits are not told."""
+
+_SLOW = 0.1
+"""Seconds: an answer of the store that takes longer counts as a wait."""
+
 _HANDED_OVER = 0.05
 """Seconds between two turns that are just their hand-over; a longer gap has another reason."""
 
@@ -23,13 +29,14 @@ class Piece:
 
     Attributes:
         kind: ``"held"``: somebody held the lock; ``"handed over"``: from the end of one turn to
-            the begin of the next; ``"expiring"``: a ticket that nobody gave back had to expire;
+            the begin of the next; ``"settling"``: the line settled; ``"expiring"``: a ticket that
+            nobody gave back had to expire; ``"answering"``: the store took its time to answer;
             ``"nobody"``: nobody held it that the history knows of.
         seconds: How long it took.
         turn: Whose turn it was, or before whose it was.
     """
 
-    kind: Literal["held", "handed over", "expiring", "nobody"]
+    kind: Literal["held", "handed over", "settling", "expiring", "answering", "nobody"]
     seconds: float
     turn: RecordedTurn | None = None
 
@@ -75,13 +82,14 @@ class Wait:
         }
 
 
-def waits_of(turns: Sequence[RecordedTurn], now: float, at_least: float = 0.01) -> list[Wait]:
+def waits_of(turns: Sequence[RecordedTurn], now: float) -> list[Wait]:
     """Return the waits of a conversation, in the order in which they began.
+
+    Who was served at once has not waited, unless the store took long to say so.
 
     Args:
         turns: All turns of one conversation.
         now: Until when those that are not over have lasted, Unix time.
-        at_least: Seconds of the shortest wait that is told.
     """
     held = sorted((turn for turn in turns if turn.served is not None), key=lambda t: t.served or 0)
     waits = []
@@ -90,7 +98,8 @@ def waits_of(turns: Sequence[RecordedTurn], now: float, at_least: float = 0.01) 
             continue
         until = turn.served if turn.served is not None else turn.ended
         end = now if until is None else until
-        if end - turn.asked >= at_least:
+        at_once = turn.waiting is None and turn.served is not None
+        if end - turn.asked >= (_SLOW if at_once else _SHORTEST):
             waits.append(Wait(turn, end - turn.asked, tuple(_pieces(turn, end, held, now))))
     return waits
 
@@ -123,8 +132,12 @@ def _between(
     seconds = until - at
     if seconds < _NOTICED:
         return
-    if behind.served is not None and behind.predecessor == "expired":
+    if before is None and behind.waiting is None and behind.served is not None:
+        yield Piece("answering", seconds, behind)
+    elif behind.served is not None and behind.predecessor == "expired":
         yield Piece("expiring", seconds, before)
+    elif behind.waiting is not None and not behind.ahead:
+        yield Piece("settling", seconds, behind)
     elif before is not None and behind.served is not None and seconds <= _HANDED_OVER:
         yield Piece("handed over", seconds, behind)
     else:
@@ -162,10 +175,8 @@ def _told(piece: Piece) -> Iterable[str]:
     elif piece.kind == "expiring":
         whose = "somebody" if piece.turn is None else name_of(piece.turn)
         yield f"{took} until a ticket expired that nobody gave back (the last one seen: {whose})"
-    elif piece.kind == "handed over":
-        yield f"{took} while it was handed over"
     else:
-        yield f"{took} while nobody held the lock (the line settled, or its holder is not recorded)"
+        yield f"{took} {_MEANWHILE[piece.kind]}"
 
 
 def _how(turn: RecordedTurn) -> str:
@@ -178,6 +189,14 @@ def _how(turn: RecordedTurn) -> str:
         return ""
     return f", which {_ENDED.get(turn.outcome, 'ended: ' + turn.outcome)}"
 
+
+_MEANWHILE = {
+    "handed over": "while it was handed over",
+    "settling": "while the line settled",
+    "answering": "until the store answered",
+    "nobody": "while nobody held the lock (the line settled, or its holder is not recorded)",
+    "held": "behind somebody",
+}
 
 _ENDED = {
     "failed": "failed",

@@ -27,7 +27,8 @@ class RecordedTurn:
         host: The machine of its process.
         pid: The id of its process there.
         asked: When it was asked for.
-        ahead: How many were in front of it when it began to wait.
+        waiting: When it was told to wait; None if it was served at once, or nobody knows.
+        ahead: How many were in front of it then; 0 if its line settled.
         served: When its body began.
         ended: When it was over.
         handoff: Seconds from the end of the body before it, if that was one of its process.
@@ -46,6 +47,7 @@ class RecordedTurn:
     host: str = ""
     pid: int = 0
     asked: float | None = None
+    waiting: float | None = None
     ahead: int = 0
     served: float | None = None
     ended: float | None = None
@@ -99,7 +101,7 @@ def _with(turn: RecordedTurn, event: HistoryEvent) -> RecordedTurn:
     if event.kind == "asked":
         return replace(turn, asked=event.at)
     if event.kind == "waiting":
-        return replace(turn, ahead=event.ahead)
+        return replace(turn, waiting=event.at, ahead=event.ahead)
     if event.kind == "served":
         return replace(turn, served=event.at, handoff=event.handoff, predecessor=event.predecessor)
     if event.kind == "lost":

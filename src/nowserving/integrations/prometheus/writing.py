@@ -57,7 +57,12 @@ class _Book:
         return True
 
     def forked(self) -> None:
-        """Know that nothing is written for this process yet."""
+        """Know that nothing is written for this process yet, and nothing counted.
+
+        Whatever order the hooks of a fork come in: once a thread writes here, the parent's figures
+        must be gone, or they would seem to fall when they go.
+        """
+        self.tally.forked()
         self._written = None
 
 

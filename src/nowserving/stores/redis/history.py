@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nowserving._host.clock import monotonic
 from nowserving.protocol import names
 from nowserving.protocol.history import Page, dumps, loads
 from nowserving.stores.redis.replies import MICROSECONDS, parse_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from nowserving.protocol.history import HistoryEvent, HistoryOptions
+    from nowserving.stores._remote.call import Call
     from nowserving.stores.redis.loop_connections import Connections
 
 _AT_ONCE = 100
 """Events in one verb: Redis does nothing else meanwhile."""
+
+_LOOKS_EVERY = 60.0
+"""Seconds after which the server's clock is compared with this machine's again."""
 
 _PAGE = 500
 """Events that are read by one verb."""
@@ -47,6 +53,7 @@ class RedisHistory:
         self.options = options
         self._connections = connections
         self._key_prefix = key_prefix
+        self._clock = _Clock()
 
     def key(self, conversation_id: str | None) -> bytes:
         """Return the key of a conversation's events, or of everybody's.
@@ -62,20 +69,21 @@ class RedisHistory:
         options = self.options
         if options is None or not events:
             return
-        now = time.time()
-        streams: dict[bytes, list[Any]] = {}
-        for event in events:
-            ago_and_text = (max(0, round((now - event.at) * MICROSECONDS)), dumps(event))
-            streams.setdefault(self.key(None), []).extend(ago_and_text)
-            if event.conversation_id:
-                streams.setdefault(self.key(event.conversation_id), []).extend(ago_and_text)
         session = self._connections.here().history
         ttl = max(1, round(options.ttl * 1000))
+        ask = partial(session.call, self.key(None), ("record", options.total, ttl))
+        ahead = await self._clock.ahead(ask)
+        streams: dict[bytes, list[Any]] = {}
+        for event in events:
+            said = (round((event.at + ahead) * MICROSECONDS), dumps(event))
+            streams.setdefault(self.key(None), []).extend(said)
+            if event.conversation_id:
+                streams.setdefault(self.key(event.conversation_id), []).extend(said)
         calls = []
-        for key, said in streams.items():
+        for key, words in streams.items():
             most = options.total if key == self.key(None) else options.each
-            for first in range(0, len(said), 2 * _AT_ONCE):
-                those = said[first : first + 2 * _AT_ONCE]
+            for first in range(0, len(words), 2 * _AT_ONCE):
+                those = words[first : first + 2 * _AT_ONCE]
                 calls.append(session.call(key, ("record", most, ttl, *those)))
         answers = await asyncio.gather(*(call.future for call in calls), return_exceptions=True)
         for answer in answers:
@@ -115,6 +123,34 @@ class RedisHistory:
         """Return id, moment and text of some events."""
         session = self._connections.here().history
         return parse_events(await session.call(self.key(conversation_id), asked).future)
+
+
+class _Clock:
+    """How far the clock of one server is ahead of this machine's: by it all events are told.
+
+    Not how long ago each was when it arrived: two batches that were held up differently would be
+    told in another order than they happened.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+        self._looks_at = 0.0  # monotonic
+
+    async def ahead(self, ask: Callable[[], Call]) -> float:
+        """Return by how many seconds it is ahead; asks for it now and then.
+
+        Args:
+            ask: Asks for the moment.
+        """
+        if monotonic() >= self._looks_at:
+            sent = time.time()
+            there = int(await ask().future) / MICROSECONDS
+            got = time.time()
+            # Nobody knows when within the round trip that was. So what is known stays, if it can.
+            if not there - got <= self._ahead <= there - sent:
+                self._ahead = there - (sent + got) / 2
+            self._looks_at = monotonic() + _LOOKS_EVERY
+        return self._ahead
 
 
 def _events_of(page: Iterable[tuple[str, float, str]]) -> list[HistoryEvent]:

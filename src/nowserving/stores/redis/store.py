@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from nowserving._config.options import Defaults
     from nowserving._config.readers import Reader
     from nowserving._config.urls import StoreUrl
+    from nowserving.protocol.examination import Finding
     from nowserving.protocol.queue import TicketQueue
+    from nowserving.stores.redis.topologies.topology import Topology
 
 _FAMILIES = {"redis": False, "rediss": True, "valkey": False, "valkeys": True}
 """What URL schemes begin with, and whether it means TLS."""
@@ -163,22 +165,41 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
     def _make_queue(self) -> TicketQueue[Any]:
         try:
             from nowserving.stores.redis.queue import RedisQueue  # noqa: PLC0415
-            from nowserving.stores.redis.topologies import connect  # noqa: PLC0415
         except ImportError as error:
-            raise ConfigurationError(
-                f"The Redis lock store needs the extra: pip install 'nowserving[redis]' ({error})"
-            ) from error
-        if self._client is None:
-            topology = connect.topology_of(self._settings, self._timeout)
-        else:
-            topology = connect.topology_of_client(self._client, self._timeout)
+            raise _extra_missing(error) from error
         return RedisQueue(
-            topology,
+            self._topology(),
             key_prefix=self._prefix,
             timeout=self._timeout,
             min_replicas=self._min_replicas,
             history=self._history,
         )
+
+    def _topology(self) -> Topology:
+        """Return where Redis is and how it is reached; nothing is connected yet."""
+        try:
+            from nowserving.stores.redis.topologies import connect  # noqa: PLC0415
+        except ImportError as error:
+            raise _extra_missing(error) from error
+        if self._client is None:
+            return connect.topology_of(self._settings, self._timeout)
+        return connect.topology_of_client(self._client, self._timeout)
+
+    def _examined_as(self) -> str:
+        return f"Redis, {self._topology().where}"
+
+    async def _examine(self) -> Sequence[Finding]:
+        from nowserving.stores.redis.examining import examine, place  # noqa: PLC0415 - an extra
+
+        plan = place.Plan(
+            key_prefix=self._prefix.encode(),
+            timeout=self._timeout,
+            lifetime=self._defaults.lock_lifetime,
+            min_replicas=self._min_replicas,
+            topology="standard",
+            history=bool(self._history),
+        )
+        return await examine.examine(self._topology(), plan)
 
     def _read_keys(self, keys: Mapping[str, object]) -> dict[str, Any]:
         settings = super()._read_keys(keys)
@@ -213,3 +234,9 @@ class RedisLockStore(QueueLockStore, kinds=("redis", "concurrent_redis"), scheme
                 "its process. Give the store a URL or connection settings instead."
             )
         return super().__getstate__()
+
+
+def _extra_missing(error: ImportError) -> ConfigurationError:
+    return ConfigurationError(
+        f"The Redis lock store needs the extra: pip install 'nowserving[redis]' ({error})"
+    )

@@ -44,10 +44,19 @@ def network_kind(path: str) -> str | None:
     Args:
         path: The folder, without symbolic links.
     """
-    kind = None
-    with suppress(OSError):
-        kind = kind_of(path, _MOUNTS.read_text("utf-8", "surrogateescape"))
+    kind = kind_at(path)
     return kind if kind in _OF_A_NETWORK else None
+
+
+def kind_at(path: str) -> str | None:
+    """Return the kind of file system that a folder is on; None where that can't be told.
+
+    Args:
+        path: The folder, without symbolic links.
+    """
+    with suppress(OSError):
+        return kind_of(path, _MOUNTS.read_text("utf-8", "surrogateescape"))
+    return None
 
 
 def kind_of(path: str, mounts: str) -> str | None:

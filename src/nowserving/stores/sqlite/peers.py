@@ -24,16 +24,25 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_HAS_LOCKS: bool = fcntl is not None
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HAS_LOCKS: bool = fcntl is not None
+"""Whether this system has ``flock``."""
 
 _LOCK, _SOCKET = ".lock", ".sock"
+
+_PAUSE = 0.002
+"""Seconds between two attempts to pass the turnstile by somebody who may not wait for long."""
 
 
 class Peers:
@@ -63,7 +72,7 @@ class Peers:
         path = self._path(self.name, _LOCK)
         if self._own is not None and _is_at(path, self._own):
             return
-        if not _HAS_LOCKS:
+        if not HAS_LOCKS:
             raise OSError(errno.ENOSYS, "this system has no flock")
         fresh = os.open(f"{path}.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -86,7 +95,7 @@ class Peers:
             files = os.listdir(self.folder)  # noqa: PTH208
         except OSError:
             return []
-        names = {file[: -len(_LOCK)] for file in files if file.endswith(_LOCK)}
+        names = _names_of(files)
         names.discard(self.name)
         for name in self._others.keys() - names:  # it has left
             os.close(self._others.pop(name))
@@ -167,7 +176,7 @@ class Turnstile:
 
     def mend(self) -> None:
         """Take the folder that is there now."""
-        if not _HAS_LOCKS or (self._folder is not None and _is_at(self._path, self._folder)):
+        if not HAS_LOCKS or (self._folder is not None and _is_at(self._path, self._folder)):
             return
         self.close()
         with suppress(OSError):
@@ -188,3 +197,66 @@ class Turnstile:
         folder, self._folder = self._folder, None
         if folder is not None:
             os.close(folder)
+
+
+# For whoever is no peer, and only looks
+
+
+def names_in(folder: str) -> set[str]:
+    """Return the names of the processes that have a file in a peers' folder, dead ones too."""
+    try:
+        return _names_of(os.listdir(folder))  # noqa: PTH208
+    except OSError:
+        return set()
+
+
+def state_of(folder: str, name: str) -> bool:
+    """Return whether a process lives: whether its file is locked, or can't be asked."""
+    try:
+        file = os.open(f"{folder}/{name}{_LOCK}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+@contextmanager
+def passed_within(folder: str, seconds: float) -> Iterator[None]:
+    """Pass the turnstile, unless that takes too long; then do without.
+
+    Args:
+        folder: The peers' folder.
+        seconds: For how long to wait: whoever has it may stand still.
+    """
+    file = None
+    if HAS_LOCKS:
+        with suppress(OSError):
+            file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        end = time.monotonic() + seconds
+        while file is not None and _is_taken(file) and time.monotonic() < end:
+            time.sleep(_PAUSE)
+        yield
+    finally:
+        if file is not None:
+            os.close(file)  # which unlocks it
+
+
+def _is_taken(folder: int) -> bool:
+    """Return whether somebody else has the turnstile; if not, it is ours."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there are no such locks here
+        return False
+    return False
+
+
+def _names_of(files: list[str]) -> set[str]:
+    return {file[: -len(_LOCK)] for file in files if file.endswith(_LOCK)}

@@ -112,7 +112,7 @@ class Mailbox:
         self._socket: socket.socket | None = None
         self.address = b""
         try:
-            self._socket, self.address = _bind(path)
+            self._socket, self.address = bind(path)
         except OSError as error:
             logger.warning(
                 "No socket can be made at %s (%s): waiting messages of other processes are not "
@@ -174,7 +174,7 @@ class Mailbox:
             self._bells.ring(owner, news)
 
 
-def _bind(path: str) -> tuple[socket.socket, bytes]:
+def bind(path: str) -> tuple[socket.socket, bytes]:
     """Return a socket and its address: its path, or a name of Linux's own if that is too long."""
     if not hasattr(socket, "AF_UNIX"):
         raise OSError(errno.EAFNOSUPPORT, "this system has no Unix sockets")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +13,7 @@ from nowserving.stores.queued import QueueLockStore
 from nowserving.stores.sqlite.settings import DEFAULTS, READERS, SQLiteSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from os import PathLike
 
     from typing_extensions import Unpack
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from nowserving._config.endpoints import Endpoint
     from nowserving._config.options import Defaults
     from nowserving._config.readers import Reader
+    from nowserving.protocol.examination import Finding
     from nowserving.protocol.queue import TicketQueue
 
 
@@ -99,3 +101,11 @@ class SQLiteLockStore(QueueLockStore, kinds=("sqlite",), schemes=("sqlite",)):
         from nowserving.stores.sqlite.queue import SQLiteQueue  # noqa: PLC0415 - sqlite3 may lack
 
         return SQLiteQueue(self._path, self._timeout, self._history)
+
+    def _examined_as(self) -> str:
+        return f"SQLite, {self._path}"
+
+    async def _examine(self) -> Sequence[Finding]:
+        from nowserving.stores.sqlite.examining import examine  # noqa: PLC0415 - sqlite3 may lack
+
+        return await asyncio.to_thread(examine.examine, self._path, self._timeout)

@@ -86,6 +86,7 @@ function quick.survey(key, from)
   refuse_newer(f[4])
   if f[1] == f[2] then return '-' end
   local following, serving = whole(f[1], 'next'), whole(f[2], 'serving')
+  if serving > following then corrupt('it serves a number that was never issued') end
   if following == serving + 1 then  -- as nearly always: by itself that takes half the time
     local alone = alone_of(key, f[2])
     if alone then return alone end

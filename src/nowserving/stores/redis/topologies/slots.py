@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from nowserving.stores.redis.connection.dial import Node
 
-_SLOTS = 16384
+SLOTS = 16384
+"""How many slots a cluster has."""
 
 
 class SlotMap:
@@ -27,7 +28,7 @@ class SlotMap:
 
     def __init__(self, seeds: Sequence[Node]) -> None:
         self._seeds = tuple(seeds)
-        self._owners: list[Node | None] = [None] * _SLOTS
+        self._owners: list[Node | None] = [None] * SLOTS
         self.primaries: tuple[Node, ...] = ()
         self.nodes: tuple[Node, ...] = self._seeds
 
@@ -57,7 +58,7 @@ class SlotMap:
         Returns:
             Whether there is a map in it: a node that has just been reset knows no slots.
         """
-        owners: list[Node | None] = [None] * _SLOTS
+        owners: list[Node | None] = [None] * SLOTS
         primaries: dict[Node, None] = {}
         nodes: dict[Node, None] = {}
         for first, last, primary, *replicas in reply:

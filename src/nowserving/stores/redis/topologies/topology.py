@@ -120,18 +120,22 @@ class SentinelTopology:
     Args:
         dialler: Makes the connections to Redis.
         sentinels: Whom to ask.
+
+    Attributes:
+        dialler: The same.
+        sentinels: The same.
     """
 
     def __init__(self, dialler: Dialler, sentinels: Sentinels) -> None:
         self.where, self.outages = sentinels.where, dialler.outages
-        self._dialler = dialler
-        self._sentinels = sentinels
+        self.dialler = dialler
+        self.sentinels = sentinels
         self._server = redis_server(self._connect, self.where, dialler.timeout, self.outages)
 
     async def _connect(self) -> RespProtocol:
-        host, port = await self._sentinels.primary()
+        host, port = await self.sentinels.primary()
         try:
-            return await self._dialler.connect(host=host, port=port)
+            return await self.dialler.connect(host=host, port=port)
         except Unreachable as failure:
             named = failure.of(f"the primary at {host}:{port}")
         raise named
@@ -155,19 +159,22 @@ class Cluster:
     Args:
         dialler: Makes the connections.
         seeds: Some of its nodes.
+
+    Attributes:
+        nodes: Its nodes, and who has what.
     """
 
     def __init__(self, dialler: Dialler, seeds: Sequence[Node]) -> None:
         self.where = "the cluster of " + ", ".join(f"{host}:{port}" for host, port in seeds)
         self.outages = dialler.outages
-        self._nodes = Nodes(dialler, seeds)
+        self.nodes = Nodes(dialler, seeds)
         self._post = redis_server(
-            self._nodes.connect_anywhere, self.where, dialler.timeout, self.outages
+            self.nodes.connect_anywhere, self.where, dialler.timeout, self.outages
         )
 
     def session(self, settings: CallSettings) -> Session:
         """Return a session for the running loop."""
-        return ClusterSession(self._nodes, settings)
+        return ClusterSession(self.nodes, settings)
 
     heartbeat = session
 

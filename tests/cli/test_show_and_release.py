@@ -1,0 +1,163 @@
+"""``show`` and ``release`` as an operator types them, while another process has the line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.support.crew import Worker, until
+from tests.support.terminal import CTRL_C, ENTER, Terminal, nowserving, of_a_person
+from tests.support.worker import TurnJob
+
+HOSTILE = "a\x1b[2J[bold]b[/]\u202ec\n:smile:\x9bd"
+AS_SHOWN = r"a\x1b[2J[bold]b[/]\u202ec\n:smile:\u009bd"
+
+
+def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that is not at a terminal."""
+    return subprocess.run(
+        nowserving(*arguments),
+        capture_output=True,
+        check=False,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**of_a_person(), **variables},
+    )
+
+
+def in_line(url: str, conversation_id: str = "c") -> Worker:
+    """Return a process that holds a conversation, with three more messages in line."""
+    options: list[dict[str, Any]] = [
+        {"message_id": "m-1", "label": "trace-[red]1"},
+        {"message_id": "m-2\x1b]0;x\x07", "settle": 50.0},
+        {"label": "third"},
+        {},
+    ]
+    turns = [
+        TurnJob(conversation_id, hold=50.0, after=0.2 * place, options=each)
+        for place, each in enumerate(options)
+    ]
+    return Worker(url, *turns)
+
+
+def until_all_wait(url: str, conversation_id: str = "c") -> dict[str, Any]:
+    """Wait until three wait behind the holder, and return what ``show --json`` tells."""
+    told: list[dict[str, Any]] = []
+
+    def complete() -> bool:
+        done = command("show", conversation_id, "--json", "--store", url)
+        told.append(json.loads(done.stdout) if done.stdout else {"waiting": []})
+        return len(told[-1]["waiting"]) == 3
+
+    until(complete, within=30.0)
+    return told[-1]
+
+
+def test_a_line_is_shown(url: str) -> None:
+    with in_line(url, HOSTILE) as worker:
+        worker.wait_for("entered")
+        told = until_all_wait(url, HOSTILE)
+        assert told["conversation_id"] == HOSTILE
+        holder = told["holder"]
+        assert (holder["message_id"], holder["label"]) == ("m-1", "trace-[red]1")
+        assert holder["pid"] == worker._process.pid
+        assert 0 < holder["expires_in"] <= 60
+        assert 0 < holder["for"] < 50
+        assert [each["position"] for each in told["waiting"]] == [1, 2, 3]
+        assert told["waiting"][0]["settling"]
+        with Terminal(*nowserving("show", HOSTILE, "--store", url), columns=160) as terminal:
+            assert terminal.wait() == 0
+            shown, raw = terminal.text, terminal.raw
+        assert f"{AS_SHOWN}: one holds, 3 waiting" in shown
+        for text in ("holds", "1 settles", "trace-[red]1", r"m-2\x1b]0;x\x07", "third"):
+            assert text in shown
+        assert str(worker._process.pid) in shown
+        for danger in (b"\x1b[2J", b"\x1b]0", b"\x07", "\u202e".encode(), "\x9b".encode()):
+            assert danger not in raw
+
+
+def test_a_line_is_shown_to_a_program(url: str) -> None:
+    with in_line(url) as worker:
+        worker.wait_for("entered")
+        until_all_wait(url)
+        done = command("show", "c", NOWSERVING_STORE=url)
+        assert done.returncode == 0
+        assert len(done.stdout.splitlines()) == 7  # never wrapped
+        assert done.stderr == ""
+        old = command("show", "c", "--store", url, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+        assert (old.returncode, old.stderr) == (0, "")
+
+
+def test_nobody_is_in_line(url: str) -> None:
+    with Worker(url, TurnJob()) as worker:
+        worker.finish()
+    done = command("show", HOSTILE, "--store", url)
+    assert (done.returncode, done.stdout) == (1, f"Nobody is in line for {AS_SHOWN}.\n")
+    done = command("show", "c", "--json", "--store", url)
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"conversation_id": "c", "holder": None, "waiting": []}
+    for arguments in (("release", "c"), ("release", "c", "--ticket", "7")):
+        done = command(*arguments, "--store", url)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "nothing to release" in done.stderr
+
+
+def test_a_person_is_asked_before_a_holder_is_released(url: str) -> None:
+    with in_line(url, HOSTILE) as worker:
+        worker.wait_for("entered")
+        until_all_wait(url, HOSTILE)
+        release = nowserving("release", HOSTILE, "--store", url, "--reason", "it hangs")
+        for answer, status in (("n", 1), ("", 1), (CTRL_C, 1)):
+            with Terminal(*release) as terminal:
+                terminal.until("Release it? [y/N]")
+                shown, raw = terminal.text.replace("\n", ""), terminal.raw
+                assert AS_SHOWN in shown
+                assert "ticket 0, message m-1, label trace-[red]1, on " in shown
+                assert b"\x1b[2J" not in raw
+                terminal.type(answer + ENTER)
+                assert terminal.wait() == status
+        assert worker.find("lost") == []
+        with Terminal(*release) as terminal:
+            terminal.until("Release it? [y/N]")
+            terminal.type(f"y{ENTER}")
+            terminal.until("Released: ticket 0, message m-1")
+            assert terminal.wait() == 0
+        told = json.loads(command("show", HOSTILE, "--json", "--store", url).stdout)
+        assert told["holder"] is None or told["holder"]["number"] > 0
+
+
+def test_a_program_is_not_asked(url: str) -> None:
+    with in_line(url) as worker:
+        worker.wait_for("entered")
+        told = until_all_wait(url)
+        number = told["waiting"][1]["number"]
+        done = command("release", "c", "--ticket", str(number), "--json", "--store", url)
+        answer = json.loads(done.stdout)
+        assert done.returncode == 0
+        assert (answer["released"], answer["ticket"]["label"]) == (True, "third")
+        again = command("release", "c", "--ticket", str(number), "--json", "--store", url)
+        assert again.returncode == 1
+        assert json.loads(again.stdout)["released"] is False
+        line = json.loads(command("show", "c", "--json", "--store", url).stdout)
+        assert number not in [each["number"] for each in line["waiting"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("show", ""), "a conversation's id is not empty"),
+        (("release", "c", "--ticket", "x\x1b"), "give its number"),
+        (("release", "c", "--reason", "x" * 201), "longer than 200 bytes"),
+        (("show", "c", "--store", "redis://:hunter2@127.0.0.1:1"), "cannot be used"),
+        (("release", "c", "--store", "redis://:hunter2@127.0.0.1:1"), "cannot be used"),
+    ],
+)
+def test_what_can_not_be_tried(arguments: tuple[str, ...], complaint: str) -> None:
+    done = command(*arguments, COLUMNS="400")
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout
+    assert "\x1b" not in done.stderr
