@@ -47,7 +47,7 @@ async def bent(
         )
         over.append(asyncio.gather(writer.wait_closed(), to_them.wait_closed()))
 
-    over: list[asyncio.Future[list[None]]] = []
+    over: list[asyncio.Future[tuple[None, None]]] = []
     listening = await asyncio.start_server(connected, HOST, 0)
     async with listening:
         port = listening.sockets[0].getsockname()[1]
