@@ -164,31 +164,29 @@ def test_top_releases_whom_it_shows_after_asking(
     """The holder, in another process, is told by a push, not by its next poll."""
     took: list[float] = []
     names = [f"c{number}" for number in range(5)]
-    with (
-        at_work(url, *names, on_lost="cancel") as worker,
-        Terminal(*nowserving("top", "--store", url), columns=160) as terminal,
-    ):
+    with at_work(url, *names, on_lost="cancel") as worker:
         worker.wait_for("entered", count=len(names))
-        terminal.until(f"{len(names)} conversations in use")
-        terminal.type("r")
-        terminal.until("? y/n")
-        terminal.type("n")
-        terminal.until("Nothing was released.")
-        assert not worker.find("left")
-        for released in range(1, len(names) + 1):
+        with Terminal(*nowserving("top", "--store", url), columns=160) as terminal:
+            terminal.until(f"{len(names)} conversations in use")
             terminal.type("r")
             terminal.until("? y/n")
-            pressed = time.monotonic_ns()
-            terminal.type("y")
-            told = worker.wait_for("left", count=released)[-1]
-            took.append((told["at"] - pressed) / 1e9)
-            terminal.until_gone("? y/n")
-            assert "Released: ticket" in terminal.until("Released: ticket")
-        terminal.until("Nobody is in line.")
-        reasons = [said["message"] for said in worker.wait_for("refused", count=len(names))]
-        assert all("nowserving top" in reason for reason in reasons)
-        terminal.type("q")
-        assert terminal.wait() == 0
+            terminal.type("n")
+            terminal.until("Nothing was released.")
+            assert not worker.find("left")
+            for released in range(1, len(names) + 1):
+                terminal.type("r")
+                terminal.until("? y/n")
+                pressed = time.monotonic_ns()
+                terminal.type("y")
+                told = worker.wait_for("left", count=released)[-1]
+                took.append((told["at"] - pressed) / 1e9)
+                terminal.until_gone("? y/n")
+                assert "Released: ticket" in terminal.until("Released: ticket")
+            terminal.until("Nobody is in line.")
+            reasons = [said["message"] for said in worker.wait_for("refused", count=len(names))]
+            assert all("nowserving top" in reason for reason in reasons)
+            terminal.type("q")
+            assert terminal.wait() == 0
     record_property(
         "measured", f"from the key to the holder {statistics.median(took) * 1e3:.2f} ms"
     )
