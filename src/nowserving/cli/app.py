@@ -11,6 +11,7 @@ from nowserving.cli.root import Root
 from nowserving.cli.run import run
 from nowserving.cli.show import show
 from nowserving.cli.status import status
+from nowserving.cli.top import top
 from nowserving.cli.verify import verify
 from nowserving.cli.watch import watch
 from nowserving.cli.whatif import whatif
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 # In the order in which they are listed: to look, to act, to check.
 app.command()(status)
+app.command()(top)
 app.command()(show)
 app.command()(release)
 app.command()(watch)
