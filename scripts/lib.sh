@@ -138,6 +138,25 @@ get_openssl() {
   return 1
 }
 
+# get_chromium: the browser that looks at the dashboard, and its driver; as with redis-server.
+get_chromium() {
+  chromium_is_usable && return
+  if may_install_packages; then
+    # Ubuntu's packages of these names only point to snaps, whose browser starts in no container.
+    install_packages chromium chromium-driver && chromium_is_usable && return
+  fi
+  say "install Chromium and its driver, so that both are on the PATH" \
+    "(Debian: apt-get install chromium chromium-driver; Fedora: dnf install chromium chromedriver)"
+  return 1
+}
+
+# chromium_is_usable: are there a browser and a driver that run?
+chromium_is_usable() {
+  local browser
+  browser="$(command -v chromium || command -v chromium-browser || command -v google-chrome)" &&
+    "$browser" --version >/dev/null 2>&1 && chromedriver --version >/dev/null 2>&1
+}
+
 # get_prometheus: prometheus and promtool, which try the dashboard and the alerts; as with openssl.
 get_prometheus() {
   command -v prometheus >/dev/null && command -v promtool >/dev/null && return

@@ -107,6 +107,7 @@ def test_extras_and_pythons_are_those_there_is_something_behind(wheel: Path) -> 
     assert set(metadata.get_all("Provides-Extra", ())) == {
         "redis",
         "cli",
+        "dashboard",
         "prometheus",
         "opentelemetry",
         "testing",

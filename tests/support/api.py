@@ -24,6 +24,7 @@ RASA_STAND_IN = Path(__file__).parent / "rasa_stand_in"
 # Rasa comes last: importing it makes our errors Rasa's for the rest of the process.
 MODULES = (
     "nowserving",
+    "nowserving.dashboard",
     "nowserving.testing",
     "nowserving.integrations.logs",
     "nowserving.integrations.opentelemetry",

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 import nowserving
+from nowserving.cli.dashboard import dashboard
 from nowserving.cli.doctor import doctor
 from nowserving.cli.release import release
 from nowserving.cli.root import Root
@@ -33,6 +34,7 @@ app.command()(release)
 app.command()(watch)
 app.command()(why)
 app.command()(whatif)
+app.command()(dashboard)
 app.command()(run)
 app.command()(doctor)
 app.command()(verify)
