@@ -9,6 +9,7 @@ from benchmarks.figures.fairness import FAIRNESS
 from benchmarks.figures.files import files
 from benchmarks.figures.growth import growth, growth_in_memory, growth_in_sqlite
 from benchmarks.figures.handoff import HANDOFF
+from benchmarks.figures.history import history
 from benchmarks.figures.idle import IDLE
 from benchmarks.figures.memory import MEMORY
 from benchmarks.figures.observing import observing
@@ -33,6 +34,7 @@ def all_figures(plan: Plan) -> tuple[Figure, ...]:
         MEMORY,
         IN_MEMORY,
         observing(plan),
+        history(plan),
         line(plan),
         *files(plan),
         line_in_sqlite(plan),

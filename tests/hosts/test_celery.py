@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.crew import until
 from tests.support.programs import Running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 APP = Path(__file__).parent / "programs" / "celery_app.py"
 RETRYING = APP.with_name("celery_retry_app.py")
@@ -45,7 +48,14 @@ def test_tasks_that_come_again_later_hold_no_worker(url: str, pool: str, tmp_pat
 
 
 def steps_of(
-    app: Path, url: str, pool: str, folder: Path, *, workers: int, tasks: int
+    app: Path,
+    url: str,
+    pool: str,
+    folder: Path,
+    *,
+    workers: int,
+    tasks: int,
+    done: Callable[[], bool] = lambda: True,
 ) -> list[dict[str, Any]]:
     """Run an app's worker until its tasks are done, and return what they have written down."""
     (folder / "control").mkdir()
@@ -59,7 +69,7 @@ def steps_of(
         FOLDER=str(folder),
     )
     with worker:
-        until(lambda: is_over(worker, notes, tasks), 20.0)
+        until(lambda: is_over(worker, notes, tasks) and done(), 20.0)
         assert "Traceback" not in worker.log, worker.log
     return [json.loads(line) for line in notes.read_text().splitlines()]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from nowserving.integrations.prometheus import figures
 from tests.support.crew import until
 from tests.support.prometheus import Prometheus, promtool
 from tests.support.redis_server import HOST, RedisServer
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "grafana"
+PAGE = (Path(__file__).parents[2] / "docs" / "observing.md").read_text()
 APP = Path(__file__).parent / "programs" / "measured_app.py"
 SOON = 30.0  # seconds
 CHOSEN = {"$job": ".+", "$store": ".+", "$__rate_interval": "30s", "$__range": "1h"}
@@ -46,6 +48,17 @@ def test_every_panel_has_a_place_of_its_own() -> None:
         assert not cells & taken, panel["title"]
         assert max(x for x, _ in cells) < 24
         taken |= cells
+
+
+def test_the_page_tells_of_every_metric_and_alert() -> None:
+    metrics = {each.name for each in vars(figures).values() if isinstance(each, figures.Metric)}
+    alerts = set(re.findall(r"alert: (\w+)", (EXAMPLES / "alerts.yml").read_text()))
+    assert len(metrics) == 10
+    assert set(re.findall(r"^\| `(nowserving_\w+|Nowserving\w+)` \|", PAGE, re.MULTILINE)) == (
+        metrics | alerts
+    )
+    for each in (*figures.OUTCOMES, *figures.REASONS):
+        assert f"`{each}`" in PAGE
 
 
 @pytest.fixture(scope="module")

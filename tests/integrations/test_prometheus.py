@@ -216,6 +216,18 @@ def test_a_name_is_a_string(name: str, error: type[Exception], scraped: Scraped)
         prometheus.observe(store, name, registry=scraped.registry)
 
 
+def test_a_store_may_observe_itself(scraped: Scraped) -> None:
+    """So does a class that ``endpoints.yml`` names, since nobody else has the store."""
+
+    class Observed(InMemoryLockStore):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            prometheus.observe(self, registry=scraped.registry)
+
+    with Observed(lock_lifetime=5) as store, store.lock("anna"):
+        assert scraped("held") == 1
+
+
 def test_metrics_of_somebody_else_are_not_covered() -> None:
     registry = CollectorRegistry()
     Histogram("nowserving_wait_seconds", "Not ours.", registry=registry)

@@ -46,8 +46,15 @@ def server(redis_server: RedisServer, folder: Path) -> Iterator[WebServer]:
 
 
 def scraped(server: WebServer, name: str, **labels: str) -> float | None:
-    with server.open("/metrics/") as answer:
-        return value(answer.read().decode(), name, store="bot", **labels)
+    """Return a figure, None if there is none.
+
+    prometheus_client fails to read a file that another process is just about to make, once.
+    """
+    try:
+        with server.open("/metrics/") as answer:
+            return value(answer.read().decode(), name, store="bot", **labels)
+    except AssertionError:
+        return None
 
 
 def left_behind(folder: Path, name: str, store: str = "bot", **labels: str) -> float | None:

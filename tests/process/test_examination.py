@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from nowserving import Examination, Finding, LockStore
 from nowserving.stores.redis.examining.permissions import needed
 from nowserving.stores.redis.examining.place import Plan
 from nowserving.stores.redis.examining.timing import judged_clock
+from tests.support.monitor import Monitor
 from tests.support.redis_server import RedisServer
 
 if TYPE_CHECKING:
@@ -133,6 +135,35 @@ async def test_nothing_is_written_that_could_not_be_taken_away(shared: RedisServ
     examination = await examine(as_user(shared, *rules))
     assert examination.verdict == "broken"
     assert shared.cli("DBSIZE") == 0
+
+
+async def test_cancelled_at_any_moment_it_leaves_nothing_behind(shared: RedisServer) -> None:
+    async with LockStore.create(shared.url(history=10)) as store:
+        for step in range(20):
+            task = asyncio.create_task(store.examine())
+            await asyncio.sleep(step * 0.005)
+            task.cancel()
+            await asyncio.wait({task})
+    assert await asyncio.to_thread(shared.cli, "DBSIZE") == 0
+
+
+async def test_whatever_it_writes_ends_by_itself(shared: RedisServer) -> None:
+    """It may be killed right behind that."""
+    with Monitor(shared) as monitor:
+        await examine(shared.url(history=10))
+        shared.cli("PING")
+        arrivals = monitor.arrivals()
+    written = [
+        at
+        for at, arrival in enumerate(arrivals)
+        if arrival.words[0] in {"HSET", "HSETNX", "XADD"} and "doctor" in arrival.words
+    ]
+    assert len(written) == 3
+    for at in written:
+        name, key, time = arrivals[at + 1].words
+        assert (name, key) == ("PEXPIRE", arrivals[at].words[1])
+        assert int(time) <= 10_000
+    assert all(":doctor:" in arrivals[at].words[1] for at in written)
 
 
 async def test_no_secret_is_in_what_is_found(shared: RedisServer) -> None:

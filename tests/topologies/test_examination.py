@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
+import redis.asyncio
 
-from nowserving import Examination, Finding, LockStore
+from nowserving import Examination, Finding, LockStore, RedisLockStore
 from tests.support.cluster import ClusterSetup
+from tests.support.redis_server import HOST, RedisServer
 from tests.support.sentinel import SentinelSetup
 
 if TYPE_CHECKING:
-    from tests.support.redis_server import RedisServer
+    from pathlib import Path
+
+    from tests.support.tls import Certificates
 
 
 async def examine(url: str) -> Examination:
@@ -73,6 +78,34 @@ async def test_a_failover_that_takes_longer_than_calls_wait(sentinel_setup: Sent
     (found,) = of(examination, "failover")
     assert found.verdict == "note"
     assert "SENTINEL SET mymaster" in found.remedy
+
+
+async def test_over_tls_and_a_unix_socket(
+    tls_server: tuple[RedisServer, int],
+    certificates: Certificates,
+    client_certificate: tuple[Path, Path],
+) -> None:
+    _, port = tls_server
+    certificate, key = client_certificate
+    query = f"ssl_ca_certs={certificates.authority}&ssl_certfile={certificate}&ssl_keyfile={key}"
+    examination = await examine(f"rediss://{HOST}:{port}/1?{query}")
+    assert verdicts(examination, "push") == ["fine"]
+    examination = await examine(f"redis://{HOST}:{port}/1")
+    assert "set use_ssl" in of(examination, "address")[0].found
+    with tempfile.TemporaryDirectory() as folder, RedisServer("--unixsocket", f"{folder}/r"):
+        examination = await examine(f"unix://{folder}/r?db=1")
+        assert examination.store == f"Redis, {folder}/r"
+        assert verdicts(examination, "push") == ["fine"]
+
+
+async def test_over_a_clients_settings(cluster_setup: ClusterSetup) -> None:
+    host, port = HOST, cluster_setup.servers[0].port
+    async with (
+        redis.asyncio.RedisCluster(host=host, port=port) as client,
+        RedisLockStore(client=client) as store,
+    ):
+        examination = await store.examine()
+    assert verdicts(examination, "push") == ["fine"] * 3
 
 
 async def test_every_primary_of_a_cluster_is_tried(cluster_setup: ClusterSetup) -> None:

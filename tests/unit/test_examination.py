@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+from pathlib import Path
 
 import pytest
 
+import nowserving
 from nowserving import (
     Examination,
     Finding,
@@ -90,3 +94,25 @@ async def test_a_closed_store_is_not_examined() -> None:
     await store.aclose()
     with pytest.raises(StoreClosed):
         await store.examine()
+
+
+_MAKERS = {"Finding", "told.finding", "told.untold"}
+
+
+def _checks() -> set[str]:
+    """Return the first argument of everything that makes a finding."""
+    found = set()
+    stores = Path(nowserving.__file__).parent / "stores"
+    for path in (*stores.rglob("examining.py"), *stores.rglob("examining/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in _MAKERS:
+                first = node.args[0]
+                if isinstance(first, ast.Constant):  # else it is handed on
+                    found.add(str(first.value))
+    return found
+
+
+def test_every_check_is_on_its_page_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    found = page.partition("## What it finds")[2]
+    assert set(re.findall(r"^\| `([\w -]+)` \|", found, re.MULTILINE)) == _checks()

@@ -12,6 +12,7 @@ from nowserving.cli.root import Root
 from nowserving.cli.run import run
 from nowserving.cli.show import show
 from nowserving.cli.status import status
+from nowserving.cli.top import top
 from nowserving.cli.verify import verify
 from nowserving.cli.watch import watch
 from nowserving.cli.whatif import whatif
@@ -27,12 +28,14 @@ app = typer.Typer(
 )
 # In the order in which they are listed: to look, to act, to check.
 app.command()(status)
+app.command()(top)
 app.command()(show)
 app.command()(release)
 app.command()(watch)
 app.command()(dashboard)
 app.command()(why)
 app.command()(whatif)
+app.command()(dashboard)
 app.command()(run)
 app.command()(doctor)
 app.command()(verify)

@@ -67,7 +67,7 @@ COLUMNS = (
 def headline(survey: Survey) -> str:
     """Return in one line how much is in use."""
     said = [
-        f"{_count(survey.conversations, 'conversation')} in use",
+        f"{count(survey.conversations, 'conversation', 'conversations')} in use",
         f"{survey.held:,} held",
         f"{survey.waiting:,} waiting",
     ]
@@ -80,7 +80,7 @@ def unreadable(survey: Survey) -> str:
     """Return in a sentence what was passed over; empty if nothing was."""
     if not survey.unreadable:
         return ""
-    records = _count(survey.unreadable, "record")
+    records = count(survey.unreadable, "record", "records")
     return f"{records} could not be read: damaged, not ours, or of a newer nowserving."
 
 
@@ -95,13 +95,10 @@ def lines_table(lines: Sequence[LineSummary], now: float, width: int) -> Table:
     columns = [column for column in COLUMNS if column.from_width <= width]
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in columns:
-        takes_the_rest = column.title in {"conversation", "message", "process"}
+        # The conversation gets what room there is; it can be typed only if all of it is seen.
+        most = max(width // 6, 8) if column.title in {"message", "process"} else None
         table.add_column(
-            column.title,
-            justify=column.side,
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=8 if takes_the_rest else None,
+            column.title, justify=column.side, no_wrap=True, overflow="ellipsis", max_width=most
         )
     for line in lines:
         table.add_row(*(column.text(line, now) for column in columns))
@@ -154,5 +151,6 @@ def _seconds(duration_: float | None) -> float | None:
     return None if duration_ is None else round(duration_, 3)
 
 
-def _count(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'s' * (count != 1)}"
+def count(number: int, one: str, more: str) -> str:
+    """Return so many things in words."""
+    return f"{number:,} {one if number == 1 else more}"

@@ -115,7 +115,8 @@ def _show(compared: Comparison, rules: Rules) -> None:
     out = console()
     out.print(
         f"{compared.recorded.messages:,} messages in {compared.conversations:,} conversations "
-        f"within {duration(compared.seconds)}, replayed with {_said(rules)}."
+        f"within {duration(compared.seconds)}, replayed with {_said(rules)}.",
+        soft_wrap=True,
     )
     table = Table(box=None, pad_edge=False)
     for name in ("", "recorded", "replayed"):
@@ -130,7 +131,8 @@ def _show(compared: Comparison, rules: Rules) -> None:
     if compared.estimated:
         out.print(
             f"{compared.estimated:,} turns were not recorded to their usual end: they take the "
-            "median of their conversation."
+            "median of their conversation.",
+            soft_wrap=True,
         )
     if compared.left_out:
         out.print(f"{compared.left_out:,} turns are left out: beginning or end is not recorded.")

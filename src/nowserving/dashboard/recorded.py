@@ -20,7 +20,6 @@ MOST_EVENTS = 400
 
 _MOST_SHOWN = 100
 _MOST_WAITS = 5
-_SHORTEST_WAIT = 0.1  # seconds
 _SETTLED = 2.0
 """Seconds after which an event has been written, if its process lives."""
 

@@ -19,8 +19,9 @@ _SHORTEST = 0.01
 _SLOW = 0.1
 """Seconds: an answer of the store that takes longer counts as a wait."""
 
-_HANDED_OVER = 0.05
-"""Seconds between two turns that are just their hand-over; a longer gap has another reason."""
+HANDED_OVER = 0.25
+"""Seconds between two turns that are just their hand-over, on a machine that is busy; a longer gap
+has another reason."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _between(
         yield Piece("expiring", seconds, before)
     elif behind.waiting is not None and not behind.ahead:
         yield Piece("settling", seconds, behind)
-    elif before is not None and behind.served is not None and seconds <= _HANDED_OVER:
+    elif before is not None and behind.served is not None and seconds <= HANDED_OVER:
         yield Piece("handed over", seconds, behind)
     else:
         yield Piece("nobody", seconds, behind)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from nowserving.history.explain import HANDED_OVER
 from nowserving.history.replay import (
     GAVE_UP,
     INTERRUPTED,
@@ -169,8 +170,7 @@ def compare(turns: Iterable[RecordedTurn], rules: Rules) -> Comparison | None:
         )
         for index, turn in enumerate(whole)
     ]
-    handoffs = [turn.handoff for turn in whole if turn.handoff is not None]
-    replayed = replay(arrivals, rules, median(handoffs) if handoffs else 0.0)
+    replayed = replay(arrivals, rules, _usual_handoff(whole))
     return Comparison(
         recorded=Figures.of(_as_recorded(whole, first)),
         replayed=Figures.of(replayed),
@@ -179,6 +179,13 @@ def compare(turns: Iterable[RecordedTurn], rules: Rules) -> Comparison | None:
         left_out=len(found) - len(whole),
         estimated=sum(not _is_usual(turn) for turn in whole),
     )
+
+
+def _usual_handoff(turns: Iterable[RecordedTurn]) -> float:
+    """Return the seconds from one turn to the next; longer gaps are of lines that settled."""
+    found = [turn.handoff for turn in turns if turn.handoff is not None]
+    short = [handoff for handoff in found if handoff <= HANDED_OVER]
+    return median(short) if short else 0.0
 
 
 def _is_usual(turn: RecordedTurn) -> bool:

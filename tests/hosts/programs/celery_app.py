@@ -15,8 +15,8 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_ready
 
-from nowserving import LockStore
 from tests.support.celery_broker import broker_in
+from tests.support.watched import create
 
 folder = Path(os.environ["FOLDER"])
 app = Celery(
@@ -25,7 +25,7 @@ app = Celery(
     task_ignore_result=True,
     worker_prefetch_multiplier=1,
 )
-store = LockStore.create(os.environ["STORE_URL"])
+store = create(os.environ["STORE_URL"])
 notes = os.open(folder / "notes", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 

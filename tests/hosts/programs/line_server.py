@@ -16,7 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from nowserving import LockStore
+from tests.support.watched import create
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ IN_LINE = 21  # one of them holds the lock
 
 
 def serve_tasks(url: str) -> None:
-    store = LockStore.create(url)
+    store = create(url)
 
     async def hold() -> None:
         async with store.lock("c"):
@@ -45,7 +45,7 @@ def serve_tasks(url: str) -> None:
 
 
 def serve_threads(url: str) -> None:
-    store = LockStore.create(url)
+    store = create(url)
 
     def hold() -> None:
         with store.lock("c"):
@@ -81,7 +81,7 @@ def main(url: str, who: str, where: str) -> None:
     if where == "here":
         serve(url)
         return
-    LockStore.create(url).get_lock("c")  # the parent has been using a store of its own
+    create(url).get_lock("c")  # the parent has been using a store of its own
     in_another_process(where, serve, url)
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from nowserving import LockStore
+from tests.support.watched import create
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-store = LockStore.create(os.environ["STORE_URL"])
+store = create(os.environ["STORE_URL"])
 
 
 @asynccontextmanager

@@ -21,7 +21,7 @@ prometheus.observe(store, "bot")
 app = FastAPI()
 
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-    registry = CollectorRegistry(support_collectors_without_names=True)
+    registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     app.mount("/metrics", make_asgi_app(registry))
 else:

@@ -9,6 +9,7 @@ process (``writing.py``).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from pathlib import Path
@@ -138,7 +139,8 @@ def forget_the_dead(where: Path) -> None:
     if ours in gauges:
         for process in gauges - {ours, None}:
             if process is not None and not _is_alive(process):
-                mark_process_dead(process, str(where))  # type: ignore[no-untyped-call]
+                with contextlib.suppress(FileNotFoundError):  # another worker does so as well
+                    mark_process_dead(process, str(where))  # type: ignore[no-untyped-call]
 
 
 def _process_of(path: Path) -> int | None:

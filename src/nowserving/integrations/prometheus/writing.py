@@ -21,10 +21,10 @@ from nowserving.integrations.prometheus.tally import Tally
 
 logger = logging.getLogger("nowserving.prometheus")
 
-_EVERY = 0.2
+_EVERY = 0.1
 """Seconds between two writes, and how old what is scraped may be."""
 
-_SWEPT_EVERY = 25
+_SWEPT_EVERY = 50
 """Writes between two looks for processes that are gone: 5 seconds."""
 
 _FORK_WAITS = 1.0
@@ -105,7 +105,7 @@ class SharedFiles:
         """Have written what is put down from now on; on the thread of a turn."""
         self._know_of_the_end()
         if self._is_over:
-            self._write()
+            self._write_last()
         else:
             self._start()
 
@@ -175,8 +175,11 @@ class SharedFiles:
 
     def _end(self) -> None:
         self._is_over = True
+        self._write_last()
+
+    def _write_last(self) -> None:
         for book in list(self._books.values()):
-            book.tally.rest()
+            book.tally.rest()  # each turn that ends even later comes here
         with contextlib.suppress(Exception):  # nobody reads it any more
             self._write()
 

@@ -62,12 +62,15 @@ async def ask_once(protocol: RespProtocol, *command: Any) -> Any:  # noqa: ANN40
     return reply
 
 
-async def ask(protocol: RespProtocol, *commands: _Command) -> Sequence[Any]:
+async def ask(
+    protocol: RespProtocol, *commands: _Command, to_the_end: bool = False
+) -> Sequence[Any]:
     """Send commands over a connection that nobody else has, and wait for the replies.
 
     Args:
         protocol: The connection; taken over.
-        *commands: The commands.
+        *commands: The commands, which are written at once.
+        to_the_end: Wait for all replies, whatever they are.
 
     Returns:
         The reply to each command, in order, up to the first that is an error.
@@ -90,7 +93,8 @@ async def ask(protocol: RespProtocol, *commands: _Command) -> Sequence[Any]:
             protocol.abort()  # nobody has asked for that
             return
         replies.append(reply)
-        if len(replies) == len(commands) or isinstance(reply, hiredis.ReplyError):
+        failed = isinstance(reply, hiredis.ReplyError) and not to_the_end
+        if len(replies) == len(commands) or failed:
             end(None)
 
     def on_lost(error: Exception | None) -> None:

@@ -96,8 +96,24 @@ class Interview:
         Raises:
             Exception: If the connection ends, or no answer comes in time.
         """
-        (reply,) = await patiently(ask(self.protocol, command), self.limit, lambda _: None)
-        return refused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply
+        (reply,) = await self.ask_at_once(command)
+        return reply
+
+    async def ask_at_once(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """Write several commands at once: if one of them arrives, so do the others.
+
+        Returns:
+            The reply to each, as of :meth:`ask`.
+
+        Raises:
+            Exception: As of :meth:`ask`.
+        """
+        asking = ask(self.protocol, *commands, to_the_end=True)
+        replies = await patiently(asking, self.limit, lambda _: None)
+        return [
+            refused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply
+            for reply in replies
+        ]
 
     async def config(self, name: str) -> str | None:
         """Return a setting of the server; None where it does not say."""

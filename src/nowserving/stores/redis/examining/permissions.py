@@ -22,6 +22,8 @@ _NO_PUSH = (
     "begins up to that much late."
 )
 _FIELD = "doctor"
+_KEPT = 10_000
+"""Milliseconds after which a key that we have written ends, should we not come to remove it."""
 
 
 class Needed(NamedTuple):
@@ -153,7 +155,10 @@ async def examine(
 
 
 async def _refusal(interview: Interview, each: Needed) -> Refused | None:
-    reply = await interview.ask(*each.words)
+    if each.rule in _REMOVED_BY:  # we may be killed right behind it
+        reply, _ = await interview.ask_at_once(each.words, ("PEXPIRE", each.words[1], _KEPT))
+    else:
+        reply = await interview.ask(*each.words)
     # NOSCRIPT: it may be used, and there is no such script, of course.
     return reply if isinstance(reply, Refused) and reply.code != "NOSCRIPT" else None
 
