@@ -74,8 +74,8 @@ class Recorded:
     def waits(self) -> list[dict[str, Any]]:
         """Return why the last ones waited, the newest first."""
         known = [turn for turn in self._turns if not self._is_untold(turn)]
-        waits = [wait for wait in waits_of(known, self._now) if wait.seconds >= _SHORTEST_WAIT]
-        return [_wait(wait) for wait in reversed(waits[-_MOST_WAITS:])]
+        waits = waits_of(known, self._now)[-_MOST_WAITS:]
+        return [_wait(wait) for wait in reversed(waits)]
 
     def _is_untold(self, turn: RecordedTurn) -> bool:
         waits = turn.served is None and turn.ended is None
