@@ -121,9 +121,7 @@ def take(page: Browser, one_more_each: Callable[[], None]) -> None:
     page.run("document.getElementById('lines-title').scrollIntoView()")
     page.picture(FOLDER / "dashboard-phone.png")
     page.look(width=1280, height=1080)
-    for _ in range(2):
-        one_more_each()
-        time.sleep(0.3)
+    one_more_each()
     page.run("location.hash = arguments[0]", f'#conversation="{CLOSELY}"')
     time.sleep(1.2)
     page.run("document.activeElement.blur(); document.querySelector('.split').scrollIntoView()")

@@ -12,6 +12,7 @@ const WINDOWS = [
 ];
 
 const MOST_PIECES = 3; // of a wait that are put into words
+const SHORTEST_PIECE = 0.05; // seconds
 const NOT_HELD = {
   "handed over": "while it was handed over",
   settling: "while the line settled",
@@ -191,6 +192,7 @@ export class Detail {
       const part = el("span", { class: held ? this.colours.of(place(piece)) : "nobody" });
       part.style.flexGrow = Math.max(piece.seconds / seconds, 0.004);
       bar.append(part);
+      if (piece.seconds < SHORTEST_PIECE && pieces.length > 1) continue;
       const behind = held ? `behind ticket ${piece.number}` : (NOT_HELD[piece.kind] ?? piece.kind);
       const how = held && piece.outcome && piece.outcome !== "done" ? ` (${piece.outcome})` : "";
       told.push([piece.seconds, `${duration(piece.seconds)} ${behind}${how}`]);
