@@ -151,7 +151,28 @@ async def examine(
     finally:
         await clear(interview, key, [_FIELD])
     refusals = [(each, why) for each, why in answers.values() if why is not None]
-    return _told(interview.where, plan, refusals, [*answers])
+    found = _told(interview.where, plan, refusals, [*answers])
+    if any(why.denied == "keys" for _, why in refusals):
+        return found
+    return found + await _notes(interview, plan)
+
+
+async def _notes(interview: Interview, plan: Plan) -> list[Finding]:
+    """Try the other kind of key: the note of a process, which a user may do without."""
+    keys = f"{plan.key_prefix.decode()}process:*"
+    reply = await interview.ask("HGET", keys, _FIELD)  # a star is no nonce's, and finds nothing
+    if not isinstance(reply, Refused) or reply.denied != "keys":
+        return []
+    return [
+        Finding(
+            "permissions",
+            interview.where,
+            "note",
+            f"the keys {keys} are denied to this user",
+            "Whoever looks at a line is told no host and pid; turns need it not.",
+            f"ACL SETUSER <user> ~{keys}",
+        )
+    ]
 
 
 async def _refusal(interview: Interview, each: Needed) -> Refused | None:
