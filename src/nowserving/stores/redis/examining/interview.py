@@ -115,6 +115,10 @@ class Interview:
             for reply in replies
         ]
 
+    def say(self, *commands: tuple[Any, ...]) -> None:
+        """Write commands to whose replies nobody listens: the last words before :meth:`close`."""
+        self.protocol.send(commands)
+
     async def config(self, name: str) -> str | None:
         """Return a setting of the server; None where it does not say."""
         reply = await self.ask("CONFIG", "GET", name)

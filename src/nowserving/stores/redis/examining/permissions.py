@@ -148,8 +148,10 @@ async def examine(
             if removers and all(answers[rule][1] is not None for rule in removers):
                 continue
             answers[each.rule] = each, await _refusal(interview, each)
-    finally:
-        await clear(interview, key, [_FIELD])
+    except BaseException:
+        clear_at_once(interview, key, [_FIELD])
+        raise
+    await clear(interview, key, [_FIELD])
     refusals = [(each, why) for each, why in answers.values() if why is not None]
     found = _told(interview.where, plan, refusals, [*answers])
     if any(why.denied == "keys" for _, why in refusals):
@@ -188,6 +190,11 @@ async def clear(interview: Interview, key: bytes, fields: list[str]) -> None:
     """Take a key away, whichever of the two commands is allowed."""
     if isinstance(await interview.ask("PEXPIRE", key, 0), Refused):
         await interview.ask("HDEL", key, *fields)
+
+
+def clear_at_once(interview: Interview, key: bytes, fields: list[str]) -> None:
+    """Do the same without waiting, when all ends here; what was written before is done before."""
+    interview.say(("PEXPIRE", key, 0), ("HDEL", key, *fields))
 
 
 def _told(
