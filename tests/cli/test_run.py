@@ -206,6 +206,18 @@ def test_whoever_kills_it_kills_the_command(url: str, tmp_path: Path) -> None:
     assert command(url, "--timeout", "10", "c", "--", "true").returncode == 0
 
 
+@pytest.mark.usefixtures("held")
+def test_a_command_that_is_held_back_goes_with_it(url: str) -> None:
+    with Started(url, "c", "--", "true") as run:
+        until_waiting(url, 1)
+        shown = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(run.pid)], capture_output=True, text=True, check=True
+        )
+        (held_back,) = map(int, shown.stdout.split())
+        run.kill()
+        until(lambda: not is_there(held_back), within=5)
+
+
 def test_a_command_whose_turn_is_lost(url: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     stubborn = "trap 'echo TERM >> $0' TERM; echo + >> $0; while :; do sleep 0.05; done"
