@@ -46,6 +46,7 @@ Endpoints = Annotated[
         metavar="FILE",
         help="Rasa's endpoints.yml: the store of its section lock_store, with ${VARIABLES} from "
         "the environment.",
+        show_default=False,
     ),
 ]
 """The option ``--endpoints``."""
