@@ -127,6 +127,11 @@ class Terminal:
         """
         return self._until(lambda shown: text in shown, f"{text!r} never came", within)
 
+    def until_count(self, text: str, count: int, within: float = LIMIT) -> str:
+        """Wait until the screen shows a text so often, and return the screen."""
+        complaint = f"{text!r} was not there {count} times"
+        return self._until(lambda shown: shown.count(text) >= count, complaint, within)
+
     def until_gone(self, text: str, within: float = LIMIT) -> str:
         """Wait until the screen does not show a text any more, and return the screen."""
         return self._until(lambda shown: text not in shown, f"{text!r} stayed", within)

@@ -47,12 +47,14 @@ class Command:
     Attributes:
         pid: The process.
         own_group: As given.
+        killed_by: The signal that has killed it; 0 if none has.
     """
 
     def __init__(
         self, arguments: Sequence[str], mask: set[signal.Signals], *, own_group: bool
     ) -> None:
         self.own_group = own_group
+        self.killed_by = 0
         self._ended = False
         ready, self._go = os.pipe()
         parent = os.getpid()
@@ -108,6 +110,7 @@ class Command:
         self._ended = True
         _, status = os.waitpid(self.pid, 0)
         code = os.waitstatus_to_exitcode(status)
+        self.killed_by = max(0, -code)
         return code if code >= 0 else _STATUS_OF_SIGNAL - code
 
 

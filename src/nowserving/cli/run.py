@@ -155,7 +155,7 @@ def run(  # noqa: PLR0913 - one parameter an option
         status = asyncio.run(_run(supervised, store, endpoints))
     finally:
         held_back.discard()
-    if supervised.ended_by == signal.SIGINT:
+    if supervised.killed_by == signal.SIGINT:
         _end_by(signal.SIGINT)
     raise typer.Exit(status)
 
@@ -174,7 +174,7 @@ def _check(command: str) -> None:
 
 
 def _end_by(signum: signal.Signals) -> None:
-    """End as the command did: only so does a script know that Ctrl-C was meant for it, too."""
+    """End as the command did: only then does a shell's loop know that Ctrl-C was meant for it."""
     sys.stdout.flush()
     sys.stderr.flush()
     signal.signal(signum, signal.SIG_DFL)

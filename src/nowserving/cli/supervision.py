@@ -52,9 +52,6 @@ class Run(Observer):
         on_lost: What happens to the command if the turn is lost.
         kill_after: Seconds between SIGTERM and SIGKILL, where it is ended.
         conflict: The exit status if the turn never comes.
-
-    Attributes:
-        ended_by: The signal that has ended both this run and its command; None if none has.
     """
 
     def __init__(  # noqa: PLR0913 - what the command's options say
@@ -80,10 +77,11 @@ class Run(Observer):
         self._why_lost = ""
 
     @property
-    def ended_by(self) -> signal.Signals | None:
-        """The signal that has ended both this run and its command; None if none has."""
-        status = self._status or 0
-        return next((each for each in self._received if status == _STATUS_OF_SIGNAL + each), None)
+    def killed_by(self) -> int:
+        """The signal that has ended the command, or the wait for its turn; 0 if none has."""
+        if self._began or self._status is None:
+            return self._command.killed_by
+        return max(0, self._status - _STATUS_OF_SIGNAL)
 
     async def under(self, store: LockStore) -> int:
         """Wait for the turn, run the command, and give the turn back.
