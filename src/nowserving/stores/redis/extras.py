@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 NONE = "-"
 """Where there is nothing to be said."""
 
+_NEITHER = "- -"
+
 
 def encode_extras(label: str | None, message_id: str | None) -> str:
     """Return both as one argument of a verb, ``NONE`` if there is neither."""
@@ -27,6 +29,8 @@ def encode_extras(label: str | None, message_id: str | None) -> str:
 
 def decode_extras(text: str) -> tuple[str | None, str | None]:
     """Return label and message id from what :func:`encode_extras` returned for them."""
+    if text == _NEITHER:
+        return None, None
     label, _, message_id = text.partition(" ")
     return _text(label), _text(message_id)
 

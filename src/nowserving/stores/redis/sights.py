@@ -7,7 +7,7 @@ from nowserving.protocol.survey import NOBODY, LineSight
 from nowserving.stores.redis.extras import decode_extras
 from nowserving.stores.redis.replies import MICROSECONDS, NOTHING_MORE, making_sense
 
-_NOBODY_THERE = "-"
+_NOTHING = "-"
 
 
 @making_sense
@@ -22,21 +22,20 @@ def parse_sight(text: str, name: str) -> tuple[int, LineSight | None]:
         The number from which to go on, ``NOTHING_MORE`` when that was all; and what was seen, None
         if nobody is there.
     """
-    if text == _NOBODY_THERE:
+    if text == _NOTHING:
         return NOTHING_MORE, None
     on, waiting, waited, number, left, served_for, flags, owner, label, message, *rest = text.split(
         " "
     )
     holder: PicturedTicket | None = None
-    if number != "-":
-        label_text, message_id = decode_extras(f"{label} {message}")
+    if number != _NOTHING:
         holder = PicturedTicket(
-            number=int(number),
-            expires_in=int(left) / MICROSECONDS,
-            owner="" if owner == "-" else owner,
-            served_for=int(served_for) / MICROSECONDS,
-            label=label_text,
-            message_id=message_id,
+            int(number),
+            int(left) / MICROSECONDS,
+            "" if owner == _NOTHING else owner,
+            int(served_for) / MICROSECONDS,
+            None,
+            *decode_extras(f"{label} {message}"),
             claimed="c" in flags,
         )
     waiters = NOBODY

@@ -111,26 +111,33 @@ class Surveyor:
             more: list[_Question] = []
             try:
                 for place, question in enumerate(questions):
-                    on, line = await self._answer(question)
-                    if on != NOTHING_MORE:
-                        more.append(self._question(question.call.key, question.name, on, line))
-                    elif line is not None and (line.holder is not None or line.waiting):
+                    future = question.call.future
+                    if not future.done():
+                        await asyncio.wait({future})
+                    line = self._line_of(question, more)
+                    if line is not None and (line.holder is not None or line.waiting):
                         self._see(line)
                     if place % _SLICE == _SLICE - 1:
                         await asyncio.sleep(0)  # others go, and what was asked for goes out
-            finally:
-                _let_go(question.call for question in questions)
+            except BaseException:
+                _let_go(question.call for question in (*questions, *more))
+                raise
             questions = more
 
-    async def _answer(self, question: _Question) -> tuple[int, LineSight | None]:
-        """Wait for an answer; return where to go on, and what is known of the line by now."""
+    def _line_of(self, question: _Question, more: list[_Question]) -> LineSight | None:
+        """Return what an answer tells of a line; None if that is nothing, or not all yet."""
         try:
-            reply = await question.call.future
+            reply = question.call.future.result()
         except (CorruptLock, IncompatibleRecord):
             self.unreadable += 1
-            return NOTHING_MORE, None
+            return None
         on, line = parse_sight(reply, question.name)
-        return on, together(question.before, line)
+        if question.before is not None:
+            line = together(question.before, line)
+        if on == NOTHING_MORE:
+            return line
+        more.append(self._question(question.call.key, question.name, on, line))
+        return None
 
 
 def _let_go(calls: Iterable[Call]) -> None:
