@@ -169,10 +169,16 @@ class Recorder(Observer):
     def _plan(self) -> None:
         self._planned = True
         owner = self._owner()
-        if owner is not None:
-            with suppress(StoreClosed):  # whoever closes it writes what is left
-                portal = owner.portal()
-                portal.call(lambda: self._write_later(portal))
+        if owner is None:
+            return
+        try:
+            portal = owner.portal()
+            portal.call(lambda: self._write_later(portal))
+        except StoreClosed:
+            return  # whoever closes it writes what is left
+        except BaseException:  # Ctrl-C: the next event plans it
+            self._planned = False
+            raise
 
     # On the store's own thread
 
@@ -226,7 +232,7 @@ class Recorder(Observer):
 
     def _failed(self, error: LockError) -> None:
         self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
-        if not self._is_told:
+        if not self._is_told and not isinstance(error, StoreClosed):
             self._is_told = True
             logger.warning(
                 "The history is not written, which costs no lock anything. It is tried again. %s",
