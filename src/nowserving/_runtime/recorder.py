@@ -210,8 +210,8 @@ class Recorder(Observer):
         """Write a batch; return whether the store has taken it."""
         dropped = self._dropped
         batch = [self._note_of(dropped)] if dropped else []
-        for _ in range(min(len(self._buffer), _AT_ONCE)):
-            with suppress(IndexError):  # somebody else has it: the store is being closed
+        with suppress(IndexError):  # that was all
+            while len(batch) < _AT_ONCE:
                 batch.append(self._event_of(*self._buffer.popleft()))
         lost = len(batch) - bool(dropped)
         self._on_its_way += 1
