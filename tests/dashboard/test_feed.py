@@ -11,7 +11,7 @@ import pytest
 
 from nowserving import InMemoryLockStore, StoreUnavailable
 from nowserving.dashboard import create_app, overview
-from nowserving.dashboard.feed import Feed
+from nowserving.dashboard.feed import Answer, Feed
 from nowserving.dashboard.overview import Overview
 from nowserving.dashboard.source import Source
 from nowserving.dashboard.streams import Streams
@@ -27,13 +27,13 @@ class Counted:
         self.at_once = 0
         self._takes = takes
 
-    async def __call__(self) -> int:
+    async def __call__(self) -> Answer:
         self.read += 1
         self.at_once += 1
         assert self.at_once == 1
         await asyncio.sleep(self._takes)
         self.at_once -= 1
-        return self.read
+        return Answer(b"%d" % self.read, self._takes)
 
 
 async def test_many_followers_cost_no_more_than_one() -> None:

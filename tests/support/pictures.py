@@ -91,7 +91,7 @@ def main() -> None:
             stack.callback(workers[-1].kill)
         dashboard = stack.enter_context(Dashboard(STORE, "--allow-release", folder=Path(folder)))
         page = stack.enter_context(browser())
-        page.look(height=1000)
+        page.look(height=800)
         page.get(dashboard.page)
         time.sleep(RUNS_FOR)
         asyncio.run(interfere())
@@ -113,14 +113,14 @@ async def interfere() -> None:
 def take(page: Browser, one_more_each: Callable[[], None]) -> None:
     """Take the pictures of a page that is open."""
     page.picture(FOLDER / "dashboard-light.png")
-    page.look(dark=True, height=1000)
+    page.look(dark=True, height=800)
     time.sleep(1.5)
     page.picture(FOLDER / "dashboard-dark.png")
     page.look(width=390, height=844)
     time.sleep(1.5)
     page.run("document.getElementById('lines-title').scrollIntoView()")
     page.picture(FOLDER / "dashboard-phone.png")
-    page.look(width=1280, height=1000)
+    page.look(width=1280, height=800)
     for _ in range(2):
         one_more_each()
         time.sleep(0.3)

@@ -8,33 +8,43 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-
-T = TypeVar("T")
 
 EVERY = 1.0
 """Seconds from one reading to the next, at least."""
 
 _SHARE = 4
-"""A reading that takes long is followed by a pause of so many times as long."""
+"""Whoever was asked rests so many times as long as the answer took."""
 
 
-class Reading(NamedTuple, Generic[T]):
+class Answer(NamedTuple):
+    """What a reading brings.
+
+    Attributes:
+        value: What was read, as it is sent.
+        took: Seconds for which somebody worked for it; 0 if it failed.
+    """
+
+    value: bytes
+    took: float
+
+
+class Reading(NamedTuple):
     """What was read.
 
     Attributes:
         version: Counts the readings of a feed.
-        value: What it was.
+        value: What was read.
     """
 
     version: int
-    value: T
+    value: bytes
 
 
-class Feed(Generic[T]):
+class Feed:
     """Reads as long as somebody follows.
 
     Args:
@@ -42,12 +52,12 @@ class Feed(Generic[T]):
         every: Seconds from one reading to the next.
     """
 
-    def __init__(self, read: Callable[[], Awaitable[T]], every: float = EVERY) -> None:
+    def __init__(self, read: Callable[[], Awaitable[Answer]], every: float = EVERY) -> None:
         self._read = read
         self._every = every
         self._bells: set[asyncio.Event] = set()
         self._task: asyncio.Task[None] | None = None
-        self.newest: Reading[T] | None = None
+        self.newest: Reading | None = None
         self.followers = 0
 
     @contextlib.contextmanager
@@ -80,10 +90,9 @@ class Feed(Generic[T]):
         version = 0
         while True:
             began = loop.time()
-            value = await self._read()
+            value, took = await self._read()
             version += 1
             self.newest = Reading(version, value)
             for bell in self._bells:
                 bell.set()
-            took = loop.time() - began
-            await asyncio.sleep(max(self._every - took, _SHARE * took))
+            await asyncio.sleep(max(began + self._every - loop.time(), _SHARE * took))

@@ -99,7 +99,6 @@ class Overview:
 
     async def read(self) -> Json:
         """Return the newest survey, or what keeps the store from answering."""
-        began = time.monotonic()
         survey, trouble = await self._asked.answer()
         at = time.time()
         if survey is None:
@@ -107,8 +106,7 @@ class Overview:
         else:
             sample = Sample(at, survey["waiting"], survey["held"], survey["oldest_wait"] or 0.0)
         self._samples.append(sample)
-        took = time.monotonic() - began
-        return {"at": at, "took": took, "survey": survey, "trouble": trouble, "sample": sample}
+        return {"at": at, "survey": survey, "trouble": trouble, "sample": sample}
 
 
 def watching(

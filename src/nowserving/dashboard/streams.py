@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
-from nowserving.dashboard.feed import Feed
+from nowserving.dashboard.feed import Answer, Feed
 from nowserving.dashboard.overview import Overview, watching
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
     from starlette.types import Receive, Scope, Send
 
@@ -33,27 +34,20 @@ class Streams:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._overview = Overview(source.survey)
-        self._survey: Feed[bytes] = Feed(self._read_survey)
-        self._lines: dict[str, Feed[bytes]] = {}
+        self._survey = Feed(_telling("survey", self._overview.read))
+        self._lines: dict[str, Feed] = {}
 
     @property
     def full(self) -> bool:
         """Whether as many look as may."""
         return self._survey.followers >= MOST_STREAMS
 
-    async def _read_survey(self) -> bytes:
-        return _event("survey", await self._overview.read())
-
     @contextlib.contextmanager
-    def _line(self, conversation_id: str, bell: asyncio.Event) -> Iterator[Feed[bytes]]:
+    def _line(self, conversation_id: str, bell: asyncio.Event) -> Iterator[Feed]:
         feed = self._lines.get(conversation_id)
         if feed is None:
             read = watching(self._source.of(conversation_id).look, conversation_id)
-
-            async def event() -> bytes:
-                return _event("line", await read())
-
-            feed = self._lines[conversation_id] = Feed(event)
+            feed = self._lines[conversation_id] = Feed(_telling("line", read))
         try:
             with feed.follow(bell):
                 yield feed
@@ -87,6 +81,17 @@ class Streams:
                     if newest is not None and newest.version > told[feed]:
                         told[feed] = newest.version
                         yield newest.value
+
+
+def _telling(name: str, read: Callable[[], Awaitable[Json]]) -> Callable[[], Awaitable[Answer]]:
+    async def tell() -> Answer:
+        began = time.monotonic()
+        said = await read()
+        # One that fails is asked again soon: it has not worked, or not for us.
+        took = 0.0 if said["trouble"] else time.monotonic() - began
+        return Answer(_event(name, said), took)
+
+    return tell
 
 
 def _event(name: str, data: Json) -> bytes:

@@ -14,6 +14,8 @@ const WINDOWS = [
 const MOST_PIECES = 3; // of a wait that are put into words
 const NOT_HELD = {
   "handed over": "while it was handed over",
+  settling: "while the line settled",
+  answering: "for the store's answer",
   expiring: "until a ticket expired",
   nobody: "while nobody is recorded to hold it",
 };
