@@ -16,6 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from tests.support.crew import until
 from tests.support.programs import run
 from tests.support.prometheus import value
+from tests.support.redis_server import HOST
 from tests.support.web import WebServer, uvicorn
 
 if TYPE_CHECKING:
@@ -116,6 +117,24 @@ def test_a_worker_that_is_killed_waits_and_holds_no_more(server: WebServer, fold
 
     until(is_gone, 20.0)
     assert (scraped(server, "wait_seconds_count") or 0.0) > (before or 0.0), "counts stay"
+
+
+@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
+@pytest.mark.parametrize("kind", ["sync", "gthread"])
+def test_gunicorn(
+    redis_server: RedisServer, folder: Path, kind: str, preload: tuple[str, ...]
+) -> None:
+    """Whether its workers import the app themselves or are forked when it is there."""
+    command = ["-m", "gunicorn", "--bind", f"{HOST}:{{port}}", "--workers", "2", "-k", kind]
+    where = {"STORE_URL": redis_server.url(), "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    program = [*preload, "--chdir", str(APP.parent), "measured_wsgi:app"]
+    with WebServer(*command, *program, folder=None, **where) as running:
+        workers = {running.get(f"/turn/{i % 3}") for i in range(TURNS)}
+        until(lambda: scraped(running, "turns_total", outcome="done") == TURNS, SOON)
+        assert scraped(running, "store_up") == 1
+        assert scraped(running, "held") == 0
+        files = {path.stem.rpartition("_")[2] for path in folder.glob("*.db")}
+        assert files == set(map(str, workers)), "the process that only forks them has none"
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
