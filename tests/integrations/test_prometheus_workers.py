@@ -223,6 +223,27 @@ def test_a_folder_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
     assert "nowhere', which is no folder: make it" in ended.err
 
 
+def test_figures_that_cannot_be_written_are_told_once_and_break_no_turn(folder: Path) -> None:
+    ended = run(
+        f"""
+        import os, shutil, time
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = {str(folder)!r}
+        from nowserving import InMemoryLockStore
+        from nowserving.integrations import prometheus
+
+        store = InMemoryLockStore()
+        prometheus.observe(store)
+        shutil.rmtree({str(folder)!r})
+        for _ in range(20):
+            with store.lock("anna"):
+                time.sleep(0.02)
+        """
+    )
+    assert ended.status == 0, ended.err
+    assert ended.err.count("could not be written") == ended.err.count("Traceback (") == 1
+    assert ended.err.count("FileNotFoundError") == 1
+
+
 def test_an_idle_process_has_no_thread_and_what_comes_then_is_told(folder: Path) -> None:
     ended = run(
         f"""
