@@ -224,7 +224,7 @@ def test_a_name_is_a_string(name: Any, error: type[Exception], kind: str) -> Non
 @pytest.mark.parametrize("kind", OBSERVE)
 def test_what_is_observed_is_a_store(kind: str) -> None:
     observe: Any = OBSERVE[kind]
-    with pytest.raises(TypeError, match="takes a lock store, such as .*, not a str$"):
+    with pytest.raises(TypeError, match=r"takes a lock store, such as .*, not a str$"):
         observe("redis://:secret@here")
 
 
