@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
+from nowserving.dashboard.gate import Gate
 from tests.support.crew import Worker
 from tests.support.dashboard import Dashboard
 from tests.support.worker import TurnJob
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.dashboard.conftest import Shown
 
+TOKEN = "open-sesame-open-sesame"  # noqa: S105 - a made-up one
 PATHS = ("/", "/static/main.js", "/api/live")
 STRANGE_HOSTS = (
     "evil.example",
@@ -103,6 +107,21 @@ def test_what_is_not_asked_by_the_page_releases_nothing(
     number = held.find("entered")[0]["number"]
     assert shown_file.dashboard.release("c", number, **headers).status == status
     assert not held.find("left")
+
+
+@pytest.mark.parametrize(
+    ("given", "status"), [(TOKEN, None), (TOKEN[:-1], 401), ("", 401), (None, 401)]
+)
+def test_reading_may_need_the_token_too(given: str | None, status: int | None) -> None:
+    gate = Gate(TOKEN, to_read=True, to_release=False)
+    headers = [] if given is None else [(b"x-nowserving-token", given.encode())]
+    asked = Request({"type": "http", "headers": headers})
+    if status is None:
+        gate.let_read(asked)
+    else:
+        with pytest.raises(HTTPException) as refused:
+            gate.let_read(asked)
+        assert refused.value.status_code == status
 
 
 @pytest.mark.parametrize(

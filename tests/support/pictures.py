@@ -120,7 +120,7 @@ def take(page: Browser, one_more_each: Callable[[], None]) -> None:
     time.sleep(1.5)
     page.run("document.getElementById('lines-title').scrollIntoView()")
     page.picture(FOLDER / "dashboard-phone.png")
-    page.look(width=1280, height=800)
+    page.look(width=1280, height=1080)
     for _ in range(2):
         one_more_each()
         time.sleep(0.3)

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 EVERY = 1.0
 """Seconds from one reading to the next, at least."""
 
-_SHARE = 4
-"""Whoever was asked rests so many times as long as the answer took."""
-
 
 class Answer(NamedTuple):
     """What a reading brings.
@@ -95,4 +92,5 @@ class Feed:
             self.newest = Reading(version, value)
             for bell in self._bells:
                 bell.set()
-            await asyncio.sleep(max(began + self._every - loop.time(), _SHARE * took))
+            # Whoever has worked long for the answer rests as long.
+            await asyncio.sleep(max(began + self._every - loop.time(), took))
