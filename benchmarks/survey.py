@@ -181,14 +181,21 @@ def main() -> None:
     """Measure and tell."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--conversations", type=int, default=100_000)
+    parser.add_argument("--only", choices=("memory", "sqlite", "redis"), help="one kind")
     parser.add_argument("--url", help="another store, as LockStore.create takes it")
     options = parser.parse_args()
     if options.url:
         asyncio.run(_measure(options.url, options.conversations))
         return
     with tempfile.TemporaryDirectory(prefix="nowserving-survey-") as folder, own_redis() as redis:
-        for url in ("memory://", f"sqlite:///{Path(folder) / 'locks.db'}", redis):
-            asyncio.run(_measure(url, options.conversations))
+        urls = {
+            "memory": "memory://",
+            "sqlite": f"sqlite:///{Path(folder) / 'locks.db'}",
+            "redis": redis,
+        }
+        for kind, url in urls.items():
+            if options.only in {None, kind}:
+                asyncio.run(_measure(url, options.conversations))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import time
 from functools import partial
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 NONE, KEPT = "no history", "history=200"
 REDIS, SQLITE, MEMORY = "Redis", "SQLite", "memory"
 _MICROSECONDS = 1e6
+_CONNECTED = 0.3  # seconds after which the thread that writes has its connection
 
 
 async def _costs(kept: str, address: Address, count: int, _gate: Gate) -> dict[str, float]:
@@ -43,6 +45,7 @@ async def _cost(url: str, probe: Probe, count: int) -> dict[str, float]:
     driver = AsyncDriver(store.lock)
     names = [f"conversation-{i % 100}" for i in range(count)]
     await driver.cycles(names[:50])
+    await asyncio.sleep(_CONNECTED)
     asking = probe.cost_of_asking()
     before, cpu = probe.used(), time.process_time()
     cycles = await driver.cycles(names)

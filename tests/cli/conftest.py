@@ -18,3 +18,9 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         return f"sqlite:///{tmp_path_factory.mktemp('s') / 'locks.db'}"
     server: RedisServer = request.getfixturevalue("redis_server")
     return server.url(key_prefix=uuid.uuid4().hex)
+
+
+@pytest.fixture
+def file_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store in a file, for what does not depend on the store."""
+    return f"sqlite:///{tmp_path_factory.mktemp('s') / 'locks.db'}"

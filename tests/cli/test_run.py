@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.crew import Worker, until
+from tests.support.looking import until_waiting, waiting
 from tests.support.terminal import nowserving, of_a_person
 from tests.support.worker import TurnJob
 
@@ -89,7 +90,7 @@ def test_one_at_a_time_and_renewed(url: str, tmp_path: Path) -> None:
     assert told(log) == ["+", "-"] * 3
 
 
-def test_the_command_is_told_of_its_turn_and_has_the_standard_streams(url: str) -> None:
+def test_the_command_is_told_of_its_turn_and_has_the_standard_streams(file_url: str) -> None:
     program = (
         "import os, sys; print(repr(os.environ['NOWSERVING_CONVERSATION_ID']));"
         "print(os.environ['NOWSERVING_TICKET'], os.environ['NOWSERVING_FENCING_TOKEN']);"
@@ -97,7 +98,7 @@ def test_the_command_is_told_of_its_turn_and_has_the_standard_streams(url: str) 
     )
     tokens = []
     for _ in range(2):
-        done = command(url, HOSTILE, "--", sys.executable, "-c", program, given="hello")
+        done = command(file_url, HOSTILE, "--", sys.executable, "-c", program, given="hello")
         assert done.returncode == 0, done.stderr
         named, numbers, given = done.stdout.splitlines()
         assert (named, given) == (repr(HOSTILE), "hello")
@@ -105,23 +106,23 @@ def test_the_command_is_told_of_its_turn_and_has_the_standard_streams(url: str) 
     assert tokens[0][1] < tokens[1][1]
 
 
-def test_exit_statuses(url: str, tmp_path: Path) -> None:
-    assert command(url, "c", "--", "sh", "-c", "exit 7").returncode == 7
-    assert command(url, "c", "--", "sh", "-c", "kill -TERM $$").returncode == 128 + 15
-    missing = command(url, "c", "--", "no-such\x1bcommand")
+def test_exit_statuses(file_url: str, tmp_path: Path) -> None:
+    assert command(file_url, "c", "--", "sh", "-c", "exit 7").returncode == 7
+    assert command(file_url, "c", "--", "sh", "-c", "kill -TERM $$").returncode == 128 + 15
+    missing = command(file_url, "c", "--", "no-such\x1bcommand")
     assert (missing.returncode, missing.stderr) == (
         127,
         "nowserving run: no-such\\x1bcommand: command not found\n",
     )
     plain = tmp_path / "plain"
     plain.write_text("no program")
-    assert command(url, "c", "--", str(plain)).returncode == 126
+    assert command(file_url, "c", "--", str(plain)).returncode == 126
     plain.chmod(0o755)
-    bad = command(url, "c", "--", str(plain))
+    bad = command(file_url, "c", "--", str(plain))
     assert (bad.returncode, bad.stdout) == (126, "")
     assert "Exec format error" in bad.stderr
     assert command("redis://:hunter2@127.0.0.1:1", "c", "--", "true").returncode == 2
-    assert command(url, "--label", "x" * 201, "c", "--", "true").returncode == 2
+    assert command(file_url, "--label", "x" * 201, "c", "--", "true").returncode == 2
 
 
 @pytest.mark.usefixtures("held")
@@ -140,58 +141,47 @@ def test_the_turn_never_comes(url: str) -> None:
 def test_a_signal_while_it_waits_leaves_the_line(url: str, held: Worker) -> None:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         with Started(url, "c", "--", "echo", "ran") as run:
-            until(lambda: len(waiting(url)) == 1, within=30)
+            until_waiting(url, 1)
             run.send_signal(signal.SIGUSR1)  # is for the command, which is not there yet
             run.send_signal(signum)
             status = run.wait(20)
             assert (status if status >= 0 else 128 - status) == 128 + signum
             assert run.communicate() == ("", "")
-        assert waiting(url) == []
+        assert waiting(url) == 0
     held.signal(signal.SIGTERM)
 
 
-def waiting(url: str) -> list[str]:
-    shown = subprocess.run(
-        nowserving("show", "c", "--store", url),
-        capture_output=True,
-        check=False,
-        text=True,
-        env=of_a_person(),
-    ).stdout.splitlines()
-    return shown[3:]
-
-
-def test_signals_are_handed_on(url: str, tmp_path: Path) -> None:
+def test_signals_are_handed_on(file_url: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     program = (
         "trap 'echo USR1 >> $0' USR1; trap 'echo TERM >> $0; exit 5' TERM;"
         "echo + >> $0; while :; do sleep 0.05; done"
     )
-    with Started(url, "c", "--", "sh", "-c", program, str(log)) as run:
+    with Started(file_url, "c", "--", "sh", "-c", program, str(log)) as run:
         until(lambda: told(log) == ["+"], within=30)
         run.send_signal(signal.SIGUSR1)
         until(lambda: told(log) == ["+", "USR1"])
         run.send_signal(signal.SIGTERM)
         assert run.wait(20) == 5
     assert told(log) == ["+", "USR1", "TERM"]
-    assert command(url, "--timeout", "5", "c", "--", "true").returncode == 0
+    assert command(file_url, "--timeout", "5", "c", "--", "true").returncode == 0
 
 
 def test_without_a_terminal_all_that_the_command_started_gets_the_signal(
-    url: str, tmp_path: Path
+    file_url: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    with Started(url, "c", "--", "sh", "-c", "sleep 98 & echo $! > $0; wait", str(log)) as run:
+    with Started(file_url, "c", "--", "sh", "-c", "sleep 98 & echo $! > $0; wait", str(log)) as run:
         until(lambda: len(told(log)) == 1, within=30)
         run.send_signal(signal.SIGINT)
         assert run.wait(20) == -signal.SIGINT
     until(lambda: not is_there(int(told(log)[0])))
 
 
-def test_stopped_and_continued(url: str, tmp_path: Path) -> None:
+def test_stopped_and_continued(file_url: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     program = "while :; do echo + >> $0; sleep 0.05; done"
-    with Started(url, "c", "--", "sh", "-c", program, str(log)) as run:
+    with Started(file_url, "c", "--", "sh", "-c", program, str(log)) as run:
         until(lambda: len(told(log)) > 2, within=30)
         run.send_signal(signal.SIGTSTP)
         time.sleep(0.5)
@@ -216,6 +206,18 @@ def test_whoever_kills_it_kills_the_command(url: str, tmp_path: Path) -> None:
     assert command(url, "--timeout", "10", "c", "--", "true").returncode == 0
 
 
+@pytest.mark.usefixtures("held")
+def test_a_command_that_is_held_back_goes_with_it(url: str) -> None:
+    with Started(url, "c", "--", "true") as run:
+        until_waiting(url, 1)
+        shown = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(run.pid)], capture_output=True, text=True, check=True
+        )
+        (held_back,) = map(int, shown.stdout.split())
+        run.kill()
+        until(lambda: not is_there(held_back), within=5)
+
+
 def test_a_command_whose_turn_is_lost(url: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     stubborn = "trap 'echo TERM >> $0' TERM; echo + >> $0; while :; do sleep 0.05; done"
@@ -224,7 +226,7 @@ def test_a_command_whose_turn_is_lost(url: str, tmp_path: Path) -> None:
         until(lambda: told(log) == ["+"], within=30)
         release(url)
         assert run.wait(20) == 128 + 9
-        assert "the turn is lost" in run.communicate()[1]
+        assert "someone else: it hangs. Ending the command." in run.communicate()[1]
     assert told(log) == ["+", "TERM"]
     log.unlink()
     goes_on = "echo + >> $0; while [ ! -e $0.end ]; do sleep 0.05; done; exit 3"

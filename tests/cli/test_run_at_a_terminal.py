@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tests.support.crew import Worker, until
+from tests.support.looking import until_waiting
 from tests.support.terminal import CTRL_C, CTRL_Z, ENTER, Terminal, nowserving
 from tests.support.worker import TurnJob
 
@@ -32,8 +33,8 @@ def run(url: str, *command: str) -> list[str]:
     return nowserving("run", "--store", url, "c", "--", *command)
 
 
-def test_the_command_has_the_terminal_and_gets_ctrl_c_once(url: str) -> None:
-    with Terminal(*run(url, sys.executable, "-c", TELLS_SIGNALS)) as terminal:
+def test_the_command_has_the_terminal_and_gets_ctrl_c_once(file_url: str) -> None:
+    with Terminal(*run(file_url, sys.executable, "-c", TELLS_SIGNALS)) as terminal:
         terminal.until("ready True")
         terminal.type(CTRL_C)
         terminal.until("got SIGINT")
@@ -65,20 +66,14 @@ def test_ctrl_c_while_it_waits(url: str) -> None:
     with Worker(url, TurnJob("c", hold=60.0)) as worker:
         worker.wait_for("entered")
         with Terminal(*run(url, "echo", "ran")) as terminal:
-            until(lambda: _waits(url), within=30)
+            until_waiting(url, 1)
             terminal.type(CTRL_C)
             assert terminal.wait() == 130
             assert "ran" not in terminal.text
 
 
-def _waits(url: str) -> bool:
-    with Terminal(*nowserving("show", "c", "--store", url)) as terminal:
-        terminal.wait()
-        return "1 waiting" in terminal.text
-
-
-def test_ctrl_z_and_fg(url: str) -> None:
-    tells = shlex.join(run(url, sys.executable, "-c", TELLS_SIGNALS))
+def test_ctrl_z_and_fg(file_url: str) -> None:
+    tells = shlex.join(run(file_url, sys.executable, "-c", TELLS_SIGNALS))
     with Terminal("bash", "--norc", "--noprofile", "-i", PS1="$ ") as terminal:
         terminal.until("$")
         terminal.type(f"clear; {tells}{ENTER}")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.crew import Worker, until
+from tests.support.crew import Worker
+from tests.support.looking import line_of, until_waiting
 from tests.support.terminal import CTRL_C, ENTER, Terminal, nowserving, of_a_person
 from tests.support.worker import TurnJob
 
@@ -43,23 +44,11 @@ def in_line(url: str, conversation_id: str = "c") -> Worker:
     return Worker(url, *turns)
 
 
-def until_all_wait(url: str, conversation_id: str = "c") -> dict[str, Any]:
-    """Wait until three wait behind the holder, and return what ``show --json`` tells."""
-    told: list[dict[str, Any]] = []
-
-    def complete() -> bool:
-        done = command("show", conversation_id, "--json", "--store", url)
-        told.append(json.loads(done.stdout) if done.stdout else {"waiting": []})
-        return len(told[-1]["waiting"]) == 3
-
-    until(complete, within=30.0)
-    return told[-1]
-
-
 def test_a_line_is_shown(url: str) -> None:
     with in_line(url, HOSTILE) as worker:
         worker.wait_for("entered")
-        told = until_all_wait(url, HOSTILE)
+        until_waiting(url, 3, HOSTILE)
+        told = json.loads(command("show", HOSTILE, "--json", "--store", url).stdout)
         assert told["conversation_id"] == HOSTILE
         holder = told["holder"]
         assert (holder["message_id"], holder["label"]) == ("m-1", "trace-[red]1")
@@ -82,7 +71,7 @@ def test_a_line_is_shown(url: str) -> None:
 def test_a_line_is_shown_to_a_program(url: str) -> None:
     with in_line(url) as worker:
         worker.wait_for("entered")
-        until_all_wait(url)
+        until_waiting(url, 3)
         done = command("show", "c", NOWSERVING_STORE=url)
         assert done.returncode == 0
         assert len(done.stdout.splitlines()) == 7  # never wrapped
@@ -108,7 +97,7 @@ def test_nobody_is_in_line(url: str) -> None:
 def test_a_person_is_asked_before_a_holder_is_released(url: str) -> None:
     with in_line(url, HOSTILE) as worker:
         worker.wait_for("entered")
-        until_all_wait(url, HOSTILE)
+        until_waiting(url, 3, HOSTILE)
         release = nowserving("release", HOSTILE, "--store", url, "--reason", "it hangs")
         for answer, status in (("n", 1), ("", 1), (CTRL_C, 1)):
             with Terminal(*release) as terminal:
@@ -125,15 +114,18 @@ def test_a_person_is_asked_before_a_holder_is_released(url: str) -> None:
             terminal.type(f"y{ENTER}")
             terminal.until("Released: ticket 0, message m-1")
             assert terminal.wait() == 0
-        told = json.loads(command("show", HOSTILE, "--json", "--store", url).stdout)
-        assert told["holder"] is None or told["holder"]["number"] > 0
+        line = line_of(url, HOSTILE)
+        assert line is not None
+        assert line.holder is None or line.holder.number > 0
 
 
 def test_a_program_is_not_asked(url: str) -> None:
     with in_line(url) as worker:
         worker.wait_for("entered")
-        told = until_all_wait(url)
-        number = told["waiting"][1]["number"]
+        until_waiting(url, 3)
+        line = line_of(url, "c")
+        assert line is not None
+        number = line.waiting[1].number
         done = command("release", "c", "--ticket", str(number), "--json", "--store", url)
         answer = json.loads(done.stdout)
         assert done.returncode == 0
@@ -141,8 +133,9 @@ def test_a_program_is_not_asked(url: str) -> None:
         again = command("release", "c", "--ticket", str(number), "--json", "--store", url)
         assert again.returncode == 1
         assert json.loads(again.stdout)["released"] is False
-        line = json.loads(command("show", "c", "--json", "--store", url).stdout)
-        assert number not in [each["number"] for each in line["waiting"]]
+        line = line_of(url, "c")
+        assert line is not None
+        assert number not in [each.number for each in line.waiting]
 
 
 @pytest.mark.parametrize(

@@ -220,28 +220,38 @@ def test_top_is_suspended_and_goes_on(url: str) -> None:
             terminal.until("Stopped")
             terminal.type("echo $((6 * 7)) is echoed\r")
             terminal.until("42 is echoed")
-            terminal.type("clear; fg\r")
+            terminal.type("clear\r")
+            terminal.until_gone("conversation")
+            terminal.type("fg\r")
             terminal.until("1 conversation in use")
+            terminal.until_gone("prompt>")
             terminal.type("q")
             terminal.until("prompt>")
             terminal.type("echo ended with $?\r")
             terminal.until("ended with 0")
 
 
-def test_top_outlives_an_outage() -> None:
-    with RedisServer() as server, at_work(server.url(), "c") as worker:
-        url = server.url(socket_timeout=1)
-        worker.wait_for("entered")
-        with Terminal(*nowserving("top", "--store", url, "--every", "0.2")) as terminal:
-            terminal.until("1 conversation in use")
+def test_top_goes_on_while_the_store_is_silent() -> None:
+    """No key waits for a survey, and the figures say how old they are."""
+    with RedisServer() as server, at_work(server.url(), "a", "b") as worker:
+        worker.wait_for("entered", count=2)
+        asked = nowserving("top", "--store", server.url(socket_timeout=3), "--every", "0.2")
+        with Terminal(*asked) as terminal:
+            terminal.until("2 conversations in use")
             server.pause()
-            terminal.until("did not answer")
             terminal.type("h")
+            terminal.until("longest held first")
+            before = picked_row(terminal)
+            terminal.type(DOWN)
+            until(lambda: picked_row(terminal) not in {"", before})
+            terminal.until("did not answer")
             terminal.until("as of")
             server.resume()
-            terminal.until("longest held first")
+            terminal.until_gone("as of")
+            terminal.until("2 conversations in use")
             terminal.type("q")
             assert terminal.wait() == 0
+            assert_given_back(terminal)
 
 
 # What is looked for on a screen

@@ -60,13 +60,15 @@ def test_a_console_reads_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_person_at_a_terminal() -> None:
-    program = "stty -echo; stty size; read line; echo [$line]; read line; stty size; read line"
+    program = (
+        "stty -echo; stty size; read line; echo [$line]; read line; stty size; echo end; read line"
+    )
     with Terminal("bash", "-c", program, rows=10, columns=50) as terminal:
         terminal.until("10 50")
         terminal.type(f"hello{ENTER}")
         terminal.until("[hello]")
         terminal.resize(12, 60)
         terminal.type(ENTER)
-        terminal.until("12 60")
+        terminal.until("12 60\nend")
         terminal.type(CTRL_C)
         assert terminal.wait() == 130

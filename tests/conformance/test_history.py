@@ -152,6 +152,13 @@ async def test_events_end_with_their_ttl(make: Callable[..., LockStore]) -> None
         await take_turns(store, "berta", 1)
         await written(store, "berta", 3)
         assert await store.events("anna") == []
+        await asyncio.sleep(2.5)
+        await take_turns(store, "berta", 1)  # those before it are too old, though it goes on
+        end, events = time.monotonic() + SOON, await store.events("berta")
+        while len({event.turn for event in events}) != 1 or events[-1].number != 1:
+            assert time.monotonic() < end, events
+            await asyncio.sleep(0.05)
+            events = await store.events("berta")
 
 
 async def test_nothing_is_lost_when_the_store_is_closed(make: Callable[..., LockStore]) -> None:

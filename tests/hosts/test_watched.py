@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,9 @@ from tests.hosts.test_terminated_servers import IN_LINE, clients, in_line
 from tests.support import programs
 from tests.support.crew import until
 from tests.support.programs import Running
-from tests.support.watched import Watched
-from tests.support.web import uvicorn
+from tests.support.prometheus import value
+from tests.support.watched import HOST, METRICS_PORT, Watched
+from tests.support.web import get, uvicorn
 
 if TYPE_CHECKING:
     from nowserving import LockStore
@@ -119,17 +121,17 @@ HOSTS = {
 
 
 @pytest.fixture
-def watched(tmp_path: Path) -> Watched:
-    return Watched(tmp_path)
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    """What is written down of the programs that the test starts."""
+    made = Watched(tmp_path)
+    for name, text in made.variables().items():
+        monkeypatch.setenv(name, text)
+    return made
 
 
 @pytest.mark.parametrize("url", ["memory", "redis"], indirect=True)
 @pytest.mark.parametrize("host", HOSTS)
-def test_turns_of_a_program(
-    host: str, url: str, watched: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in watched.variables().items():
-        monkeypatch.setenv(name, value)
+def test_turns_of_a_program(host: str, url: str, watched: Watched) -> None:
     program = textwrap.dedent(HOSTS[host]).replace("PRELUDE", PRELUDE.strip())
     ended = programs.run(program, url, within=30.0, warnings="ignore")
     assert ended.status == 0, ended.err
@@ -146,15 +148,22 @@ def test_turns_of_a_program(
 def test_tasks_of_celery(
     url: str, pool: str, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in watched.variables().items():
-        monkeypatch.setenv(name, value)
+    with socket.create_server((HOST, 0)) as free:
+        port: int = free.getsockname()[1]
+    monkeypatch.setenv(METRICS_PORT, str(port))
     turns = 2 * TASKS
 
     def are_told() -> bool:  # the last task's leave comes behind its last note
-        return watched.figures() == {"done": turns}
+        return watched.figures() == {"done": turns} and scraped(port) == turns
 
     steps_of(APP, url, pool, watched.folder, workers=4, tasks=TASKS, done=are_told)
     assert watched.outcomes() == {"done": turns}
+
+
+def scraped(port: int) -> float | None:
+    """Return how many turns ended well, as the main process tells Prometheus."""
+    text = get(port, "/metrics").decode()
+    return value(text, "turns_total", store="default", outcome="done")
 
 
 def test_uvicorn_that_is_told_to_end(
@@ -164,10 +173,8 @@ def test_uvicorn_that_is_told_to_end(
     server = uvicorn(
         PROGRAMS / "waiting_app.py",
         *("--timeout-graceful-shutdown", "1", "--workers", "2"),
-        folder=None,
         STORE_URL=clean_redis.url(),
         CLOSES="yes",
-        **watched.variables(),
     )
     with server, clients(server):
         until(lambda: in_line(outside) == IN_LINE)
@@ -184,8 +191,7 @@ def test_any_server_that_is_told_to_end(
 ) -> None:
     """It leaves its line where it is: what gives that back at its very end tells of it."""
     program = str(PROGRAMS / "line_server.py")
-    variables = watched.variables()
-    with Running(program, clean_redis.url(), who, where, folder=None, **variables) as server:
+    with Running(program, clean_redis.url(), who, where) as server:
         until(lambda: in_line(outside) == IN_LINE)
         server.stop(within=10.0)
     ends = watched.outcomes()

@@ -27,7 +27,7 @@ from nowserving import (
     Observer,
     TicketEvent,
 )
-from nowserving.integrations import prometheus
+from nowserving.integrations import logs, opentelemetry, prometheus
 from nowserving.integrations.prometheus.figures import REASONS, SECONDS, Distribution
 from nowserving.integrations.prometheus.tally import _AT_ONCE, Tally
 from tests.support.crew import until
@@ -210,10 +210,22 @@ def test_nothing_is_counted_twice(scraped: Scraped) -> None:
         assert scraped("turns_total", outcome="done") == 1
 
 
+OBSERVE = {"prometheus": prometheus.observe, "spans": opentelemetry.observe, "logs": logs.observe}
+
+
+@pytest.mark.parametrize("kind", OBSERVE)
 @pytest.mark.parametrize(("name", "error"), [("", ValueError), (None, TypeError), (7, TypeError)])
-def test_a_name_is_a_string(name: str, error: type[Exception], scraped: Scraped) -> None:
+def test_a_name_is_a_string(name: Any, error: type[Exception], kind: str) -> None:
+    observe: Any = OBSERVE[kind]
     with InMemoryLockStore() as store, pytest.raises(error, match="name is"):
-        prometheus.observe(store, name, registry=scraped.registry)
+        observe(store, name)
+
+
+@pytest.mark.parametrize("kind", OBSERVE)
+def test_what_is_observed_is_a_store(kind: str) -> None:
+    observe: Any = OBSERVE[kind]
+    with pytest.raises(TypeError, match=r"takes a lock store, such as .*, not a str$"):
+        observe("redis://:secret@here")
 
 
 def test_a_store_may_observe_itself(scraped: Scraped) -> None:

@@ -16,6 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from tests.support.crew import until
 from tests.support.programs import run
 from tests.support.prometheus import value
+from tests.support.redis_server import HOST
 from tests.support.web import WebServer, uvicorn
 
 if TYPE_CHECKING:
@@ -118,6 +119,24 @@ def test_a_worker_that_is_killed_waits_and_holds_no_more(server: WebServer, fold
     assert (scraped(server, "wait_seconds_count") or 0.0) > (before or 0.0), "counts stay"
 
 
+@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
+@pytest.mark.parametrize("kind", ["sync", "gthread"])
+def test_gunicorn(
+    redis_server: RedisServer, folder: Path, kind: str, preload: tuple[str, ...]
+) -> None:
+    """Whether its workers import the app themselves or are forked when it is there."""
+    command = ["-m", "gunicorn", "--bind", f"{HOST}:{{port}}", "--workers", "2", "-k", kind]
+    where = {"STORE_URL": redis_server.url(), "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    program = [*preload, "--chdir", str(APP.parent), "measured_wsgi:app"]
+    with WebServer(*command, *program, folder=None, **where) as running:
+        workers = {running.get(f"/turn/{i % 3}") for i in range(TURNS)}
+        until(lambda: scraped(running, "turns_total", outcome="done") == TURNS, SOON)
+        assert scraped(running, "store_up") == 1
+        assert scraped(running, "held") == 0
+        files = {path.stem.rpartition("_")[2] for path in folder.glob("*.db")}
+        assert files == set(map(str, workers)), "the process that only forks them has none"
+
+
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_children_of_a_program_count_for_themselves(start: str, folder: Path) -> None:
     ended = run(
@@ -202,6 +221,27 @@ def test_a_folder_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
         """
     )
     assert "nowhere', which is no folder: make it" in ended.err
+
+
+def test_figures_that_cannot_be_written_are_told_once_and_break_no_turn(folder: Path) -> None:
+    ended = run(
+        f"""
+        import os, shutil, time
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = {str(folder)!r}
+        from nowserving import InMemoryLockStore
+        from nowserving.integrations import prometheus
+
+        store = InMemoryLockStore()
+        prometheus.observe(store)
+        shutil.rmtree({str(folder)!r})
+        for _ in range(20):
+            with store.lock("anna"):
+                time.sleep(0.02)
+        """
+    )
+    assert ended.status == 0, ended.err
+    assert ended.err.count("could not be written") == ended.err.count("Traceback (") == 1
+    assert ended.err.count("FileNotFoundError") == 1
 
 
 def test_an_idle_process_has_no_thread_and_what_comes_then_is_told(folder: Path) -> None:

@@ -92,6 +92,16 @@ async def test_pushes_that_get_lost(redis_server: RedisServer) -> None:
     assert redis_server.cli("EXISTS", "lock:{}") == 0
 
 
+async def test_a_server_that_falls_silent_on_the_way(redis_server: RedisServer) -> None:
+    def bend(data: bytes) -> bytes | None:
+        return None if _TIME.search(data) else data
+
+    async with bent(redis_server, bend) as url:
+        address = await found(f"{url}?socket_timeout=1", "address")
+    assert address.verdict == "broken"
+    assert "no answer in time" in address.found
+
+
 @pytest.mark.parametrize(
     ("hello", "info", "what", "verdict"),
     [

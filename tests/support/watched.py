@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 VARIABLE = "WATCHED_IN"
 """Names the folder; unset, nobody watches."""
 
+METRICS_PORT = "METRICS_PORT"
+HOST = "127.0.0.1"
 _WITH_PROMETHEUS = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -34,6 +36,18 @@ def create(url: str) -> LockStore:
 
         prometheus.observe(store)
     return store
+
+
+def serve_figures() -> None:
+    """Be scraped at ``METRICS_PORT``, if there is one, for all processes."""
+    port = os.environ.get(METRICS_PORT)
+    if port is not None:
+        from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415
+        from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
+
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        start_http_server(int(port), HOST, registry)
 
 
 class _Ledger(Observer):

@@ -44,6 +44,8 @@ _VERBS = (
     "finish",
     "release",
     "process",
+    "keep",
+    "kept",
     "record",
     "events",
     "sweep",

@@ -169,10 +169,16 @@ class Recorder(Observer):
     def _plan(self) -> None:
         self._planned = True
         owner = self._owner()
-        if owner is not None:
-            with suppress(StoreClosed):  # whoever closes it writes what is left
-                portal = owner.portal()
-                portal.call(lambda: self._write_later(portal))
+        if owner is None:
+            return
+        try:
+            portal = owner.portal()
+            portal.call(lambda: self._write_later(portal))
+        except StoreClosed:
+            return  # whoever closes it writes what is left
+        except BaseException:  # Ctrl-C: the next event plans it
+            self._planned = False
+            raise
 
     # On the store's own thread
 
@@ -204,8 +210,8 @@ class Recorder(Observer):
         """Write a batch; return whether the store has taken it."""
         dropped = self._dropped
         batch = [self._note_of(dropped)] if dropped else []
-        for _ in range(min(len(self._buffer), _AT_ONCE)):
-            with suppress(IndexError):  # somebody else has it: the store is being closed
+        with suppress(IndexError):  # that was all
+            while len(batch) < _AT_ONCE:
                 batch.append(self._event_of(*self._buffer.popleft()))
         lost = len(batch) - bool(dropped)
         self._on_its_way += 1
@@ -226,7 +232,7 @@ class Recorder(Observer):
 
     def _failed(self, error: LockError) -> None:
         self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
-        if not self._is_told:
+        if not self._is_told and not isinstance(error, StoreClosed):
             self._is_told = True
             logger.warning(
                 "The history is not written, which costs no lock anything. It is tried again. %s",

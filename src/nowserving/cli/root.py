@@ -16,6 +16,10 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 class Root(TyperGroup):
     """The group that ``nowserving`` is."""
 
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - as click's
+        """Return the commands in the order in which they were added; old versions sort them."""
+        return list(self.commands)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as click's
         """Read the options in front of a command."""
         with _escaped():

@@ -46,6 +46,7 @@ Endpoints = Annotated[
         metavar="FILE",
         help="Rasa's endpoints.yml: the store of its section lock_store, with ${VARIABLES} from "
         "the environment.",
+        show_default=False,
     ),
 ]
 """The option ``--endpoints``."""
@@ -141,8 +142,7 @@ async def opened(
     except (RasaException, ValueError, TypeError) as error:
         raise _refusal(target, error) from None
     try:
-        if not may_create:
-            _check_there(made, target)
+        _check_use(made, target, may_create=may_create)
         yield made
     except (StoreUnavailable, StoreClosed, CorruptLock, IncompatibleRecord) as error:
         raise _refusal(target, error) from None
@@ -150,8 +150,8 @@ async def opened(
         await made.aclose()
 
 
-def _check_there(made: LockStore, target: Target) -> None:
-    if isinstance(made, SQLiteLockStore) and not Path(made.path).exists():
+def _check_use(made: LockStore, target: Target, *, may_create: bool) -> None:
+    if isinstance(made, SQLiteLockStore) and not may_create and not Path(made.path).exists():
         raise typer.BadParameter(
             f"there is no database {made.path}: nobody has taken a lock there yet, or that is not "
             "the path that the bot uses.",

@@ -6,7 +6,6 @@ does to it, is in ``board.py``.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Coroutine
 from pathlib import Path
@@ -136,8 +135,10 @@ class _Top:
                 self._board.saw(seen, order, time.time(), self._loop.time() - began)
             self._screen.draw()
             pause = max(self._every, self._loop.time() - began)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._look_again.wait(), pause)
+            # Not `wait_for`: up to Python 3.11 that may swallow the cancellation.
+            timer = self._loop.call_later(pause, self._look_again.set)
+            await self._look_again.wait()
+            timer.cancel()
 
     def _press(self, key: str) -> None:
         deed = self._board.press(key)

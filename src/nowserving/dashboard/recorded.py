@@ -20,6 +20,7 @@ MOST_EVENTS = 400
 
 _MOST_SHOWN = 100
 _MOST_WAITS = 5
+_SHORTEST_WAIT = 0.1  # seconds
 _SETTLED = 2.0
 """Seconds after which an event has been written, if its process lives."""
 
@@ -74,8 +75,8 @@ class Recorded:
     def waits(self) -> list[dict[str, Any]]:
         """Return why the last ones waited, the newest first."""
         known = [turn for turn in self._turns if not self._is_untold(turn)]
-        waits = waits_of(known, self._now)[-_MOST_WAITS:]
-        return [_wait(wait) for wait in reversed(waits)]
+        waits = [wait for wait in waits_of(known, self._now) if wait.seconds >= _SHORTEST_WAIT]
+        return [_wait(wait) for wait in reversed(waits[-_MOST_WAITS:])]
 
     def _is_untold(self, turn: RecordedTurn) -> bool:
         waits = turn.served is None and turn.ended is None

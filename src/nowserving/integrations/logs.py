@@ -16,6 +16,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from nowserving import Observer
+from nowserving.integrations._checks import check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,9 +60,10 @@ def observe(
         The observation, to be stopped. Turns under way are logged to their end.
 
     Raises:
-        TypeError: A level is no integer.
-        ValueError: There is no such event.
+        TypeError: That is no store, the name is no string, or a level no integer.
+        ValueError: The name is empty, or there is no such event.
     """
+    check(store, name)
     chosen = {**LEVELS, **(levels or {})}
     given: dict[str, object] = {**chosen}
     for event, level in given.items():

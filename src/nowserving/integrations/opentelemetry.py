@@ -27,6 +27,7 @@ except ImportError as error:
 
 import nowserving
 from nowserving._host.forks import on_fork
+from nowserving.integrations._checks import check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +73,12 @@ def observe(
 
     Returns:
         The observation, to be stopped. Turns under way are recorded to their end.
+
+    Raises:
+        TypeError: That is no store, or the name is no string.
+        ValueError: The name is empty.
     """
+    check(store, name)
     tracer = trace.get_tracer("nowserving", nowserving.__version__, tracer_provider=tracer_provider)
     return store.observe(_Spans(tracer, name, ids=ids))
 

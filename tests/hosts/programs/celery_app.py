@@ -16,7 +16,7 @@ from celery import Celery
 from celery.signals import worker_ready
 
 from tests.support.celery_broker import broker_in
-from tests.support.watched import create
+from tests.support.watched import create, serve_figures
 
 folder = Path(os.environ["FOLDER"])
 app = Celery(
@@ -50,6 +50,7 @@ def handle(name: str, message: int, hold: float) -> None:
 @worker_ready.connect
 def send(**_: Any) -> None:
     """Give out a long turn, and many short ones of the same and of other conversations."""
+    serve_figures()
     handle.delay("a", 0, 2.0)
     for message in range(1, 12):
         handle.delay("abc"[message % 3], message, 0.02)

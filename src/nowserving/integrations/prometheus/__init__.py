@@ -25,6 +25,7 @@ except ImportError as error:
         name=error.name,
     ) from error
 
+from nowserving.integrations._checks import check
 from nowserving.integrations.prometheus.collector import TallyCollector, collector_of
 from nowserving.integrations.prometheus.multiprocess import is_multiprocess
 from nowserving.integrations.prometheus.writing import SharedFiles, files
@@ -104,15 +105,11 @@ def observe(
         What :meth:`Exporter.stop` is called on, if ever.
 
     Raises:
-        TypeError: The name is no string.
+        TypeError: That is no store, or the name is no string.
         ValueError: It is empty, or taken; the store is already observed for this registry; or
             ``PROMETHEUS_MULTIPROC_DIR`` is no folder.
     """
-    given: object = name
-    if not isinstance(given, str):
-        raise TypeError(f"name is a string, the value of a label, not {given!r}")
-    if not name:
-        raise ValueError("name is empty: Prometheus takes a label without a value for no label")
+    check(store, name)
     with _changing:
         outlet = files() if is_multiprocess() else collector_of(registry or REGISTRY)
         for other in tuple(_exporters):

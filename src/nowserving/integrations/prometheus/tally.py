@@ -32,7 +32,6 @@ _T = TypeVar("_T")
 _AT_ONCE = 1000
 """Turns after which they are counted although nobody reads: what is put down stays bounded."""
 
-
 PASSING_EVERY = 0.02
 """Seconds between two writes by turns that end. A server often dies by a signal right behind its
 last turn, before anybody else has written."""

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from nowserving._host.background import detached
@@ -23,6 +24,9 @@ logger = logging.getLogger("nowserving.prometheus")
 
 _EVERY = 0.1
 """Seconds between two writes, and how old what is scraped may be."""
+
+_AFTER_FAILURE = 10.0
+"""Seconds until it is tried again: a disk that is full stays so for a while."""
 
 _SWEPT_EVERY = 50
 """Writes between two looks for processes that are gone: 5 seconds."""
@@ -52,8 +56,8 @@ class _Book:
             return False
         if self.page is None:
             self.page = Page(self._store)
-        self.page.write(self._written or told.NOTHING, now)
-        self._written = now
+        before, self._written = self._written or told.NOTHING, now
+        self.page.write(before, now)  # if it fails half way, nothing is counted twice
         return True
 
     def forked(self) -> None:
@@ -71,6 +75,7 @@ class SharedFiles:
 
     def __init__(self) -> None:
         self._books: dict[str, _Book] = {}
+        self._folder = Path()
         self._is_over = False
         self._ends_in = -1  # the process whose end is known to come here
         self._begin()
@@ -89,7 +94,7 @@ class SharedFiles:
         Raises:
             ValueError: There is no folder to write to.
         """
-        folder()
+        self._folder = folder()
         tally = Tally(self)
         self._books[store] = _Book(store, tally)
         return tally
@@ -143,9 +148,10 @@ class SharedFiles:
             try:
                 is_busy = self._write()
                 if writes % _SWEPT_EVERY == 0:
-                    forget_the_dead(folder())
+                    forget_the_dead(self._folder)
             except Exception:
                 logger.exception("The figures for Prometheus could not be written")
+                time.sleep(_AFTER_FAILURE)
                 break
             if not is_busy:
                 break
@@ -161,7 +167,8 @@ class SharedFiles:
         """Write, unless somebody does so already; on the thread of a turn."""
         if self._writing.acquire(blocking=False):
             try:
-                self._write_all()
+                with contextlib.suppress(Exception):  # the thread meets it too, and tells
+                    self._write_all()
             finally:
                 self._writing.release()
 

@@ -1,4 +1,4 @@
-"""What happened, in streams: one a conversation, beside its record, and one for all of them.
+"""What happened: a list a conversation, beside its record, and a stream for all of them.
 
 They are written and read over a connection of their own, never in a call that a turn waits for: an
 ACL that denies them, or a Redis that is slow with them, costs only the history.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nowserving._host.clock import monotonic
 from nowserving.protocol import names
 from nowserving.protocol.history import Page, dumps, loads
-from nowserving.stores.redis.replies import MICROSECONDS, parse_events
+from nowserving.stores.redis.replies import MICROSECONDS, parse_events, parse_kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -81,10 +81,12 @@ class RedisHistory:
                 streams.setdefault(self.key(event.conversation_id), []).extend(said)
         calls = []
         for key, words in streams.items():
-            most = options.total if key == self.key(None) else options.each
+            verb, most = "keep", options.each
+            if key == self.key(None):
+                verb, most = "record", options.total
             for first in range(0, len(words), 2 * _AT_ONCE):
                 those = words[first : first + 2 * _AT_ONCE]
-                calls.append(session.call(key, ("record", most, ttl, *those)))
+                calls.append(session.call(key, (verb, most, ttl, *those)))
         answers = await asyncio.gather(*(call.future for call in calls), return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException):
@@ -94,13 +96,18 @@ class RedisHistory:
         self, conversation_id: str | None, since: float, limit: int
     ) -> list[HistoryEvent]:
         """Return the last events, oldest first."""
-        found: list[HistoryEvent] = []
-        before = "+"
-        while len(found) < limit:
-            asked = ("events", "last", before, min(_PAGE, limit - len(found)))
-            page = await self._read(conversation_id, asked)
+        found: list[HistoryEvent] = []  # the last one first
+        count, before = 0, "+"
+        while count < limit:
+            most = min(_PAGE, limit - count)
+            if conversation_id is None:
+                asked: tuple[Any, ...] = ("events", "last", before, most)
+                page = parse_events(await self._ask(None, asked))
+            else:
+                page = parse_kept(await self._ask(conversation_id, ("kept", count, most)))[::-1]
             if not page:
                 break
+            count += len(page)
             before = page[-1][0]
             events = _events_of(page)
             found += [event for event in events if event.at >= since]
@@ -109,20 +116,20 @@ class RedisHistory:
         return found[::-1]
 
     async def page(self, conversation_id: str | None, behind: str | None, limit: int) -> Page:
-        """Return what was written behind a cursor."""
+        """Return what was written behind a cursor; of one conversation, what is so of all."""
         if behind is None:
-            last = await self._read(conversation_id, ("events", "last", "+", 1))
+            last = parse_events(await self._ask(None, ("events", "last", "+", 1)))
             return Page([], last[0][0] if last else "0-0")
         asked = ("events", "behind", behind, min(_PAGE, limit))
-        page = await self._read(conversation_id, asked)
-        return Page(_events_of(page), page[-1][0] if page else behind)
+        page = parse_events(await self._ask(None, asked))
+        events = _events_of(page)
+        if conversation_id is not None:
+            events = [event for event in events if event.conversation_id == conversation_id]
+        return Page(events, page[-1][0] if page else behind)
 
-    async def _read(
-        self, conversation_id: str | None, asked: tuple[Any, ...]
-    ) -> list[tuple[str, float, str]]:
-        """Return id, moment and text of some events."""
+    async def _ask(self, conversation_id: str | None, asked: tuple[Any, ...]) -> Any:  # noqa: ANN401
         session = self._connections.here().history
-        return parse_events(await session.call(self.key(conversation_id), asked).future)
+        return await session.call(self.key(conversation_id), asked).future
 
 
 class _Clock:

@@ -310,3 +310,12 @@ def parse_events(reply: str | list[str]) -> list[tuple[str, float, str]]:
         return []
     found = [text.split(" ", 2) for text in reply]
     return [(identity, int(at) / MICROSECONDS, text) for identity, at, text in found]
+
+
+@making_sense
+def parse_kept(reply: str | list[str]) -> list[tuple[str, float, str]]:
+    """Read the events of a conversation: nothing, Unix time and text of each."""
+    if isinstance(reply, str):
+        return []
+    found = [text.split(" ", 1) for text in reply]
+    return [("", int(at) / MICROSECONDS, text) for at, text in found]

@@ -47,6 +47,7 @@ _OF_VERBS: dict[str, Callable[[Any], bool]] = {
     "line": _is_line,
     "absorb": lambda reply: _is_text(reply) or _are_texts(reply),
     "events": lambda reply: _is_text(reply) or _are_texts(reply),
+    "kept": lambda reply: _is_text(reply) or _are_texts(reply),
     "poll": lambda reply: _is_text(reply) or _are_texts(reply),
 }
 """The verbs that do not always answer with a text."""

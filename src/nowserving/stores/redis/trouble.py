@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from nowserving.stores._remote.call import Call
 
 
+_ONLY_READ = frozenset({"poll", "line", "survey", "kept", "events", "SCAN"})
+
+
 class RedisTrouble(Trouble):
     """A session's trouble with its Redis."""
 
@@ -27,7 +30,7 @@ class RedisTrouble(Trouble):
     def only_reads(self, call: Call) -> bool:
         """Return whether such a Redis answers this call."""
         verb, *_, last = call.args
-        return verb in {"poll", "line", "survey", "SCAN"} or (verb == "renew" and last == 0)
+        return verb in _ONLY_READ or (verb == "renew" and last == 0)
 
     def unavailable(self, what: str, because: str = "") -> StoreUnavailable:
         """Return the error for a caller."""

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
-_PAGE = 1000
-"""Tickets in one transaction: some milliseconds, on another thread."""
+_PAGE = 250
+"""Tickets in one transaction, which then takes a millisecond or two. Between two of them the loop's
+own thread has its turn: it would wait for Python's lock while a longer one is read."""
 
 _BUSY = 0.5
 """Seconds to wait for whoever recovers the log of a process that was killed."""
@@ -98,18 +99,21 @@ class Reader:
             see(line)
 
     async def _page_within(self, behind: tuple[int, int]) -> _Page:
-        loop = asyncio.get_running_loop()
-        reading = loop.run_in_executor(None, self._page, behind)
+        reading = asyncio.get_running_loop().run_in_executor(None, self._page, behind)
         try:
-            return await asyncio.wait_for(reading, self._timeout)
-        except asyncio.TimeoutError:
-            told: LockError = StoreUnavailable(
+            # Not `wait_for`: up to Python 3.11 that may swallow a cancellation that comes with the
+            # answer.
+            await asyncio.wait({reading}, timeout=self._timeout)
+        finally:
+            reading.cancel()
+        if reading.cancelled():
+            raise StoreUnavailable(
                 f"SQLite at {self._path} could not be read within {self._timeout:g} s."
             )
+        try:
+            return reading.result()
         except sqlite3.Error as error:
-            told = self._told(error)
-            told.__cause__ = error
-        raise told
+            raise self._told(error) from error
 
     def _told(self, error: sqlite3.Error) -> LockError:
         if is_damage(error):

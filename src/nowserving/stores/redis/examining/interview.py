@@ -115,6 +115,10 @@ class Interview:
             for reply in replies
         ]
 
+    def say(self, *commands: tuple[Any, ...]) -> None:
+        """Write commands to whose replies nobody listens: the last words before :meth:`close`."""
+        self.protocol.send(commands)
+
     async def config(self, name: str) -> str | None:
         """Return a setting of the server; None where it does not say."""
         reply = await self.ask("CONFIG", "GET", name)
@@ -122,11 +126,11 @@ class Interview:
             return None
         return str(reply[1])
 
-    async def info(self) -> dict[str, str]:
-        """Return what ``INFO`` tells; nothing where it is not allowed."""
+    async def info(self) -> dict[str, str] | Refused:
+        """Return what ``INFO`` tells, or what the server has against that."""
         reply = await self.ask("INFO")
         if isinstance(reply, Refused):
-            return {}
+            return reply
         lines = (line.partition(":") for line in str(reply).splitlines())
         return {name: value for name, colon, value in lines if colon}
 

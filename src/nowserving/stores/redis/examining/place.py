@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from nowserving.protocol.examination import Finding
+from nowserving.stores.redis.examining.interview import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,12 +64,14 @@ class Told(NamedTuple):
         hello: What ``HELLO`` says.
         info: What ``INFO`` says; nothing if that is denied.
         config: Settings by their names, as far as it tells them.
+        why: Why ``INFO`` says nothing, in words.
     """
 
     where: str
     hello: Mapping[str, str]
     info: Mapping[str, str]
     config: Mapping[str, str]
+    why: str = ""
 
     def number(self, name: str, default: int = 0) -> int:
         """Return a number that ``INFO`` says."""
@@ -88,13 +91,13 @@ class Told(NamedTuple):
         return Finding(check, self.where, verdict, found, meaning, remedy, figures or {})
 
     def untold(self, check: str, meaning: str) -> Finding:
-        """Return the finding that something could not be told: ``INFO`` is denied."""
+        """Return the finding that something could not be told, since ``INFO`` says nothing."""
         return self.finding(
             check,
             "note",
-            "could not be told: this user may not ask for INFO",
+            f"could not be told: INFO is {self.why}",
             meaning,
-            "Allow it (+info +config|get), or have another user look.",
+            "Allow it (+info +config|get), or look as another user.",
         )
 
 
@@ -106,4 +109,6 @@ async def told_by(interview: Interview) -> Told:
     hello, info = await interview.hello(), await interview.info()
     config = {name: await interview.config(name) for name in _SETTINGS}
     known = {name: value for name, value in config.items() if value is not None}
+    if isinstance(info, Refused):
+        return Told(interview.where, hello, {}, known, info.words)
     return Told(interview.where, hello, info, known)

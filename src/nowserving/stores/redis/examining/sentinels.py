@@ -137,22 +137,26 @@ def _quorum(where: str, answering: Sequence[View]) -> Finding:
     known = max(view.number("num-other-sentinels") for view in answering) + 1
     quorum = max(view.number("quorum") for view in answering)
     replicas = max(view.number("num-slaves") for view in answering)
-    majority = known // 2 + 1
     found = f"{count(known, 'sentinel')}, quorum {quorum}, {count(replicas, 'replica')}"
     figures = {"sentinels": known, "quorum": quorum, "replicas": replicas}
     verdict: Verdict = "warning"
-    if len(answering) < max(majority, quorum):
+    needed = max(known // 2 + 1, quorum)  # a majority has to elect who does it
+    if len(answering) < needed:
         meaning = (
-            f"Only {len(answering)} answer here, and it takes {max(majority, quorum)} to promote a "
-            "replica: if the primary dies now, nobody takes its place."
+            f"Only {len(answering)} answer here, and it takes {needed} to promote a replica: if "
+            "the primary dies now, nobody takes its place."
         )
         remedy = "Start the sentinels that do not answer, or list them all."
     elif known < _MAJORITY_NEEDS:
-        meaning = "A majority of them has to be there for a failover: none of these may be lost."
+        meaning = "All of them have to be there for a failover: none may be lost."
         remedy = "Run three sentinels, on machines of their own."
     elif not replicas:
         meaning = "There is nobody to promote: if the primary dies, so do the lines."
         remedy = "Start a replica of the primary."
+    elif len(answering) == needed:
+        verdict = "note"
+        meaning = "A primary that dies is replaced, as long as all of those that answer are there."
+        remedy = "Start the sentinels that do not answer, or list them all."
     else:
         verdict = "fine"
         meaning = "A primary that dies is replaced, even if one of them dies as well."

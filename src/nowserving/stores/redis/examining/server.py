@@ -38,6 +38,8 @@ async def examine(place: Place, plan: Plan) -> list[Finding]:
             stack.callback(interview.close)
             await _examine(interview, place, plan, found, stack)
         except Exception as error:  # noqa: BLE001 - whatever ends a connection is a finding
+            # It may have been reached at first, and told much.
+            found = [each for each in found if each.check != "address"]
             found.append(unreachable(place.where, str(place.server.diagnose(error))))
     return found
 

@@ -163,8 +163,10 @@ class Trial:
                 elif ear is not None:
                     missed += 1
                     ear = ear if missed < 2 else None  # noqa: PLR2004 - it has been said by then
-        finally:
-            await permissions.clear(self._interview, self._key, _FIELDS)
+        except BaseException:
+            permissions.clear_at_once(self._interview, self._key, _FIELDS)
+            raise
+        await permissions.clear(self._interview, self._key, _FIELDS)
         return Figures(self._times, pushes, missed)
 
     async def _hand_over(self, turn: int, ear: Ear | None) -> float | None:

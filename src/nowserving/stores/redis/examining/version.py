@@ -75,6 +75,17 @@ def _role(told: Told) -> list[Finding]:
     role = told.hello.get("role") or told.info.get("role", "")
     if role in {"", "master", "primary"}:
         return []
+    if role not in {"slave", "replica"}:
+        return [
+            told.finding(
+                "role",
+                "broken",
+                f"it calls itself {role!r}",
+                "Where several servers take writes (active replicas), each serves lines of its "
+                "own: messages of one conversation are handled side by side.",
+                "Give the address of a server that alone takes writes.",
+            )
+        ]
     host, port = told.info.get("master_host", ""), told.info.get("master_port", "")
     of = f" of {host}:{port}" if host else ""
     return [
