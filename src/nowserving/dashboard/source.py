@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nowserving import HistoryEvent, LineTicket, LockStore
 
 LONGEST = 200
-"""How many lines are sent: those in which most wait."""
+"""How many lines are sent: those in which somebody has waited for longest, as they are sorted."""
 
 MOST_WAITING = 200
 """How many of one line's waiters are shown."""
@@ -33,7 +33,7 @@ class Source:
 
     async def survey(self) -> Json:
         """Ask who holds and who waits, all over the store."""
-        survey = await self._store.survey(longest=LONGEST)
+        survey = await self._store.survey(longest=LONGEST, order="oldest_wait")
         now = time.time()
         return {
             "conversations": survey.conversations,
