@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 NONE = "-"
 """Where there is nothing to be said."""
 
-_NEITHER = "- -"
-
 
 def encode_extras(label: str | None, message_id: str | None) -> str:
     """Return both as one argument of a verb, ``NONE`` if there is neither."""
@@ -29,10 +27,8 @@ def encode_extras(label: str | None, message_id: str | None) -> str:
 
 def decode_extras(text: str) -> tuple[str | None, str | None]:
     """Return label and message id from what :func:`encode_extras` returned for them."""
-    if text == _NEITHER:
-        return None, None
     label, _, message_id = text.partition(" ")
-    return _text(label), _text(message_id)
+    return decode_word(label), decode_word(message_id)
 
 
 def known_text(numbers: Collection[int]) -> str:
@@ -59,5 +55,8 @@ def _word(text: str | None) -> str:
     return quote(names.encode(text), safe="").replace("-", "%2D")  # no text is taken for NONE
 
 
-def _text(word: str) -> str | None:
-    return None if word == NONE else names.decode(unquote_to_bytes(word))
+def decode_word(word: str) -> str | None:
+    """Return a text from its word, None where there was nothing to be said."""
+    if "%" not in word:
+        return None if word == NONE else word
+    return names.decode(unquote_to_bytes(word))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nowserving.protocol.status import PicturedTicket
 from nowserving.protocol.survey import NOBODY, LineSight
-from nowserving.stores.redis.extras import decode_extras
+from nowserving.stores.redis.extras import decode_word
 from nowserving.stores.redis.replies import MICROSECONDS, NOTHING_MORE, making_sense
 
 _NOTHING = "-"
@@ -35,7 +35,8 @@ def parse_sight(text: str, name: str) -> tuple[int, LineSight | None]:
             "" if owner == _NOTHING else owner,
             int(served_for) / MICROSECONDS,
             None,
-            *decode_extras(f"{label} {message}"),
+            decode_word(label),
+            decode_word(message),
             claimed="c" in flags,
         )
     waiters = NOBODY
