@@ -106,7 +106,8 @@ class Command:
 
     def _reap(self) -> int:
         # First without reaping: as long as it is a zombie, nobody else can have its number.
-        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        if hasattr(os, "waitid"):  # macOS has it since Python 3.13
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         self._ended = True
         _, status = os.waitpid(self.pid, 0)
         code = os.waitstatus_to_exitcode(status)
