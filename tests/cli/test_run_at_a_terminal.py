@@ -66,6 +66,7 @@ def test_ctrl_c_while_it_waits(url: str) -> None:
     with Worker(url, TurnJob("c", hold=60.0)) as worker:
         worker.wait_for("entered")
         with Terminal(*run(url, "echo", "ran")) as terminal:
+            terminal.until("nowserving run: c: waits for its turn, 1 ahead.")
             until_waiting(url, 1)
             terminal.type(CTRL_C)
             assert terminal.wait() == 130

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from nowserving import LockAbsorbed, LockStore
 from tests.support.crew import Worker
 from tests.support.looking import line_of, until_waiting
 from tests.support.terminal import CTRL_C, ENTER, Terminal, nowserving, of_a_person
@@ -78,6 +81,44 @@ def test_a_line_is_shown_to_a_program(url: str) -> None:
         assert done.stderr == ""
         old = command("show", "c", "--store", url, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
         assert (old.returncode, old.stderr) == (0, "")
+
+
+async def test_what_the_holder_has_absorbed_is_marked(url: str) -> None:
+    async with LockStore.create(url) as store:
+
+        async def follow_up() -> None:
+            with pytest.raises(LockAbsorbed):
+                async with store.lock("c", message_id="follow-up"):
+                    pass
+
+        async with store.lock("c") as lock:
+            waiter = asyncio.create_task(follow_up())
+            await lock.news()
+            assert len(await lock.absorb()) == 1
+            done = await asyncio.to_thread(command, "show", "c", "--store", url)
+        await waiter
+    assert done.returncode == 0
+    (row,) = [line for line in done.stdout.splitlines() if "follow-up" in line]
+    assert row.startswith("1 absorbed ")
+    assert "absorbed: the holder has taken its message into its own turn" in done.stdout
+
+
+def test_a_history_is_drawn(url: str) -> None:
+    recording = f"{url}{'&' if '?' in url else '?'}history=50"
+    turns = [TurnJob("c", hold=0.1, after=0.05 * place) for place in range(3)]
+    with Worker(recording, *turns) as worker:
+        worker.finish()
+    with Terminal(*nowserving("show", "c", "--plot", "--store", url), columns=100) as terminal:
+        assert terminal.wait() == 0
+        axis, *bars = terminal.lines[:4]
+    assert axis.startswith("ticket  ")
+    assert [bar.split()[0] for bar in bars] == ["0", "1", "2"]
+    assert all("█" in bar and "done" in bar for bar in bars)
+    told = json.loads(command("show", "c", "--plot", "--json", "--store", url).stdout)
+    assert [turn["ticket"] for turn in told["turns"]] == [0, 1, 2]
+    for before, after in pairwise(told["turns"]):
+        assert before["ended"] <= after["served"] + 0.01
+    assert command("show", "c", "--store", url).returncode == 1
 
 
 def test_nobody_is_in_line(url: str) -> None:

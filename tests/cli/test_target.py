@@ -97,6 +97,17 @@ def test_variables_are_replaced_as_rasa_does(tmp_path: Path) -> None:
     assert "needs the environment variable STAGE: set it as for the bot" in done.stderr
 
 
+def test_a_section_may_refer_to_another_part_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "locks.db"
+    path.touch()
+    text = (
+        "base: &base\n  type: ${KIND}\n  auto_renew: true\n"
+        f"lock_store:\n  <<: *base\n  path: {path}\n  busy_timeout: 0.5e+1\n  lock_lifetime: 010\n"
+    )
+    done = look("--endpoints", write(tmp_path, text), KIND="sqlite")
+    assert done.stdout.strip() == f"SQLiteLockStore {path}", done.output
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

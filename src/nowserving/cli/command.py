@@ -84,7 +84,13 @@ class Command:
         Returns:
             Its exit status; that of a signal is 128 and its number.
         """
-        return await asyncio.get_running_loop().run_in_executor(None, self._reap)
+        loop = asyncio.get_running_loop()
+        if not hasattr(os, "waitid"):  # macOS has it since Python 3.13
+            return await loop.run_in_executor(None, self._reap)
+        # Until it is reaped, in the thread that also sends signals, nobody else has its number.
+        options = os.WEXITED | os.WNOWAIT
+        await loop.run_in_executor(None, os.waitid, os.P_PID, self.pid, options)
+        return self._reap()
 
     def send(self, signum: int) -> None:
         """Send it a signal; with a process group of its own, to all of that."""
@@ -105,10 +111,8 @@ class Command:
             self._reap()
 
     def _reap(self) -> int:
-        # First without reaping: as long as it is a zombie, nobody else can have its number.
-        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-        self._ended = True
         _, status = os.waitpid(self.pid, 0)
+        self._ended = True
         code = os.waitstatus_to_exitcode(status)
         self.killed_by = max(0, -code)
         return code if code >= 0 else _STATUS_OF_SIGNAL - code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -123,12 +124,18 @@ class Run(Observer):
         assert self._status is not None  # noqa: S101 - for the type checker
         return self._status
 
+    def waiting(self, event: TicketEvent) -> None:
+        """Tell a person why nothing happens."""
+        if sys.stderr.isatty():
+            self._say(f"waits for its turn, {event.ahead} ahead.")
+
     def lost(self, event: TicketEvent) -> None:
         """Note why the turn is lost."""
         self._why_lost = event.reason
 
     async def _hold(self, lock: HeldLock) -> None:
         """Let the command run, to its end, whatever happens meanwhile."""
+        await asyncio.sleep(0)  # a signal that came together with the turn ends it here
         self._began = True
         self._command.start(
             {
