@@ -28,6 +28,7 @@ from nowserving import (
     TicketEvent,
 )
 from nowserving.integrations import logs, opentelemetry, prometheus
+from nowserving.integrations.prometheus import probe
 from nowserving.integrations.prometheus.figures import REASONS, SECONDS, Distribution
 from nowserving.integrations.prometheus.tally import _AT_ONCE, Tally
 from tests.support.crew import until
@@ -164,6 +165,24 @@ def test_a_store_that_is_down_is_told_until_it_is_up(scraped: Scraped) -> None:
         server.start()
         with store.lock("anna", timeout=10):
             assert scraped("store_up") == 1
+
+
+def test_a_process_that_is_idle_sees_that_an_outage_is_over(
+    scraped: Scraped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an alert goes on until its next message."""
+    monkeypatch.setattr(probe, "_EVERY", 0.1)
+    with RedisServer() as server, LockStore.create(server.url(socket_timeout=0.5)) as store:
+        prometheus.observe(store, registry=scraped.registry)
+        with store.lock("anna"):
+            pass
+        server.stop()
+        until(lambda: scraped("store_up") == 0)
+        server.start()
+        until(lambda: scraped("store_up") == 1)
+        assert scraped("wait_seconds_count") == 1, "nobody has taken a turn for that"
+        assert "probe" not in str(server.cli("KEYS", "*")), "and nothing is written"
+        until(lambda: "probe" not in str(threading.enumerate()))
 
 
 def test_no_label_names_a_conversation_and_every_name_is_right(scraped: Scraped) -> None:

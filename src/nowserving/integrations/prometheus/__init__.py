@@ -28,6 +28,7 @@ except ImportError as error:
 from nowserving.integrations._checks import check
 from nowserving.integrations.prometheus.collector import TallyCollector, collector_of
 from nowserving.integrations.prometheus.multiprocess import is_multiprocess
+from nowserving.integrations.prometheus.probe import Probe
 from nowserving.integrations.prometheus.writing import SharedFiles, files
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class Exporter:
         self.name = name
         self._store = weakref.ref(store)
         self._outlet = outlet
-        self._observation = store.observe(outlet.add(name))
+        tally = outlet.add(name)
+        tally.when_down = Probe(store, tally.is_down).begin
+        self._observation = store.observe(tally)
 
     def stop(self) -> None:
         """Tell no more: the metrics of this store are gone. Does nothing the second time.

@@ -25,6 +25,8 @@ from nowserving.integrations.prometheus.figures import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nowserving import StoreEvent, TicketEvent
 
 _T = TypeVar("_T")
@@ -54,9 +56,13 @@ class Tally(Observer):
 
     Args:
         writer: Who writes the figures down, if anybody does.
+
+    Attributes:
+        when_down: Called when the store, or a server of it, is told to be down.
     """
 
     def __init__(self, writer: Writer | None = None) -> None:
+        self.when_down: Callable[[], None] = _nothing
         self._writer = writer
         self._begin()
         on_fork(self)
@@ -157,6 +163,7 @@ class Tally(Observer):
         self._down[event.where] = None
         if self._resting:
             self._awake()
+        self.when_down()
 
     def store_up(self, event: StoreEvent) -> None:
         """See :class:`nowserving.Observer`."""
@@ -165,6 +172,10 @@ class Tally(Observer):
             self._awake()
 
     # For whoever reads
+
+    def is_down(self) -> bool:
+        """Return whether the store does not serve this process."""
+        return bool(self._down)
 
     def figures(self) -> Figures:
         """Return all figures, those of turns under way included; from any thread."""
@@ -212,6 +223,10 @@ class Tally(Observer):
     def forked(self) -> None:
         """Begin with nothing: what the parent has counted and who waits there is the parent's."""
         self._begin()
+
+
+def _nothing() -> None:
+    """Do it."""
 
 
 def _taken(new: deque[_T]) -> list[_T]:
