@@ -113,6 +113,9 @@ REAL: list[dict[str, Any]] = [
     {"when_busy": "queue"},
     {"when_busy": "latest"},
     {"when_busy": "latest", "settle": 0.15, "settle_max": 0.5},
+    {"when_busy": "interrupt"},
+    {"max_waiting": 1, "when_full": "drop_oldest"},
+    {"when_busy": "reject"},
 ]
 
 
@@ -126,6 +129,8 @@ async def test_what_would_be_is_what_is() -> None:
         assert would_be.messages == is_so.messages == len(log)
         assert would_be.turns == pytest.approx(is_so.turns, rel=0.15)
         assert would_be.superseded == pytest.approx(is_so.superseded, rel=0.2, abs=50)
+        assert would_be.refused == pytest.approx(is_so.refused, rel=0.2, abs=50)
+        assert would_be.interrupted == pytest.approx(is_so.interrupted, rel=0.2, abs=50)
         assert would_be.answer.p50 == pytest.approx(is_so.answer.p50, abs=0.1)
 
 

@@ -6,13 +6,16 @@ Whatever happens to it: no turn is held up, and no lock is lost.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 from redis.crc import key_slot
@@ -255,3 +258,21 @@ async def test_the_keys_are_in_the_slot_of_their_conversation_and_have_a_ttl(
     assert key_slot(keys[1].encode()) == key_slot(b"lock:{a{b}c}")
     for key in keys:
         assert 90 < server.cli("TTL", key) <= 100
+
+
+@EVERYWHERE
+async def test_a_store_that_is_dropped_takes_its_threads_along(server: Place) -> None:
+    store = LockStore.create(server.url(history=100))
+    async with store.lock("c"):
+        pass
+    await until_there(server.url(), lambda found: len(found) == 3, "c")
+    began = set(threading.enumerate())
+    runtime = weakref.ref(store._runtime)
+    del store
+    end = time.monotonic() + SOON
+    while runtime() is not None or any(
+        thread.is_alive() and thread.name.startswith("nowserving") for thread in began
+    ):
+        assert time.monotonic() < end, began
+        gc.collect()
+        await asyncio.sleep(0.05)

@@ -47,7 +47,7 @@ VERBS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "delete": lambda q: q.delete(NAME),
     "finish": lambda q: q.finish(NAME, 0, "", keep=False),
 }
-OF_NO_RECORD = {"process"}
+OF_NO_RECORD = {"process", "keep", "kept", "record", "events"}
 """What has a key of its own."""
 
 
