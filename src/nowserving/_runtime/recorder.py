@@ -93,7 +93,7 @@ class Recorder(Observer):
         self._dropped = 0
         self._planned = False  # whether somebody is going to write
         self._writing = False  # whether the store's own thread is, or has a time for it
-        self._on_its_way = 0
+        self._on_their_way: set[object] = set()  # batches, on whatever loop
         self._ending = False
         self._wrote_at = 0.0
         self._pause = 0.0
@@ -105,7 +105,8 @@ class Recorder(Observer):
 
     def has_something(self) -> bool:
         """Return whether there is anything that is not written yet."""
-        return bool(self._buffer or self._on_its_way)
+        # In this order: a batch is on its way before anything is taken out of the buffer for it.
+        return bool(self._buffer or self._on_their_way)
 
     # On the way of turns
 
@@ -208,24 +209,23 @@ class Recorder(Observer):
 
     async def _write_some(self) -> bool:
         """Write a batch; return whether the store has taken it."""
-        dropped = self._dropped
+        this, dropped = object(), self._dropped
+        self._on_their_way.add(this)
         batch = [self._note_of(dropped)] if dropped else []
-        with suppress(IndexError):  # that was all
-            while len(batch) < _AT_ONCE:
-                batch.append(self._event_of(*self._buffer.popleft()))
-        lost = len(batch) - bool(dropped)
-        self._on_its_way += 1
         try:
+            with suppress(IndexError):  # that was all
+                while len(batch) < _AT_ONCE:
+                    batch.append(self._event_of(*self._buffer.popleft()))
             await self._log.append(batch)
         except LockError as error:
-            self._dropped += lost
+            self._dropped += len(batch) - bool(dropped)
             self._failed(error)
             return False
         except asyncio.CancelledError:
-            self._dropped += lost
+            self._dropped += len(batch) - bool(dropped)
             raise
         finally:
-            self._on_its_way -= 1
+            self._on_their_way.discard(this)
         self._dropped -= dropped
         self._pause, self._is_told = 0.0, False
         return True
@@ -244,15 +244,16 @@ class Recorder(Observer):
     async def finish(self) -> None:
         """Write what is left, within a second; on whatever loop the store is closed."""
         self._ending = True
-        end = monotonic() + _ENDS_WITHIN
-        while self._on_its_way and monotonic() < end:  # noqa: ASYNC110 - maybe on another loop
-            await asyncio.sleep(0.005)
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._write_the_rest(), max(end - monotonic(), 0.0))
+        if self.has_something():
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._write_the_rest(), _ENDS_WITHIN)
 
     async def _write_the_rest(self) -> None:
-        while self._buffer and await self._write_some():
-            pass
+        while self.has_something():
+            if self._on_their_way:  # maybe on another loop; what has come before goes before
+                await asyncio.sleep(0.005)
+            elif not await self._write_some():
+                return
 
     # What is kept
 
