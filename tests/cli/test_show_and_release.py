@@ -103,6 +103,19 @@ async def test_what_the_holder_has_absorbed_is_marked(url: str) -> None:
     assert "absorbed: the holder has taken its message into its own turn" in done.stdout
 
 
+async def test_of_a_long_line_the_first_are_shown(url: str) -> None:
+    async with LockStore.create(url) as store:
+        for _ in range(104):
+            await store.take_ticket("c")
+    done = await asyncio.to_thread(command, "show", "c", "--store", url)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "c: one holds, 103 waiting"
+    assert lines[-1] == "and 3 more; --json tells all"
+    assert lines[-2].split()[:2] == ["100", "100"]
+    told = await asyncio.to_thread(command, "show", "c", "--json", "--store", url)
+    assert len(json.loads(told.stdout)["waiting"]) == 103
+
+
 def test_a_history_is_drawn(url: str) -> None:
     recording = f"{url}{'&' if '?' in url else '?'}history=50"
     turns = [TurnJob("c", hold=0.1, after=0.05 * place) for place in range(3)]
