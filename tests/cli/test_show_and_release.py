@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nowserving import LockAbsorbed, LockStore
+from nowserving import LockAbsorbed, LockStore, Observer, TicketEvent
 from tests.support.crew import Worker
 from tests.support.looking import line_of, until_waiting
 from tests.support.terminal import CTRL_C, ENTER, Terminal, nowserving, of_a_person
@@ -103,6 +103,19 @@ async def test_what_the_holder_has_absorbed_is_marked(url: str) -> None:
     assert "absorbed: the holder has taken its message into its own turn" in done.stdout
 
 
+async def test_of_a_long_line_the_first_are_shown(url: str) -> None:
+    async with LockStore.create(url) as store:
+        for _ in range(104):
+            await store.take_ticket("c")
+    done = await asyncio.to_thread(command, "show", "c", "--store", url)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "c: one holds, 103 waiting"
+    assert lines[-1] == "and 3 more; --json tells all"
+    assert lines[-2].split()[:2] == ["100", "100"]
+    told = await asyncio.to_thread(command, "show", "c", "--json", "--store", url)
+    assert len(json.loads(told.stdout)["waiting"]) == 103
+
+
 def test_a_history_is_drawn(url: str) -> None:
     recording = f"{url}{'&' if '?' in url else '?'}history=50"
     turns = [TurnJob("c", hold=0.1, after=0.05 * place) for place in range(3)]
@@ -149,7 +162,10 @@ def test_a_person_is_asked_before_a_holder_is_released(url: str) -> None:
                 assert b"\x1b[2J" not in raw
                 terminal.type(answer + ENTER)
                 assert terminal.wait() == status
-        assert worker.find("lost") == []
+        line = line_of(url, HOSTILE)
+        assert line is not None
+        assert line.holder is not None
+        assert line.holder.number == 0
         with Terminal(*release) as terminal:
             terminal.until("Release it? [y/N]")
             terminal.type(f"y{ENTER}")
@@ -158,6 +174,24 @@ def test_a_person_is_asked_before_a_holder_is_released(url: str) -> None:
         line = line_of(url, HOSTILE)
         assert line is not None
         assert line.holder is None or line.holder.number > 0
+
+
+async def test_a_holder_in_another_process_is_told_at_once(url: str) -> None:
+    told: list[str] = []
+
+    class Listener(Observer):
+        def lost(self, event: TicketEvent) -> None:
+            told.append(event.reason)
+
+    async with LockStore.create(url) as store:
+        store.observe(Listener())
+        async with store.lock("c", wait_time_in_seconds=60.0) as lock:  # nothing but a push tells
+            release = ("release", "c", "--reason", "it \x1b hangs", "--store", url)
+            done = await asyncio.to_thread(command, *release)
+            assert done.returncode == 0, done.stderr
+            await asyncio.wait_for(lock.lost_event.wait(), 1.0)
+    assert len(told) == 1
+    assert told[0].endswith("it \x1b hangs")
 
 
 def test_a_program_is_not_asked(url: str) -> None:

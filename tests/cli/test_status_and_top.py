@@ -181,7 +181,8 @@ def test_top_releases_whom_it_shows_after_asking(
                 told = worker.wait_for("left", count=released)[-1]
                 took.append((told["at"] - pressed) / 1e9)
                 terminal.until_gone("? y/n")
-                assert "Released: ticket" in terminal.until("Released: ticket")
+                terminal.until("Released: ticket")
+                terminal.until(f"{len(names) - released} conversation")
             terminal.until("Nobody is in line.")
             reasons = [said["message"] for said in worker.wait_for("refused", count=len(names))]
             assert all("nowserving top" in reason for reason in reasons)

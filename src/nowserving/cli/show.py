@@ -20,6 +20,7 @@ from nowserving.history.turns import RecordedTurn, turns_of
 NOBODY = 1
 """The exit status if nobody is in line."""
 
+_MOST = 100  # waiting tickets in the table
 _EVENTS = 10_000  # of a history, to be drawn: as many as a conversation may have
 
 _EXPLAINED = {
@@ -132,14 +133,16 @@ def _show(conversation_id: str, line: Line, now: float) -> None:
         table.add_column(title, justify=side, overflow="fold")  # type: ignore[arg-type]  # literals
     if line.holder is not None:
         table.add_row(*_row("holds", line.holder, now), style="bold")
-    for position, ticket in enumerate(line.waiting, start=1):
+    for position, ticket in enumerate(line.waiting[:_MOST], start=1):
         state = _state(ticket)
         table.add_row(*_row(f"{position}{f' {state}' * bool(state)}", ticket, now))
     out = console()
     holds = "one holds" if line.holder else "nobody holds"
     out.print(f"{safe(conversation_id)}: {holds}, {len(line.waiting):,} waiting", soft_wrap=True)
     out.print(table)
-    for state in sorted({_state(ticket) for ticket in line.waiting} - {""}):
+    if len(line.waiting) > _MOST:
+        out.print(f"and {len(line.waiting) - _MOST:,} more; --json tells all", style="dim")
+    for state in sorted({_state(ticket) for ticket in line.waiting[:_MOST]} - {""}):
         out.print(_EXPLAINED[state], style="dim")
 
 

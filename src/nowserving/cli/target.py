@@ -3,8 +3,9 @@
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
@@ -74,7 +75,8 @@ ConversationId = Annotated[
 """The argument ``ID``."""
 
 
-class Target(NamedTuple):
+@dataclass(frozen=True)
+class Target:
     """A store that was named, and not made yet.
 
     Attributes:
@@ -83,7 +85,7 @@ class Target(NamedTuple):
         name: What it may be called on a screen; holds no secret.
     """
 
-    config: str | EndpointConfig
+    config: str | EndpointConfig = field(repr=False)  # may hold a password
     option: str
     name: str
 

@@ -151,6 +151,7 @@ class _Top:
             self._start(self._ask_about(deed.conversation_id))
         elif isinstance(deed, Release):
             self._start(self._release(deed))
+            return  # drawn when it is done: that takes longer than the release
         self._screen.draw()
 
     async def _ask_about(self, conversation_id: str) -> None:
