@@ -28,7 +28,6 @@ from nowserving.errors import (
     StoreUnavailable,
 )
 from nowserving.instrumentation.observer import TicketEvent
-from nowserving.instrumentation.observers import tell
 from nowserving.protocol.status import NOT_ISSUED, WAITING
 
 if TYPE_CHECKING:
@@ -108,45 +107,48 @@ class TurnEvents:
 
     def asked(self, ticket: ObservedTicket) -> None:
         """It is asked for."""
-        told = self.observers.asked
-        if told:
-            tell(told, self._event(ticket))
+        tell = self.observers.asked
+        if tell is not None:
+            tell(self._event(ticket))
 
     def joined(self, ticket: ObservedTicket, status: TicketStatus) -> None:
         """Its take was answered; maybe it has a place in line, behind others."""
-        told = self.observers.waiting
-        if told and status.state is WAITING:
-            tell(told, self._event(ticket, ahead=status.ahead))
+        tell = self.observers.waiting
+        if tell is not None and status.state is WAITING:
+            tell(self._event(ticket, ahead=status.ahead))
 
     def served(self, ticket: ObservedTicket) -> None:
         """Its body begins."""
         observers = self.observers
-        end = observers.ends.pop(ticket.handle.conversation_id, None) if observers.ends else None
+        tell = observers.served
+        if tell is None:
+            return
+        end = observers.ends.pop(ticket.handle.conversation_id, None)
         # Only if no other ticket stood between the two is it certain that no other process's did.
         if end is not None and end[0] == ticket.handle.number - 1:
             _, self._after, moment = end
             if moment > ticket.asked:
                 self._handoff = ticket.held_since - moment
-        if observers.served:
-            tell(observers.served, self._event(ticket))
+        tell(self._event(ticket))
 
     # Its end
 
     def body_ended(self, ticket: ObservedTicket) -> None:
         """Its body has ended; the ticket is about to be given back."""
-        if self.observers.served:  # else nobody asks for it
+        if self.observers.served is not None:  # else nobody asks for it
             end = (ticket.handle.number, self.turn, monotonic())
             self.observers.note_end(ticket.handle.conversation_id, end)
 
     def lost(self, ticket: ObservedTicket, why: str) -> None:
         """Its lock is lost: to be called once."""
-        if not self.observers.lost:
+        tell = self.observers.lost
+        if tell is None:
             return
         self._pending_end = deque()
         self._losing = True
         try:
             if self.is_going_on():  # else the end came first, and did not see us
-                tell(self.observers.lost, self._event(ticket, why))
+                tell(self._event(ticket, why, held=monotonic() - ticket.held_since))
         finally:
             self._losing = False
             self._tell_pending_end()
@@ -200,42 +202,42 @@ class TurnEvents:
 
     def _tell_end(self, ticket: ObservedTicket, error: BaseException | None) -> None:
         if ticket.served is not None:
-            told = self.observers.left
-            if told:
-                tell(told, self._event(ticket, "", ticket.outcome or "abandoned"))
+            tell = self.observers.left
+            if tell is not None:
+                held = monotonic() - ticket.held_since
+                tell(self._event(ticket, "", ticket.outcome or "abandoned", 0, held))
             return
         kind, outcome, reason = _why_not_served(ticket.request.options, error)
-        told = getattr(self.observers, kind)
-        if told:
-            tell(told, self._event(ticket, reason, outcome))
+        tell = getattr(self.observers, kind)
+        if tell is not None:
+            tell(self._event(ticket, reason, outcome))
 
     # What is told
 
     def _event(
-        self, ticket: ObservedTicket, reason: str = "", outcome: str = "", ahead: int = 0
+        self,
+        ticket: ObservedTicket,
+        reason: str = "",
+        outcome: str = "",
+        ahead: int = 0,
+        held: float | None = None,
     ) -> TicketEvent:
-        served, options = ticket.served, ticket.request.options
-        if served is None:
-            waited, held, token, predecessor = monotonic() - ticket.asked, None, 0, "none"
-        else:
-            waited = ticket.held_since - ticket.asked
-            held = monotonic() - ticket.held_since
-            token, predecessor = served.token, served.predecessor
+        served, options, handle = ticket.served, ticket.request.options, ticket.handle
         return _make(
             TicketEvent,
             (
                 self.turn,
-                ticket.handle.conversation_id,
-                ticket.handle.number,
+                handle.conversation_id,
+                handle.number,
                 time.time(),
                 options.label,
                 options.message_id,
                 ahead,
-                waited,
+                (monotonic() if served is None else ticket.held_since) - ticket.asked,
                 held,
                 self._handoff,
-                token,
-                predecessor,
+                0 if served is None else served.token,
+                "none" if served is None else served.predecessor,
                 self._after,
                 outcome,
                 reason,
@@ -256,7 +258,8 @@ def tell_not_issued(
         error: What its caller is told.
     """
     kind, _, reason = _why_not_served(chosen, error)
-    if kind == "refused":
+    tell = observers.refused
+    if kind == "refused" and tell is not None:
         event = TicketEvent(
             next(_turns),
             handle.conversation_id,
@@ -267,7 +270,7 @@ def tell_not_issued(
             waited=monotonic() - asked,
             reason=reason,
         )
-        tell(observers.refused, event)
+        tell(event)
 
 
 def _why_not_served(chosen: Options, error: BaseException | None) -> tuple[TurnEnd, str, str]:

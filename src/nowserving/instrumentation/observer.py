@@ -26,7 +26,7 @@ class TicketEvent(NamedTuple):
         message_id: The message that it is for, None if that was not said.
         ahead: ``waiting``: how many places were in front of it, the holder's included; else 0.
         waited: Seconds since it was asked for; once it is served, those until it was.
-        held: Seconds for which it is held, or was until it ended; None if it never was served.
+        held: ``lost`` and ``left``: seconds for which it was held; None if it never was served.
         handoff: ``served``, after a wait: seconds since the body of the turn before it ended, None
             if that was no turn of this process.
         token: Its fencing token; 0 until it is served.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from nowserving.instrumentation.observer import Observer, StoreEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from typing_extensions import Self
 
@@ -37,13 +38,26 @@ _OF_STORES = ("store_down", "store_up")
 _MOST_ENDS = 4096
 
 
-def tell(told: tuple[Callable[[_Event], None], ...], event: _Event) -> None:
-    """Tell everybody, whatever one of them does about it."""
-    for method in told:
+def told_to(methods: Sequence[Callable[[_Event], None]]) -> Callable[[_Event], None] | None:
+    """Return what tells all of them, whatever one of them does about it; None if there is none."""
+    if not methods:
+        return None
+    first, *others = methods
+    rest: Callable[[_Event], None] | None = told_to(others)
+
+    def tell(event: _Event) -> None:
         try:
-            method(event)
-        except Exception:  # noqa: PERF203 - each of them by itself
-            logger.exception("The observer %r failed", getattr(method, "__self__", method))
+            first(event)
+        except Exception:
+            logger.exception("The observer %r failed", getattr(first, "__self__", first))
+        if rest is not None:
+            rest(event)
+
+    return tell
+
+
+TellsTurn = Callable[["TicketEvent"], None]
+TellsStore = Callable[[StoreEvent], None]
 
 
 class Observers:
@@ -59,27 +73,28 @@ class Observers:
 
     __slots__ = (*_OF_TURNS, *_OF_STORES, "ends")
 
-    asked: tuple[Callable[[TicketEvent], None], ...]
-    waiting: tuple[Callable[[TicketEvent], None], ...]
-    served: tuple[Callable[[TicketEvent], None], ...]
-    lost: tuple[Callable[[TicketEvent], None], ...]
-    left: tuple[Callable[[TicketEvent], None], ...]
-    refused: tuple[Callable[[TicketEvent], None], ...]
-    superseded: tuple[Callable[[TicketEvent], None], ...]
-    absorbed: tuple[Callable[[TicketEvent], None], ...]
-    released: tuple[Callable[[TicketEvent], None], ...]
-    store_down: tuple[Callable[[StoreEvent], None], ...]
-    store_up: tuple[Callable[[StoreEvent], None], ...]
+    # None where nobody listens.
+    asked: TellsTurn | None
+    waiting: TellsTurn | None
+    served: TellsTurn | None
+    lost: TellsTurn | None
+    left: TellsTurn | None
+    refused: TellsTurn | None
+    superseded: TellsTurn | None
+    absorbed: TellsTurn | None
+    released: TellsTurn | None
+    store_down: TellsStore | None
+    store_up: TellsStore | None
     ends: dict[str, tuple[int, int, float]]
 
     def __init__(self, members: tuple[Observer, ...]) -> None:
         for name in (*_OF_TURNS, *_OF_STORES):
-            setattr(self, name, tuple(getattr(m, name) for m in members if _listens(m, name)))
+            setattr(self, name, told_to([getattr(m, name) for m in members if _listens(m, name)]))
         self.ends = {}
 
     def listen_to_turns(self) -> bool:
         """Return whether anybody wants to know of turns."""
-        return any(getattr(self, name) for name in _OF_TURNS)
+        return any(getattr(self, name) is not None for name in _OF_TURNS)
 
     def note_end(self, conversation_id: str, end: tuple[int, int, float]) -> None:
         """Note when a body has ended, for whoever is served next in this process.
@@ -130,7 +145,9 @@ class Audience:
         self._members[observation] = observer
         self._count()
         for where, why in list(self._outages.now.items()):
-            tell(Observers((observer,)).store_down, StoreEvent(time.time(), where, why))
+            tell_down = Observers((observer,)).store_down
+            if tell_down is not None:
+                tell_down(StoreEvent(time.time(), where, why))
         return observation
 
     def remove(self, observation: Observation) -> None:
@@ -143,8 +160,9 @@ class Audience:
         self.of_turns = self._all if self._all.listen_to_turns() else None
 
     def _hear(self, where: str, why: str, lasted: float | None) -> None:
-        told = self._all.store_down if lasted is None else self._all.store_up
-        tell(told, StoreEvent(time.time(), where, why, lasted))
+        tell = self._all.store_down if lasted is None else self._all.store_up
+        if tell is not None:
+            tell(StoreEvent(time.time(), where, why, lasted))
 
     def forked(self) -> None:
         """In a forked child: what has ended before it were the parent's turns."""
