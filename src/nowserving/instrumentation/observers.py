@@ -42,16 +42,13 @@ def told_to(methods: Sequence[Callable[[_Event], None]]) -> Callable[[_Event], N
     """Return what tells all of them, whatever one of them does about it; None if there is none."""
     if not methods:
         return None
-    first, *others = methods
-    rest: Callable[[_Event], None] | None = told_to(others)
 
     def tell(event: _Event) -> None:
-        try:
-            first(event)
-        except Exception:
-            logger.exception("The observer %r failed", getattr(first, "__self__", first))
-        if rest is not None:
-            rest(event)
+        for method in methods:
+            try:
+                method(event)
+            except Exception:  # noqa: PERF203 - each of them by itself
+                logger.exception("The observer %r failed", getattr(method, "__self__", method))
 
     return tell
 
