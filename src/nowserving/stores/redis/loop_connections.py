@@ -73,7 +73,7 @@ class LoopConnections:
         self._history: Session | None = None
         self.inbox = Inbox(topology.inbox_server(), settings.header.channel_prefix + name)
         self.inbox.open()
-        self._make_aside = partial(topology.heartbeat, settings.for_surveys())
+        self._topology, self._settings = topology, settings
         self._aside: Session | None = None
         self._end_hook = self._close_with_the_loop()
         self._start_end_hook()
@@ -81,7 +81,7 @@ class LoopConnections:
     def aside(self) -> Session:
         """Return the session for surveys; made at the first one, since most processes make none."""
         if self._aside is None:
-            self._aside = self._make_aside()
+            self._aside = self._topology.heartbeat(self._settings.for_surveys())
         return self._aside
 
     def _start_end_hook(self) -> None:
