@@ -24,7 +24,7 @@ from nowserving.errors import (
     StoreUnavailable,
 )
 from nowserving.held import Absorbed, HeldLock
-from nowserving.instrumentation.observer import Observer, StoreEvent, TicketEvent
+from nowserving.instrumentation.observer import AllEvents, Observer, StoreEvent, TicketEvent
 from nowserving.instrumentation.observers import Observation
 from nowserving.lock import NO_TICKET_ISSUED, Superseded, Ticket, TicketLock
 from nowserving.protocol.examination import Examination, Finding, Verdict
@@ -49,6 +49,7 @@ __all__ = [
     "LOCK_LIFETIME",
     "NO_TICKET_ISSUED",
     "Absorbed",
+    "AllEvents",
     "ConfigurationError",
     "ConnectionException",
     "CorruptLock",

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nowserving import LockStore, Observer
+from nowserving import AllEvents, LockStore
 from nowserving.testing.turn_log import AFTER, ENDS
 
 if TYPE_CHECKING:
@@ -50,42 +50,15 @@ def serve_figures() -> None:
         start_http_server(int(port), HOST, registry)
 
 
-class _Ledger(Observer):
+class _Ledger(AllEvents):
     """Writes each event down in one step: the order of the lines is that of the events."""
 
     def __init__(self, folder: Path) -> None:
         self._file = os.open(folder / "ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def _note(self, kind: str, event: TicketEvent) -> None:
+    def told(self, kind: str, event: TicketEvent) -> None:
         line = f"{os.getpid()} {event.turn} {kind} {event.outcome or '-'}\n"
         os.write(self._file, line.encode())
-
-    def asked(self, event: TicketEvent) -> None:
-        self._note("asked", event)
-
-    def waiting(self, event: TicketEvent) -> None:
-        self._note("waiting", event)
-
-    def served(self, event: TicketEvent) -> None:
-        self._note("served", event)
-
-    def lost(self, event: TicketEvent) -> None:
-        self._note("lost", event)
-
-    def left(self, event: TicketEvent) -> None:
-        self._note("left", event)
-
-    def refused(self, event: TicketEvent) -> None:
-        self._note("refused", event)
-
-    def superseded(self, event: TicketEvent) -> None:
-        self._note("superseded", event)
-
-    def absorbed(self, event: TicketEvent) -> None:
-        self._note("absorbed", event)
-
-    def released(self, event: TicketEvent) -> None:
-        self._note("released", event)
 
 
 class Watched:

@@ -31,13 +31,14 @@ from nowserving._host.clock import monotonic
 from nowserving._host.identity import nonce
 from nowserving._host.process import this_process
 from nowserving.errors import LockError, StoreClosed
-from nowserving.instrumentation.observer import Observer, StoreEvent, TicketEvent
+from nowserving.instrumentation.observer import AllEvents, StoreEvent, TicketEvent
 from nowserving.protocol.history import MOST_OF_A_TEXT, HistoryEvent
 
 if TYPE_CHECKING:
     from weakref import ReferenceType
 
     from nowserving._runtime.portal import Portal
+    from nowserving.instrumentation.observer import EventKind
     from nowserving.protocol.history import EventLog
 
 logger = logging.getLogger("nowserving.history")
@@ -73,7 +74,7 @@ class Owner(Protocol):
         ...
 
 
-class Recorder(Observer):
+class Recorder(AllEvents):
     """Writes what happens to the log of a store.
 
     Args:
@@ -110,41 +111,9 @@ class Recorder(Observer):
 
     # On the way of turns
 
-    def asked(self, event: TicketEvent) -> None:
+    def told(self, kind: EventKind, event: TicketEvent) -> None:
         """Note it."""
-        self._note("asked", event)
-
-    def waiting(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("waiting", event)
-
-    def served(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("served", event)
-
-    def lost(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("lost", event)
-
-    def left(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("left", event)
-
-    def refused(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("refused", event)
-
-    def superseded(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("superseded", event)
-
-    def absorbed(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("absorbed", event)
-
-    def released(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("released", event)
+        self._note(kind, event)
 
     def store_down(self, event: StoreEvent) -> None:
         """Note it."""

@@ -118,3 +118,51 @@ class Observer:
 
     def store_up(self, event: StoreEvent) -> None:
         """It serves again."""
+
+
+class AllEvents(Observer):
+    """Is told every event of turns by one method: for whoever writes them down."""
+
+    def told(self, kind: EventKind, event: TicketEvent) -> None:
+        """Something has become of a turn.
+
+        Args:
+            kind: What: the name of the method that an :class:`Observer` has for it.
+            event: The event.
+        """
+
+    def asked(self, event: TicketEvent) -> None:
+        """See :meth:`told`."""
+        self.told("asked", event)
+
+    def waiting(self, event: TicketEvent) -> None:
+        """See :meth:`told`."""
+        self.told("waiting", event)
+
+    def served(self, event: TicketEvent) -> None:
+        """See :meth:`told`."""
+        self.told("served", event)
+
+    def lost(self, event: TicketEvent) -> None:
+        """See :meth:`told`."""
+        self.told("lost", event)
+
+    def left(self, event: TicketEvent) -> None:
+        """See :meth:`told`."""
+        self.told("left", event)
+
+    def refused(self, event: TicketEvent) -> None:
+        """See :meth:`told`."""
+        self.told("refused", event)
+
+    def superseded(self, event: TicketEvent) -> None:
+        """See :meth:`told`."""
+        self.told("superseded", event)
+
+    def absorbed(self, event: TicketEvent) -> None:
+        """See :meth:`told`."""
+        self.told("absorbed", event)
+
+    def released(self, event: TicketEvent) -> None:
+        """See :meth:`told`."""
+        self.told("released", event)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from nowserving.instrumentation.observer import Observer
+from nowserving.instrumentation.observer import AllEvents
 
 if TYPE_CHECKING:
     from nowserving.instrumentation.observer import EventKind, TicketEvent
@@ -22,7 +22,7 @@ AFTER: dict[str, frozenset[str]] = {
 """What may come after what; nothing after an end."""
 
 
-class TurnLog(Observer):
+class TurnLog(AllEvents):
     """Notes every event of every turn, in the order in which they were told.
 
     Attributes:
@@ -71,45 +71,10 @@ class TurnLog(Observer):
             if events[-1][0] not in ENDS
         ]
 
-    def _note(self, kind: EventKind, event: TicketEvent) -> None:
+    def told(self, kind: EventKind, event: TicketEvent) -> None:
+        """Note it."""
         with self._mutex:
             if kind == "refused" and event.turn not in self.turns:
                 self.issued.append(event)
             else:
                 self.turns.setdefault(event.turn, []).append((kind, event))
-
-    def asked(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("asked", event)
-
-    def waiting(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("waiting", event)
-
-    def served(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("served", event)
-
-    def lost(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("lost", event)
-
-    def left(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("left", event)
-
-    def refused(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("refused", event)
-
-    def superseded(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("superseded", event)
-
-    def absorbed(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("absorbed", event)
-
-    def released(self, event: TicketEvent) -> None:
-        """Note it."""
-        self._note("released", event)
