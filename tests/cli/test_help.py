@@ -35,7 +35,7 @@ def test_they_are_listed_in_the_order_in_which_they_are_needed() -> None:
     assert listed == sorted(listed, key=ORDER.index)
 
 
-@pytest.mark.parametrize("name", ["show", "release", "run"])
+@pytest.mark.parametrize("name", ["status", "top", "show", "release", "run"])
 def test_every_option_has_a_help_that_says_what_it_is(name: str) -> None:
     for parameter in GROUP.commands[name].params:
         assert parameter.help, parameter.name

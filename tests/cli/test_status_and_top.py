@@ -7,6 +7,8 @@ import json
 import re
 import signal
 import statistics
+import subprocess
+import sys
 import termios
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,11 +17,12 @@ from nowserving import LockStore
 from tests.cli.test_show_and_release import AS_SHOWN, HOSTILE, command
 from tests.support.crew import Worker, until
 from tests.support.redis_server import RedisServer
-from tests.support.terminal import CTRL_C, CTRL_Z, DOWN, Terminal, nowserving
+from tests.support.terminal import CTRL_C, CTRL_Z, DOWN, Terminal, nowserving, of_a_person
 from tests.support.worker import TurnJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 PUSHED_WITHIN = 0.5  # seconds; a poll would come after wait_time_in_seconds, of which this is half
 WAIT_TIME = 1.0
@@ -91,7 +94,7 @@ def test_status_of_a_store_in_which_nobody_is(url: str) -> None:
     assert (done.returncode, done.stdout) == (0, "0 conversations in use, 0 held, 0 waiting.\n")
 
 
-def test_what_cannot_be_asked_ends_with_2(tmp_path: Any) -> None:
+def test_what_cannot_be_asked_ends_with_2(tmp_path: Path) -> None:
     for name in ("status", "top"):
         done = command(name, "--store", "redis://127.0.0.1:1/0?socket_timeout=0.3")
         assert done.returncode == 2, done
@@ -99,6 +102,28 @@ def test_what_cannot_be_asked_ends_with_2(tmp_path: Any) -> None:
     done = command("status", "--store", f"sqlite:///{tmp_path}/none.db")
     assert done.returncode == 2
     assert "no database" in done.stderr
+
+
+def test_a_store_that_does_not_know_its_lines_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "from nowserving import LockStore\n"
+        "class OwnStore(LockStore, schemes=('own',)):\n"
+        "    def __init__(self, **_): super().__init__()\n"
+        "    def get_lock(self, conversation_id): return None\n"
+        "    def save_lock(self, lock): pass\n"
+        "    def delete_lock(self, conversation_id): pass\n"
+    )
+    program = "import own; from nowserving.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "status", "--store", "own://"],
+        capture_output=True,
+        check=False,
+        text=True,
+        cwd=tmp_path,
+        env={**of_a_person(), "COLUMNS": "200"},
+    )
+    assert done.returncode == 2, done
+    assert "survey() needs a store that decides atomically" in done.stderr
 
 
 def test_top_sends_whoever_has_no_terminal_to_status(url: str) -> None:
