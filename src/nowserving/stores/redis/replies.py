@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from nowserving.errors import CorruptLock, IncompatibleRecord, LockError, StoreUnavailable
 from nowserving.held import Absorbed
@@ -31,17 +31,17 @@ _SERVED_FIELDS = 7
 _STATES = {state.value: state for state in State}
 
 
-_Said = ParamSpec("_Said")
+_Reply = TypeVar("_Reply")
 _Read = TypeVar("_Read")
 
 
-def making_sense(read: Callable[_Said, _Read]) -> Callable[_Said, _Read]:
+def _making_sense(read: Callable[[_Reply], _Read]) -> Callable[[_Reply], _Read]:
     """Have a reader raise ``StoreUnavailable`` of a reply that its verb never gives."""
 
     @wraps(read)
-    def read_or_raise(*args: _Said.args, **kwargs: _Said.kwargs) -> _Read:
+    def read_or_raise(reply: _Reply) -> _Read:
         try:
-            return read(*args, **kwargs)
+            return read(reply)
         except (IndexError, KeyError, TypeError, ValueError):
             error = StoreUnavailable(
                 "Redis's answer to a lock command makes no sense: is there something between us "
@@ -52,7 +52,7 @@ def making_sense(read: Callable[_Said, _Read]) -> Callable[_Said, _Read]:
     return read_or_raise
 
 
-@making_sense
+@_making_sense
 def parse_status(text: str) -> TicketStatus:
     """Read a status as ``take.lua`` documents it."""
     fields = text.split(" ")
@@ -104,7 +104,7 @@ class PollReply(NamedTuple):
     news: dict[int, TicketStatus]
 
 
-@making_sense
+@_making_sense
 def parse_poll(reply: Sequence[str]) -> PollReply:
     """Read what ``poll.lua`` says."""
     _check_list(reply)
@@ -137,7 +137,7 @@ _DEPARTURES = {
 _ANSWERS = {"0": False, "1": True}
 
 
-@making_sense
+@_making_sense
 def parse_departure(text: str) -> Departure:
     """Read what ``leave.lua`` says."""
     known = _DEPARTURES.get(text)
@@ -147,13 +147,13 @@ def parse_departure(text: str) -> Departure:
     return _DEPARTURES[answer]._replace(why=_why_gone(_STATES[letter].value, reason))
 
 
-@making_sense
+@_making_sense
 def parse_answer(text: str) -> bool:
     """Read what ``finish.lua`` says."""
     return _ANSWERS[text]
 
 
-@making_sense
+@_making_sense
 def parse_superseded(text: str) -> Superseded:
     """Read what ``superseded.lua`` says."""
     count, *lines = text.split("\n")
@@ -164,7 +164,7 @@ def parse_superseded(text: str) -> Superseded:
     )
 
 
-@making_sense
+@_making_sense
 def parse_progress(text: str) -> int | None:
     """Read what ``save.lua`` says: the number to go on from, None when all is done."""
     return None if text == "ok" else int(text)
@@ -188,7 +188,7 @@ class AbsorptionPage(NamedTuple):
     tickets: list[Absorbed]
 
 
-@making_sense
+@_making_sense
 def parse_absorption(reply: Sequence[str]) -> AbsorptionPage:
     """Read what ``absorb.lua`` says."""
     _check_list(reply)
@@ -223,7 +223,7 @@ NOTHING_MORE = -1
 """Where there is no number to go on from."""
 
 
-@making_sense
+@_making_sense
 def parse_line(reply: Sequence[str] | None) -> LinePage | None:
     """Read what ``line.lua`` says."""
     if reply is None:
@@ -303,7 +303,7 @@ def _incompatible(numbers: str, key: str) -> IncompatibleRecord:
     return error
 
 
-@making_sense
+@_making_sense
 def parse_events(reply: str | list[str]) -> list[tuple[str, float, str]]:
     """Read events as ``history.lua`` documents them: id, Unix time and text of each."""
     if isinstance(reply, str):
@@ -312,7 +312,7 @@ def parse_events(reply: str | list[str]) -> list[tuple[str, float, str]]:
     return [(identity, int(at) / MICROSECONDS, text) for identity, at, text in found]
 
 
-@making_sense
+@_making_sense
 def parse_kept(reply: str | list[str]) -> list[tuple[str, float, str]]:
     """Read the events of a conversation: nothing, Unix time and text of each."""
     if isinstance(reply, str):

@@ -5,23 +5,23 @@ from __future__ import annotations
 from nowserving.protocol.status import PicturedTicket
 from nowserving.protocol.survey import NOBODY, LineSight
 from nowserving.stores.redis.extras import decode_word
-from nowserving.stores.redis.replies import MICROSECONDS, NOTHING_MORE, making_sense
+from nowserving.stores.redis.replies import MICROSECONDS, NOTHING_MORE, _making_sense
 
 _NOTHING = "-"
 
 
-@making_sense
-def parse_sight(text: str, name: str) -> tuple[int, LineSight | None]:
+@_making_sense
+def parse_sight(said: tuple[str, str]) -> tuple[int, LineSight | None]:
     """Read what is said of one line.
 
     Args:
-        text: What ``survey.lua`` says.
-        name: The conversation.
+        said: What ``survey.lua`` says, and of which conversation.
 
     Returns:
         The number from which to go on, ``NOTHING_MORE`` when that was all; and what was seen, None
         if nobody is there.
     """
+    text, name = said
     if text == _NOTHING:
         return NOTHING_MORE, None
     on, waiting, waited, number, left, served_for, flags, owner, label, message, *rest = text.split(

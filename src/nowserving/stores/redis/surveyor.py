@@ -132,7 +132,7 @@ class Surveyor:
         except (CorruptLock, IncompatibleRecord):
             self.unreadable += 1
             return None
-        on, line = parse_sight(reply, question.name)
+        on, line = parse_sight((reply, question.name))
         if question.before is not None:
             line = together(question.before, line)
         if on == NOTHING_MORE:
