@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import random
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from nowserving import SQLiteLockStore
 from nowserving.stores.memory import queue as memory_queue
 from nowserving.stores.redis import queue as redis_queue
 from nowserving.stores.sqlite import access
@@ -17,9 +18,11 @@ from tests.conformance.histories import History
 from tests.conformance.stores import STORES
 from tests.support import scripts
 from tests.support.executables import LONG
+from tests.support.tasks import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import redis
 
@@ -107,3 +110,18 @@ def test_each_message_is_handled_once_or_its_sender_is_told(
                     raise AssertionError(msg) from failure
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize("passes", range(4))
+async def test_news_that_is_cancelled_as_it_comes_is_cancelled(passes: int, tmp_path: Path) -> None:
+    """Up to Python 3.11 ``asyncio.wait_for`` forgets a cancellation that comes with the answer."""
+    async with SQLiteLockStore(tmp_path / "locks.db") as store, store.lock("c") as lock:
+        ticket: Any = lock._ticket
+        news = asyncio.create_task(lock.news())
+        await until(lambda: ticket._news is not None)
+        ticket._news.set()  # though nobody waits: who came has left again
+        for _ in range(passes):
+            await asyncio.sleep(0)
+        news.cancel()
+        await asyncio.wait({news}, timeout=5.0)
+        assert news.cancelled()

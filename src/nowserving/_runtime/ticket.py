@@ -14,6 +14,7 @@ from collections.abc import Hashable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from nowserving._host.background import later
 from nowserving._host.clock import monotonic
 from nowserving._host.loops import running_loop
 from nowserving._life.life import CancelBody, GiveBack, Life, TellExpiring, TellLoss, TellWait, Wake
@@ -370,8 +371,15 @@ class LiveTicket(Life):
             self._news.clear()
             if (await self._ask_who_waits(0)).more:
                 return
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._news.wait(), every)
+            # Not asyncio.wait_for(): up to Python 3.11 that forgets a cancellation which comes
+            # together with the news, and whoever cancels this would wait for it for ever.
+            loop = asyncio.get_running_loop()
+            timer = None if every is None else later(loop, every, self._news.set)
+            try:
+                await self._news.wait()
+            finally:
+                if timer is not None:
+                    timer.cancel()
 
     async def _ask_who_waits(self, most: int) -> Absorption:
         name, number = self.handle.conversation_id, self.handle.number
