@@ -77,14 +77,17 @@ class TurnEvents:
 
     Args:
         observers: Those who observed when it was asked for: they are told to its end.
+        asked: When that was, monotonic.
     """
 
     __slots__ = (
         "_after",
         "_end_untold",
+        "_ended",
         "_handoff",
         "_losing",
         "_pending_end",
+        "_wall",
         "observers",
         "turn",
     )
@@ -92,11 +95,15 @@ class TurnEvents:
     _end_untold: bool
     """There until somebody claims the end: to delete it is one step."""
 
+    _ended: float
+    """When its body ended, monotonic; there once it has."""
+
     _pending_end: deque[Callable[[], None]]
     """There once a loss is told: an end that has to wait for that."""
 
-    def __init__(self, observers: Observers) -> None:
+    def __init__(self, observers: Observers, asked: float) -> None:
         self.observers = observers
+        self._wall = time.time() - asked  # one question for the time of day is enough
         self.turn = next(_turns)
         self._end_untold = True
         self._losing = False
@@ -109,13 +116,13 @@ class TurnEvents:
         """It is asked for."""
         tell = self.observers.asked
         if tell is not None:
-            tell(self._event(ticket))
+            tell(self._event(ticket, ticket.asked))
 
     def joined(self, ticket: ObservedTicket, status: TicketStatus) -> None:
         """Its take was answered; maybe it has a place in line, behind others."""
         tell = self.observers.waiting
         if tell is not None and status.state is WAITING:
-            tell(self._event(ticket, ahead=status.ahead))
+            tell(self._event(ticket, monotonic(), ahead=status.ahead))
 
     def served(self, ticket: ObservedTicket) -> None:
         """Its body begins."""
@@ -129,14 +136,15 @@ class TurnEvents:
             _, self._after, moment = end
             if moment > ticket.asked:
                 self._handoff = ticket.held_since - moment
-        tell(self._event(ticket))
+        tell(self._event(ticket, ticket.held_since))
 
     # Its end
 
     def body_ended(self, ticket: ObservedTicket) -> None:
         """Its body has ended; the ticket is about to be given back."""
+        self._ended = ended = monotonic()
         if self.observers.served is not None:  # else nobody asks for it
-            end = (ticket.handle.number, self.turn, monotonic())
+            end = (ticket.handle.number, self.turn, ended)
             self.observers.note_end(ticket.handle.conversation_id, end)
 
     def lost(self, ticket: ObservedTicket, why: str) -> None:
@@ -148,7 +156,8 @@ class TurnEvents:
         self._losing = True
         try:
             if self.is_going_on():  # else the end came first, and did not see us
-                tell(self._event(ticket, why, held=monotonic() - ticket.held_since))
+                now = monotonic()
+                tell(self._event(ticket, now, why, held=now - ticket.held_since))
         finally:
             self._losing = False
             self._tell_pending_end()
@@ -204,19 +213,21 @@ class TurnEvents:
         if ticket.served is not None:
             tell = self.observers.left
             if tell is not None:
-                held = monotonic() - ticket.held_since
-                tell(self._event(ticket, "", ticket.outcome or "abandoned", 0, held))
+                now = monotonic()
+                held = getattr(self, "_ended", now) - ticket.held_since
+                tell(self._event(ticket, now, "", ticket.outcome or "abandoned", 0, held))
             return
         kind, outcome, reason = _why_not_served(ticket.request.options, error)
         tell = getattr(self.observers, kind)
         if tell is not None:
-            tell(self._event(ticket, reason, outcome))
+            tell(self._event(ticket, monotonic(), reason, outcome))
 
     # What is told
 
-    def _event(
+    def _event(  # noqa: PLR0913 - by their places: it is called several times a turn
         self,
         ticket: ObservedTicket,
+        now: float,
         reason: str = "",
         outcome: str = "",
         ahead: int = 0,
@@ -229,11 +240,11 @@ class TurnEvents:
                 self.turn,
                 handle.conversation_id,
                 handle.number,
-                time.time(),
+                self._wall + now,
                 options.label,
                 options.message_id,
                 ahead,
-                (monotonic() if served is None else ticket.held_since) - ticket.asked,
+                (now if served is None else ticket.held_since) - ticket.asked,
                 held,
                 self._handoff,
                 0 if served is None else served.token,

@@ -286,7 +286,7 @@ class Turn:
 
     @staticmethod
     def _observe(ticket: LiveTicket, observers: Observers) -> None:
-        ticket.events = TurnEvents(observers)
+        ticket.events = TurnEvents(observers, ticket.asked)
         try:
             ticket.events.asked(ticket)
         except BaseException:  # Ctrl-C, in an observer: nothing is asked for yet
