@@ -174,6 +174,8 @@ class Turn:
             if not departure.left:
                 ticket.carry_out(ticket.lose(why_gone(departure.why)))
         except BaseException as failure:  # noqa: BLE001 - it is raised again, or told
+            if isinstance(failure, GeneratorExit):
+                runtime.end_later(ticket)
             self._leave_later(ticket, outcome, failure)
         finally:
             ticket.end()
@@ -316,6 +318,9 @@ class Turn:
         told = unanswered(ticket) if isinstance(error, asyncio.TimeoutError) else error
         try:
             told = await self._abandon(ticket, told)
+        except GeneratorExit:
+            self._runtime.end_later(ticket)
+            raise
         finally:
             if isinstance(error, GeneratorExit):
                 self._runtime.end_later(ticket)
