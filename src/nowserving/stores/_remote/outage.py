@@ -58,12 +58,16 @@ class Outage:
         self._logger.warning("%s at %s does not serve: %s", self._kind, self.where, why)
         self._outages.begin(self.where, why)
 
-    def end(self) -> None:
-        """It has answered a call; to be called while ``since`` is set."""
+    def end(self, how: str = "serves again") -> None:
+        """It has answered a call, or is wanted no more; to be called while ``since`` is set.
+
+        Args:
+            how: What the log says of it.
+        """
         since, self.since = self.since, None
         if since is None:
             return
         lasted = time.monotonic() - since
-        self._logger.warning("%s at %s serves again, after %.1f s", self._kind, self.where, lasted)
+        self._logger.warning("%s at %s %s, after %.1f s", self._kind, self.where, how, lasted)
         self._outages.end(self.where, lasted)
         self._calm.append(True)
