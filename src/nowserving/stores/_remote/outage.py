@@ -54,9 +54,12 @@ class Outage:
         except IndexError:
             return
         self.of_writes = of_writes
-        self.since = time.monotonic()
-        self._logger.warning("%s at %s does not serve: %s", self._kind, self.where, why)
-        self._outages.begin(self.where, why)
+        since = time.monotonic()
+        try:
+            self._logger.warning("%s at %s does not serve: %s", self._kind, self.where, why)
+            self._outages.begin(self.where, why)
+        finally:
+            self.since = since  # last: whoever gets an answer right now must not end it before
 
     def end(self, how: str = "serves again") -> None:
         """It has answered a call, or is wanted no more; to be called while ``since`` is set.
