@@ -278,3 +278,23 @@ async def test_a_waiter_that_is_collected_while_it_gives_up_is_told_a_moment_lat
         assert told.left_on != [threading.current_thread()]
         with pytest.raises(RuntimeError):  # there is nothing left of it to run
             await waiter
+
+
+class _Struck(Observer):
+    """Is struck by Ctrl-C when it is told of a turn."""
+
+    def asked(self, event: TicketEvent) -> None:  # noqa: ARG002
+        raise KeyboardInterrupt
+
+
+@EVERYWHERE
+async def test_ctrl_c_in_an_observer_ends_the_turn_for_the_others(server: Place) -> None:
+    told = TurnLog()
+    async with LockStore.create(server.url()) as store:
+        store.observe(told)
+        store.observe(_Struck())
+        with pytest.raises(KeyboardInterrupt):
+            await store.lock("c").__aenter__()
+        await until(lambda: told.kinds("c") == [["asked", "left"]])
+        assert told.last("c", "left").outcome == "abandoned"
+        assert await store.inspect("c") is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from nowserving import Observer, StoreEvent
 from nowserving.instrumentation.observer import TicketEvent
 from nowserving.instrumentation.observers import Audience
@@ -79,3 +81,18 @@ def test_whoever_comes_as_an_outage_ends_is_not_left_with_its_beginning() -> Non
     last = late.told[-1]
     assert isinstance(last, StoreEvent)
     assert last.lasted is not None
+
+
+def test_ctrl_c_in_one_observer_keeps_nothing_from_the_others() -> None:
+    class Struck(Noting):
+        def asked(self, event: TicketEvent) -> None:
+            super().asked(event)
+            raise KeyboardInterrupt
+
+    audience = Audience(Outages())
+    all_of_them = [Noting(), Struck(), Struck(), Noting()]
+    for each in all_of_them:
+        audience.add(each)
+    with pytest.raises(KeyboardInterrupt):
+        tell(audience)
+    assert [len(each.told) for each in all_of_them] == [1, 1, 1, 1]

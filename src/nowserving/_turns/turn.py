@@ -286,13 +286,13 @@ class Turn:
             self._observe(ticket, observers)
         return ticket
 
-    @staticmethod
-    def _observe(ticket: LiveTicket, observers: Observers) -> None:
+    def _observe(self, ticket: LiveTicket, observers: Observers) -> None:
         ticket.events = TurnEvents(observers)
         try:
             ticket.events.asked(ticket)
         except BaseException:  # Ctrl-C, in an observer: nothing is asked for yet
             ticket.end()
+            self._runtime.end_later(ticket)  # but some may have been told so
             raise
 
     def _renew(self, ticket: LiveTicket) -> None:

@@ -49,6 +49,12 @@ def told_to(methods: Sequence[Callable[[_Event], None]]) -> Callable[[_Event], N
                 method(event)
             except Exception:  # noqa: PERF203 - each of them by itself
                 logger.exception("The observer %r failed", getattr(method, "__self__", method))
+            except BaseException:  # Ctrl-C: the others have to know of it all the same
+                place = next(i for i, each in enumerate(methods) if each is method)
+                tell_others = told_to(methods[place + 1 :])
+                if tell_others is not None:
+                    tell_others(event)
+                raise
 
     return tell
 
