@@ -37,3 +37,15 @@ def test_an_answer_in_the_middle_of_its_beginning_does_not_end_it_before() -> No
         logging.getLogger(_LOGGER).removeHandler(handler)
     assert [lasted is None for lasted in told] == [True, False]
     assert not outages.now
+
+
+def test_a_child_that_is_forked_in_the_middle_of_its_beginning_tells_its_own() -> None:
+    outages, told = Outages(), []
+    outages.listener = lambda _where, _why, lasted: told.append(lasted)
+    outage = Outage("Redis", "there", outages, _LOGGER)
+    outage._calm.pop()  # as far as the parent's thread had come
+    outage.forked()
+    outage.begin("it is gone")
+    outage.forked()
+    outage.begin("it is still gone")
+    assert told == [None]

@@ -7,6 +7,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from nowserving._host.forks import on_fork
+
 if TYPE_CHECKING:
     from nowserving.protocol.outages import Outages
 
@@ -39,6 +41,12 @@ class Outage:
         # Several loops see an outage begin at the same moment. Whoever pops, tells; that is
         # atomic without a lock, which a fork could inherit held.
         self._calm = deque([True])
+        on_fork(self)
+
+    def forked(self) -> None:
+        """In a forked child: nobody is there who would go on to tell what he has begun with."""
+        if self.since is None:
+            self._calm = deque([True])
 
     def begin(self, why: str, *, of_writes: bool = False) -> None:
         """Something kept this server from serving us.
