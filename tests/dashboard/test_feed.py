@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from contextlib import ExitStack
 from typing import Any
@@ -115,6 +116,34 @@ async def test_a_stream_tells_of_one_conversation_closely_if_asked() -> None:
         assert told["survey"]["survey"]["held"] == 1
         assert told["line"]["line"]["holder"]["label"] == "mine"
         assert not streams._lines  # nobody looks at it any more
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_browser_that_goes_as_news_comes_is_let_go(steps: int) -> None:
+    """Up to Python 3.11 ``asyncio.wait_for`` may lose a cancellation that comes with the news."""
+    async with InMemoryLockStore() as store:
+        streams = Streams(Source(store))
+
+        async def listen() -> None:
+            async with contextlib.aclosing(streams.events({}, None)) as events:
+                async for event in events:
+                    told.put_nowait(event)
+
+        told: asyncio.Queue[bytes] = asyncio.Queue()
+        stream = asyncio.ensure_future(listen())
+        for _ in range(2):
+            await told.get()
+        await asyncio.sleep(0.01)
+        (bell,) = streams._survey._bells
+        bell.set()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        stream.cancel()
+        await asyncio.wait({stream}, timeout=1.0)
+        gone = stream.cancelled()
+        stream.cancel()
+        assert gone
+        assert not streams._survey.followers
 
 
 async def test_only_the_longest_lines_are_sent() -> None:

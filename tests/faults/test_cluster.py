@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving import ConfigurationError, LockStore, RedisLockStore, StoreUnavailable
+from nowserving import (
+    ConfigurationError,
+    LockStore,
+    Observer,
+    RedisLockStore,
+    StoreEvent,
+    StoreUnavailable,
+)
 from tests.support.cluster import ClusterSetup
 from tests.support.crew import assert_exact
-from tests.support.tasks import Turns
+from tests.support.tasks import Turns, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +33,18 @@ def cluster() -> Iterator[ClusterSetup]:
     """Tests leave it well, though not always with the same primaries."""
     with ClusterSetup() as setup:
         yield setup
+
+
+class Outages(Observer):
+    """Notes when a server is told to be down, and up."""
+
+    def __init__(self, told: list[StoreEvent]) -> None:
+        self._told = told
+
+    def store_down(self, event: StoreEvent) -> None:
+        self._told.append(event)
+
+    store_up = store_down
 
 
 def another_primary(cluster: ClusterSetup, than: RedisServer) -> RedisServer:
@@ -52,7 +71,9 @@ async def test_a_failover_on_request_keeps_every_line(cluster: ClusterSetup) -> 
 
 async def test_a_killed_primary_is_followed_by_its_replica(cluster: ClusterSetup) -> None:
     dead = cluster.owner("c1")
+    outages: list[StoreEvent] = []
     async with LockStore.create(cluster.url(socket_timeout=15)) as store:
+        store.observe(Outages(outages))
         lines = await lines_of_turns(store)
         await asyncio.to_thread(cluster.until, lambda: replicated(cluster, dead))
         await asyncio.to_thread(dead.kill)
@@ -60,6 +81,13 @@ async def test_a_killed_primary_is_followed_by_its_replica(cluster: ClusterSetup
         await all_in_order(lines)
         assert time.monotonic() - began < 20.0
         assert cluster.owner("c1") is not dead
+        # Nobody asks the dead one for anything any more; its outage is over all the same.
+        await until(lambda: not store._runtime.queue.outages.now)
+    assert outages
+    assert {event.where for event in outages} == {f"127.0.0.1:{dead.port}"}
+    # One that another event loop sees only then begins once more, until that has read the map.
+    begins = [event.lasted is None for event in outages]
+    assert begins == [True, False] * (len(outages) // 2)
     await asyncio.to_thread(dead.start)
     await asyncio.to_thread(cluster.until, lambda: dead.cli("ROLE")[0] == "slave")
 

@@ -185,6 +185,29 @@ def test_a_process_that_is_idle_sees_that_an_outage_is_over(
         until(lambda: "probe" not in str(threading.enumerate()))
 
 
+def test_an_outage_that_begins_as_the_one_before_ends_is_looked_after_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probe, "_EVERY", 0.01)
+    ends, is_down = [True], [True]
+
+    def ask() -> bool:
+        if ends and threading.current_thread() is not threading.main_thread():
+            ends.pop()  # it is over; and right behind this look the next one begins
+            looks.begin()
+            return False
+        return is_down[0]
+
+    with InMemoryLockStore() as store:
+        looks = probe.Probe(store, ask)
+        looks.begin()
+        until(lambda: not ends)
+        time.sleep(0.1)
+        assert "probe" in str(threading.enumerate())
+        is_down[0] = False
+        until(lambda: "probe" not in str(threading.enumerate()))
+
+
 def test_no_label_names_a_conversation_and_every_name_is_right(scraped: Scraped) -> None:
     with InMemoryLockStore() as store:
         prometheus.observe(store, registry=scraped.registry)

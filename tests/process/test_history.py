@@ -276,3 +276,17 @@ async def test_a_store_that_is_dropped_takes_its_threads_along(server: Place) ->
         assert time.monotonic() < end, began
         gc.collect()
         await asyncio.sleep(0.05)
+
+
+def test_a_loop_that_has_rested_reads_the_history_all_the_same(server: RedisServer) -> None:
+    loops = [asyncio.new_event_loop() for _ in range(3)]
+    with LockStore.create(server.url(history=10)) as store:
+        try:
+            for loop in loops:  # the third one has the connections of the first ended
+                loop.run_until_complete(store.inspect("c"))
+            assert loops[0].run_until_complete(store.events()) == []
+            assert loops[0].run_until_complete(store.survey()).held == 0
+        finally:
+            for loop in loops:
+                loop.run_until_complete(loop.shutdown_asyncgens())
+                loop.close()

@@ -226,3 +226,75 @@ def test_a_turn_that_is_collected_in_the_middle_of_an_observer_does_not_stop_it(
                 break
             deadline.wait(0.05)
         assert observer.ends == 10
+
+
+class _Threads(TurnLog):
+    """Notes as well on which thread it is told of ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left_on: list[threading.Thread] = []
+
+    def left(self, event: TicketEvent) -> None:
+        self.left_on.append(threading.current_thread())
+        super().left(event)
+
+
+@EVERYWHERE
+async def test_a_turn_that_is_collected_while_it_leaves_is_told_a_moment_later(
+    server: Place,
+) -> None:
+    """Who closes its coroutine may be a finaliser, in the middle of an observer's own step."""
+    told = _Threads()
+    async with LockStore.create(server.url()) as store:
+        store.observe(told)
+        turn = store.lock("c")
+        await turn.__aenter__()
+        leaving = turn.__aexit__(None, None, None)
+        leaving.send(None)
+        leaving.close()
+        await until(lambda: told.kinds("c") == [["asked", "served", "left"]])
+        assert told.left_on != [threading.current_thread()]
+
+
+@EVERYWHERE
+async def test_a_waiter_that_is_collected_while_it_gives_up_is_told_a_moment_later(
+    server: Place,
+) -> None:
+    async def take_a_turn() -> None:
+        async with store.lock("c"):
+            pass
+
+    told = _Threads()
+    async with LockStore.create(server.url()) as store, store.lock("c"):
+        store.observe(told)
+        waiting = take_a_turn()
+        waiter = asyncio.ensure_future(waiting)
+        await until(lambda: told.kinds("c") == [["asked", "waiting"]])
+        waiter.cancel()
+        await asyncio.sleep(0)  # it asks to be taken out of the line
+        waiting.close()
+        await until(lambda: told.kinds("c") == [["asked", "waiting", "left"]])
+        assert told.left_on != [threading.current_thread()]
+        with pytest.raises(RuntimeError):  # there is nothing left of it to run
+            await waiter
+
+
+class _Struck(Observer):
+    """Is struck by Ctrl-C when it is told of a turn."""
+
+    def asked(self, event: TicketEvent) -> None:  # noqa: ARG002
+        raise KeyboardInterrupt
+
+
+@EVERYWHERE
+async def test_ctrl_c_in_an_observer_ends_the_turn_for_the_others(server: Place) -> None:
+    told = TurnLog()
+    async with LockStore.create(server.url()) as store:
+        store.observe(told)
+        store.observe(_Struck())
+        with pytest.raises(KeyboardInterrupt):
+            await store.lock("c").__aenter__()
+        await until(lambda: told.kinds("c") == [["asked", "left"]])
+        assert told.last("c", "left").outcome == "abandoned"
+        assert await store.inspect("c") is None

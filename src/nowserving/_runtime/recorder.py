@@ -30,6 +30,7 @@ from nowserving._host.background import later, spawn
 from nowserving._host.clock import monotonic
 from nowserving._host.identity import nonce
 from nowserving._host.process import this_process
+from nowserving._host.waits import ends_within
 from nowserving.errors import LockError, StoreClosed
 from nowserving.instrumentation.observer import AllEvents, StoreEvent, TicketEvent
 from nowserving.protocol.history import MOST_OF_A_TEXT, HistoryEvent
@@ -214,8 +215,7 @@ class Recorder(AllEvents):
         """Write what is left, within a second; on whatever loop the store is closed."""
         self._ending = True
         if self.has_something():
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._write_the_rest(), _ENDS_WITHIN)
+            await ends_within(self._write_the_rest(), _ENDS_WITHIN)
 
     async def _write_the_rest(self) -> None:
         while self.has_something():

@@ -174,6 +174,8 @@ class Turn:
             if not departure.left:
                 ticket.carry_out(ticket.lose(why_gone(departure.why)))
         except BaseException as failure:  # noqa: BLE001 - it is raised again, or told
+            if isinstance(failure, GeneratorExit):
+                runtime.end_later(ticket)
             self._leave_later(ticket, outcome, failure)
         finally:
             ticket.end()
@@ -284,13 +286,13 @@ class Turn:
             self._observe(ticket, observers)
         return ticket
 
-    @staticmethod
-    def _observe(ticket: LiveTicket, observers: Observers) -> None:
+    def _observe(self, ticket: LiveTicket, observers: Observers) -> None:
         ticket.events = TurnEvents(observers, ticket.asked)
         try:
             ticket.events.asked(ticket)
         except BaseException:  # Ctrl-C, in an observer: nothing is asked for yet
             ticket.end()
+            self._runtime.end_later(ticket)  # but some may have been told so
             raise
 
     def _renew(self, ticket: LiveTicket) -> None:
@@ -316,6 +318,9 @@ class Turn:
         told = unanswered(ticket) if isinstance(error, asyncio.TimeoutError) else error
         try:
             told = await self._abandon(ticket, told)
+        except GeneratorExit:
+            self._runtime.end_later(ticket)
+            raise
         finally:
             if isinstance(error, GeneratorExit):
                 self._runtime.end_later(ticket)

@@ -8,6 +8,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from nowserving._host.waits import ends_within
 from nowserving.dashboard.feed import Answer, Feed
 from nowserving.dashboard.overview import Overview, watching
 
@@ -71,9 +72,7 @@ class Streams:
                 feeds.append(stack.enter_context(self._line(conversation_id, bell)))
             told = dict.fromkeys(feeds, 0)
             while True:
-                try:
-                    await asyncio.wait_for(bell.wait(), _SIGN_OF_LIFE)
-                except asyncio.TimeoutError:
+                if not await ends_within(bell.wait(), _SIGN_OF_LIFE):
                     yield b":\n\n"
                 bell.clear()
                 for feed in feeds:

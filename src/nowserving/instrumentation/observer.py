@@ -58,12 +58,12 @@ class TicketEvent(NamedTuple):
 
 
 class StoreEvent(NamedTuple):
-    """A server of the store, or its file, serves no more, or serves again.
+    """A server of the store, or its file, serves no more, or serves again, or is replaced.
 
     Attributes:
         at: When that was seen, Unix time.
         where: Its address; holds no secret.
-        why: Why it does not serve, in words; empty when it serves again.
+        why: Why it does not serve, in words; empty when that is over.
         lasted: Seconds for which it did not; None when that begins.
     """
 
@@ -117,7 +117,7 @@ class Observer:
         """The store, or one of its servers, serves no more."""
 
     def store_up(self, event: StoreEvent) -> None:
-        """It serves again."""
+        """It serves again, or, in a cluster, others serve in its place."""
 
 
 class AllEvents(Observer):

@@ -49,6 +49,12 @@ def told_to(methods: Sequence[Callable[[_Event], None]]) -> Callable[[_Event], N
                 method(event)
             except Exception:  # noqa: PERF203 - each of them by itself
                 logger.exception("The observer %r failed", getattr(method, "__self__", method))
+            except BaseException:  # Ctrl-C: the others have to know of it all the same
+                place = next(i for i, each in enumerate(methods) if each is method)
+                tell_others = told_to(methods[place + 1 :])
+                if tell_others is not None:
+                    tell_others(event)
+                raise
 
     return tell
 
@@ -141,11 +147,17 @@ class Audience:
         observation = Observation(self)
         self._members[observation] = observer
         self._count()
-        for where, why in list(self._outages.now.items()):
-            tell_down = Observers((observer,)).store_down
-            if tell_down is not None:
-                tell_down(StoreEvent(time.time(), where, why))
+        self._tell_outages(Observers((observer,)))
         return observation
+
+    def _tell_outages(self, late: Observers) -> None:
+        for where, why in list(self._outages.now.items()):
+            since = time.time()
+            if late.store_down is not None:
+                late.store_down(StoreEvent(since, where, why))
+            if where not in self._outages.now and late.store_up is not None:
+                # It has ended meanwhile, which may have been told before this.
+                late.store_up(StoreEvent(time.time(), where, lasted=time.time() - since))
 
     def remove(self, observation: Observation) -> None:
         """Tell an observer of no more turns that begin. Idempotent."""
@@ -153,8 +165,14 @@ class Audience:
         self._count()
 
     def _count(self) -> None:
-        self._all = Observers(tuple(self._members.values()))
-        self.of_turns = self._all if self._all.listen_to_turns() else None
+        # Without a lock. Whoever is overtaken by another thread may put in fewer than there are by
+        # now, or more; so he looks once more, and the last one to put in has counted right.
+        counted = None
+        while counted != list(self._members):
+            counted = list(self._members)
+            found = [self._members.get(observation) for observation in counted]
+            self._all = now = Observers(tuple(each for each in found if each is not None))
+            self.of_turns = now if now.listen_to_turns() else None
 
     def _hear(self, where: str, why: str, lasted: float | None) -> None:
         tell = self._all.store_down if lasted is None else self._all.store_up

@@ -32,7 +32,7 @@ class Outages:
         self._tell(where, why, None)
 
     def end(self, where: str, lasted: float) -> None:
-        """It serves again.
+        """It serves again, or nothing is asked of it any more.
 
         Args:
             where: Its address.

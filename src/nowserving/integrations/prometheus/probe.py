@@ -45,24 +45,34 @@ class Probe:
 
     def begin(self) -> None:
         """Begin, unless that is under way; from any thread."""
-        if self._thread is None or not self._thread.is_alive():  # in a forked child none is
-            self._thread = threading.Thread(
+        thread = self._thread
+        if thread is None or not thread.is_alive():  # in a forked child none is
+            thread = self._thread = threading.Thread(
                 target=self._run, name="nowserving-prometheus-probe", daemon=True
             )
             with contextlib.suppress(RuntimeError):  # none can be started: the process is ending
-                detached(self._thread.start)
+                detached(thread.start)
 
     def _run(self) -> None:
+        if self._look():
+            # Whoever begins from here on finds that nobody looks; whoever did before is seen here.
+            self._thread = None
+            if self._is_down():
+                self.begin()
+
+    def _look(self) -> bool:
+        """Ask until it serves again; return False if the store is gone first."""
         while self._is_down():
             time.sleep(_EVERY)
             store = self._store()
-            if store is None or not self._is_down():
-                return
+            if store is None:
+                return False
             try:
-                for name in _NAMES:
+                for name in _NAMES if self._is_down() else ():
                     store.blocking.inspect(name)
             except StoreClosed:
-                return
+                return False
             except Exception:
                 logger.debug("The store does not serve yet", exc_info=True)
             del store
+        return True

@@ -7,6 +7,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from nowserving._host.forks import on_fork
+
 if TYPE_CHECKING:
     from nowserving.protocol.outages import Outages
 
@@ -39,6 +41,12 @@ class Outage:
         # Several loops see an outage begin at the same moment. Whoever pops, tells; that is
         # atomic without a lock, which a fork could inherit held.
         self._calm = deque([True])
+        on_fork(self)
+
+    def forked(self) -> None:
+        """In a forked child: nobody is there who would go on to tell what he has begun with."""
+        if self.since is None:
+            self._calm = deque([True])
 
     def begin(self, why: str, *, of_writes: bool = False) -> None:
         """Something kept this server from serving us.
@@ -54,16 +62,23 @@ class Outage:
         except IndexError:
             return
         self.of_writes = of_writes
-        self.since = time.monotonic()
-        self._logger.warning("%s at %s does not serve: %s", self._kind, self.where, why)
-        self._outages.begin(self.where, why)
+        since = time.monotonic()
+        try:
+            self._logger.warning("%s at %s does not serve: %s", self._kind, self.where, why)
+            self._outages.begin(self.where, why)
+        finally:
+            self.since = since  # last: whoever gets an answer right now must not end it before
 
-    def end(self) -> None:
-        """It has answered a call; to be called while ``since`` is set."""
+    def end(self, how: str = "serves again") -> None:
+        """It has answered a call, or is wanted no more; to be called while ``since`` is set.
+
+        Args:
+            how: What the log says of it.
+        """
         since, self.since = self.since, None
         if since is None:
             return
         lasted = time.monotonic() - since
-        self._logger.warning("%s at %s serves again, after %.1f s", self._kind, self.where, lasted)
+        self._logger.warning("%s at %s %s, after %.1f s", self._kind, self.where, how, lasted)
         self._outages.end(self.where, lasted)
         self._calm.append(True)

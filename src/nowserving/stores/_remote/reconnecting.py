@@ -106,6 +106,8 @@ class ReconnectingConnection(Generic[ConnectionT]):
         while self._wanted():
             if delay:
                 await asyncio.sleep(delay)
+                if not self._wanted():  # those who waited for it were served elsewhere meanwhile
+                    return
             # Not so long that a call fails in a pause although the server can be reached again.
             delay = min(max(delay * 2, FIRST_DELAY), LONGEST_DELAY, self._server.timeout / 2)
             try:

@@ -46,7 +46,7 @@ class LoopConnections:
         history: For what happens, made at first use: what the server refuses of it, or takes its
             time for, must be nobody else's matter.
         inbox: For pushes.
-        is_closed: Whether they are.
+        is_closed: Whether they are, for good.
         timer: When this process is to be noted again, None where that is not planned.
     """
 
@@ -125,8 +125,7 @@ class LoopConnections:
             part.close()
 
     def hang_up(self) -> None:
-        """Have Redis end the connections of a loop that does not run."""
-        self.is_closed = True
+        """Have Redis end the connections of a loop that rests; it may go on with new ones."""
         for part in self._parts():
             part.hang_up()
 

@@ -213,7 +213,7 @@ class ClusterSession:
         try:
             limit = self._settings.timeout / 5
             reply = await patiently(self._ask(node), limit, lambda _: None)
-            return self._nodes.map.replace(reply, node)
+            return self._nodes.take_over(reply, node)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next node may answer
             logger.debug("No map from %s: %s", node, diagnose(error))
             return False

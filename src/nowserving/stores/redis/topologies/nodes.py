@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nowserving.stores.redis.topologies.slots import SlotMap
 
@@ -42,6 +42,25 @@ class Nodes:
         # Where the cluster has a map, it was reached: a node that is not there is an outage.
         server.outage.reached = server.outage.reached or bool(self.map.primaries)
         return server
+
+    def take_over(self, reply: Sequence[Any], asked: Node) -> bool:
+        """Take over a map, and end the outages of nodes that have no slots any more.
+
+        Nobody asks those for anything, so no answer of theirs would ever end one.
+
+        Args:
+            reply: What ``CLUSTER SLOTS`` says, with text decoded.
+            asked: The node that said it.
+
+        Returns:
+            Whether there is a map in it.
+        """
+        if not self.map.replace(reply, asked):
+            return False
+        for node, server in list(self._servers.items()):
+            if server.outage.since is not None and node not in self.map.primaries:
+                server.outage.end("is not needed any more: others have its slots")
+        return True
 
     async def connect_anywhere(self) -> RespProtocol:
         """Return a connection with some node, with another one the next time."""
