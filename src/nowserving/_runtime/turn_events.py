@@ -77,7 +77,6 @@ class TurnEvents:
 
     Args:
         observers: Those who observed when it was asked for: they are told to its end.
-        asked: When that was, monotonic.
     """
 
     __slots__ = (
@@ -87,7 +86,6 @@ class TurnEvents:
         "_handoff",
         "_losing",
         "_pending_end",
-        "_wall",
         "observers",
         "turn",
     )
@@ -101,9 +99,8 @@ class TurnEvents:
     _pending_end: deque[Callable[[], None]]
     """There once a loss is told: an end that has to wait for that."""
 
-    def __init__(self, observers: Observers, asked: float) -> None:
+    def __init__(self, observers: Observers) -> None:
         self.observers = observers
-        self._wall = time.time() - asked  # one question for the time of day is enough
         self.turn = next(_turns)
         self._end_untold = True
         self._losing = False
@@ -240,7 +237,7 @@ class TurnEvents:
                 self.turn,
                 handle.conversation_id,
                 handle.number,
-                self._wall + now,
+                time.time(),  # not counted from a moment of the turn: events are put in order by it
                 options.label,
                 options.message_id,
                 ahead,

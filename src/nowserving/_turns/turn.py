@@ -287,7 +287,7 @@ class Turn:
         return ticket
 
     def _observe(self, ticket: LiveTicket, observers: Observers) -> None:
-        ticket.events = TurnEvents(observers, ticket.asked)
+        ticket.events = TurnEvents(observers)
         try:
             ticket.events.asked(ticket)
         except BaseException:  # Ctrl-C, in an observer: nothing is asked for yet
