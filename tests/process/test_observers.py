@@ -334,3 +334,34 @@ async def test_a_ticket_is_told_to_be_refused_before_anything_else_is_asked(serv
         store.observe(_Cancelling())
         with pytest.raises(asyncio.CancelledError):
             await asyncio.ensure_future(store.take_ticket("c", when_busy="reject"))
+
+
+@EVERYWHERE
+async def test_an_interrupted_turn_that_is_collected_as_it_takes_that_back_has_an_end(
+    server: Place,
+) -> None:
+    async def collected() -> None:
+        turn = store.lock("c", when_busy="interrupt")
+        await turn.__aenter__()
+        newer.append(asyncio.ensure_future(take_a_turn()))
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        ticket = turn._ticket
+        assert ticket is not None
+        assert ticket.cancellation is not None
+        leaving = turn.__aexit__(None, None, None)
+        leaving.send(None)  # what was cancelled may not have been told so yet
+        leaving.close()
+
+    async def take_a_turn() -> None:
+        async with store.lock("c", when_busy="interrupt"):
+            pass
+
+    told, newer = _Threads(), list[asyncio.Task[None]]()
+    async with LockStore.create(server.url()) as store:
+        store.observe(told)
+        await asyncio.ensure_future(collected())
+        await asyncio.wait_for(newer[0], 10)
+        await until(lambda: not told.unfinished())
+        check_told(told)
+        assert threading.current_thread() not in told.left_on[:1]
