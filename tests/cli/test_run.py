@@ -261,3 +261,26 @@ def test_a_newer_one_interrupts(url: str, tmp_path: Path) -> None:
         assert run.wait(20) == 9
         assert "a newer message interrupts" in run.communicate()[1]
     assert told(log) == ["+", "-", "new"]
+
+
+@pytest.mark.parametrize("end", ["interrupted", "lost"])
+def test_a_standard_error_that_nobody_reads_changes_nothing(
+    file_url: str, tmp_path: Path, end: str
+) -> None:
+    log = tmp_path / "log"
+    program = (
+        "exec 2> /dev/null; trap 'echo - >> $0; exit 9' TERM; echo + >> $0;"
+        "while :; do sleep 0.05; done"
+    )
+    with Started(file_url, "--on-lost", "kill", "c", "--", "sh", "-c", program, str(log)) as run:
+        until(lambda: told(log) == ["+"], within=30)
+        assert run.stderr is not None
+        run.stderr.close()
+        run.stderr = None
+        if end == "interrupted":
+            newer = ("--when-busy", "interrupt", "c", "--", "sh", "-c", "echo new >> $0", str(log))
+            assert command(file_url, *newer).returncode == 0
+        else:
+            release(file_url)
+        assert run.wait(20) == 9
+    assert told(log) == (["+", "-", "new"] if end == "interrupted" else ["+", "-"])

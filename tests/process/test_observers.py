@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nowserving import LockStore, Observer, SQLiteLockStore, StoreEvent, StoreUnavailable
+from nowserving import (
+    CorruptLock,
+    LockStore,
+    Observer,
+    SQLiteLockStore,
+    StoreEvent,
+    StoreUnavailable,
+)
 from nowserving.testing.harness import check_told
 from nowserving.testing.turn_log import TurnLog
 from tests.support.forks import in_child
@@ -298,3 +305,63 @@ async def test_ctrl_c_in_an_observer_ends_the_turn_for_the_others(server: Place)
         await until(lambda: told.kinds("c") == [["asked", "left"]])
         assert told.last("c", "left").outcome == "abandoned"
         assert await store.inspect("c") is None
+
+
+async def test_a_ticket_that_a_record_which_can_not_be_read_refuses_is_told_so(
+    server: RedisServer,
+) -> None:
+    told = TurnLog()
+    async with LockStore.create(server.url()) as store:
+        store.observe(told)
+        server.cli("SET", "lock:{c}", "foreign", "EX", "60")
+        with pytest.raises(CorruptLock):
+            await store.take_ticket("c")
+    assert [event.reason for event in told.issued] == ["corrupt"]
+
+
+class _Cancelling(Observer):
+    """Cancels whoever is refused in the moment in which that is told."""
+
+    def refused(self, event: TicketEvent) -> None:  # noqa: ARG002
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+
+@EVERYWHERE
+async def test_a_ticket_is_told_to_be_refused_before_anything_else_is_asked(server: Place) -> None:
+    async with LockStore.create(server.url()) as store, store.lock("c"):
+        store.observe(_Cancelling())
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.ensure_future(store.take_ticket("c", when_busy="reject"))
+
+
+@EVERYWHERE
+async def test_an_interrupted_turn_that_is_collected_as_it_takes_that_back_has_an_end(
+    server: Place,
+) -> None:
+    async def collected() -> None:
+        turn = store.lock("c", when_busy="interrupt")
+        await turn.__aenter__()
+        newer.append(asyncio.ensure_future(take_a_turn()))
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        ticket = turn._ticket
+        assert ticket is not None
+        assert ticket.cancellation is not None
+        leaving = turn.__aexit__(None, None, None)
+        leaving.send(None)  # what was cancelled may not have been told so yet
+        leaving.close()
+
+    async def take_a_turn() -> None:
+        async with store.lock("c", when_busy="interrupt"):
+            pass
+
+    told, newer = _Threads(), list[asyncio.Task[None]]()
+    async with LockStore.create(server.url()) as store:
+        store.observe(told)
+        await asyncio.ensure_future(collected())
+        await asyncio.wait_for(newer[0], 10)
+        await until(lambda: not told.unfinished())
+        check_told(told)
+        assert threading.current_thread() not in told.left_on[:1]

@@ -94,6 +94,21 @@ def test_its_end_is_what_the_table_says(state: Any) -> None:
     assert life.stay == STAY[state]["forked"] == "gone"
 
 
+def test_whoever_sees_it_hold_from_another_thread_sees_since_when() -> None:
+    class Seen(Life):
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if self.stay == "holding":
+                seen.append((self.held_since, self.served))
+
+    seen: list[object] = []
+    life = life_of()
+    life.__class__ = Seen
+    status = status_of(State.SERVED)
+    life.begin(status, 1.0)
+    assert set(seen) == {(1.0, status)}
+
+
 class Lives(RuleBasedStateMachine):
     """One ticket; whoever could have to do with it does what it likes, in any order."""
 

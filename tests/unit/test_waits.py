@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from nowserving._host.waits import ends_within
+from nowserving._host.waits import ends_within, result_within
 
 
 @pytest.mark.parametrize("seconds", [None, 60.0])
@@ -52,6 +52,14 @@ async def test_what_is_raised_in_time_is_raised() -> None:
 
     with pytest.raises(KeyError):
         await ends_within(work(), 60.0)
+
+
+async def test_a_result_that_comes_in_time_is_returned() -> None:
+    heard: asyncio.Queue[int] = asyncio.Queue()
+    with pytest.raises(asyncio.TimeoutError):
+        await result_within(heard.get(), 0.01)
+    heard.put_nowait(7)
+    assert await result_within(heard.get(), 0.01) == 7
 
 
 def test_a_wait_whose_loop_is_closed_ends_without_a_word() -> None:

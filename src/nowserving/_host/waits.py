@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nowserving._host.background import spawn
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+_T = TypeVar("_T")
 
 
 async def ends_within(coroutine: Coroutine[Any, Any, object], seconds: float | None) -> bool:
@@ -26,13 +28,32 @@ async def ends_within(coroutine: Coroutine[Any, Any, object], seconds: float | N
     Returns:
         Whether it has ended in time.
     """
+    task = await _ended(coroutine, seconds)
+    if task is None:
+        return False
+    task.result()
+    return True
+
+
+async def result_within(coroutine: Coroutine[Any, Any, _T], seconds: float | None) -> _T:
+    """Do the same, and return what it returns.
+
+    Raises:
+        asyncio.TimeoutError: If it takes longer.
+    """
+    task = await _ended(coroutine, seconds)
+    if task is None:
+        raise asyncio.TimeoutError
+    return task.result()
+
+
+async def _ended(
+    coroutine: Coroutine[Any, Any, _T], seconds: float | None
+) -> asyncio.Task[_T] | None:
     task = spawn(asyncio.get_running_loop(), coroutine)
     try:
         await asyncio.wait({task}, timeout=seconds)
-        ended = task.done()
+        return task if task.done() else None
     finally:
         with suppress(RuntimeError):  # the loop is closed, and this the end of whoever waited on it
             task.cancel()
-    if ended:
-        task.result()
-    return ended

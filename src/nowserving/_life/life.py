@@ -183,9 +183,11 @@ class Life(Stay, Lease, Body, Poll):
             status: What the store said of it.
             now: The monotonic clock.
         """
-        self.stay, self.body = "holding", "running"  # as the tables say, of "served" and "begin"
         self.served = status
         self.held_since = now
+        # Last, for whoever closes the store looks from another thread; as the tables say, of
+        # "served" and "begin".
+        self.stay, self.body = "holding", "running"
         # A holder is looked after at other moments than a waiter; most at one alone.
         alone = self.pushes and not self.request.options.has_moments
         self.poll_at = self._answer[1] if alone else 0.0

@@ -79,18 +79,24 @@ class Issuing:
         asked = monotonic()
         try:
             status = await runtime.queue.take(handle, admission)
-        except BaseException:
+        except BaseException as error:
             # Cancelled, or the reply was lost: nobody will redeem what was maybe issued.
             self._give_back(handle)
+            if isinstance(error, LockError):
+                self._tell_refused(chosen, asked, error)
             raise
         if status.state in REFUSALS:
             kind = REFUSALS[status.state]
             refused = refusal(kind, name, status, message_id=message_id)
+            self._tell_refused(chosen, asked, refused)
             await tell_holder(runtime.queue, refused)
-            if runtime.audience.of_turns is not None:
-                tell_not_issued(runtime.audience.of_turns, handle, chosen, asked, refused)
             raise refused
         return IssuedTicket(status.number, handle.owner)
+
+    def _tell_refused(self, chosen: Options, asked: float, error: LockError) -> None:
+        observers = self._runtime.audience.of_turns
+        if observers is not None and self._handle is not None:
+            tell_not_issued(observers, self._handle, chosen, asked, error)
 
     def undo(self, error: BaseException) -> None:
         """Give the ticket back when the thread that asked for it was interrupted, by Ctrl-C say.

@@ -161,11 +161,13 @@ class Turn:
         events = ticket.events
         if events is not None:
             events.body_ended(ticket)
-        ours = cancellation is not None and await cancellation.take_back(error)
-        if isinstance(error, GeneratorExit):  # being closed: nothing may be awaited
-            self._break_off(outcome)
-            return
+        ours = False
         try:
+            if cancellation is not None:
+                ours = await cancellation.take_back(error)
+            if isinstance(error, GeneratorExit):  # being closed: nothing may be awaited
+                self._break_off(outcome)
+                return
             at_once = runtime.at_once
             if at_once is not None:
                 departure = at_once.leave_now(ticket.handle, outcome)

@@ -159,6 +159,8 @@ class Run(Observer):
             raise
         finally:
             lost.cancel()
+            if not ended.done():  # whatever it was: the command must not run beside the next one
+                await self._end(ended)
             self._status = ended.result()
         if self._status != 0:
             raise _Failed
@@ -192,4 +194,7 @@ class Run(Observer):
         self._say(f"the turn is lost: {self._why_lost}. {then}.")
 
     def _say(self, what: str) -> None:
-        typer.echo(f"nowserving run: {safe(self._conversation_id)}: {safe(what)}", err=True)
+        with contextlib.suppress(
+            OSError
+        ):  # nobody reads it; the command is looked after all the same
+            typer.echo(f"nowserving run: {safe(self._conversation_id)}: {safe(what)}", err=True)

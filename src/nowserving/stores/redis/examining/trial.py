@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hiredis
 
+from nowserving._host.waits import result_within
 from nowserving.errors import StoreUnavailable
 from nowserving.protocol.status import State
 from nowserving.stores.redis.examining import permissions
@@ -104,7 +105,7 @@ class Ear:
             lambda _: heard.put_nowait((0.0, None)),
         )
         protocol.send([("SUBSCRIBE", self._channel)])
-        _, reply = await asyncio.wait_for(heard.get(), self._interview.limit)
+        _, reply = await result_within(heard.get(), self._interview.limit)
         if reply is None:
             raise ConnectionError("the server closed the connection")
         return refused(str(reply)) if isinstance(reply, hiredis.ReplyError) else None
@@ -114,7 +115,7 @@ class Ear:
         end = time.perf_counter() + _PUSHED_WITHIN
         while (left := end - time.perf_counter()) > 0:
             try:
-                at, reply = await asyncio.wait_for(self._heard.get(), left)
+                at, reply = await result_within(self._heard.get(), left)
             except asyncio.TimeoutError:
                 return None
             if reply is None:
