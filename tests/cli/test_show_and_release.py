@@ -13,7 +13,7 @@ import pytest
 from nowserving import LockAbsorbed, LockStore, Observer, TicketEvent
 from tests.support.crew import Worker
 from tests.support.looking import line_of, until_waiting
-from tests.support.terminal import CTRL_C, ENTER, Terminal, nowserving, of_a_person
+from tests.support.terminal import CTRL_C, CTRL_D, ENTER, Terminal, nowserving, of_a_person
 from tests.support.worker import TurnJob
 
 HOSTILE = "a\x1b[2J[bold]b[/]\u202ec\n:smile:\x9bd"
@@ -69,6 +69,24 @@ def test_a_line_is_shown(url: str) -> None:
         assert str(worker._process.pid) in shown
         for danger in (b"\x1b[2J", b"\x1b]0", b"\x07", "\u202e".encode(), "\x9b".encode()):
             assert danger not in raw
+
+
+def test_a_narrow_terminal_shows_fewer_columns(file_url: str) -> None:
+    with in_line(file_url) as worker:
+        worker.wait_for("entered")
+        until_waiting(file_url, 3)
+        for columns, titles in (
+            (30, "place ticket for"),
+            (60, "place ticket for message process"),
+            (160, "place ticket for lease left message label process"),
+        ):
+            show = nowserving("show", "c", "--store", file_url)
+            with Terminal(*show, columns=columns) as terminal:
+                assert terminal.wait() == 0
+                _, header, holder, *_ = terminal.lines
+            assert header.split() == titles.split()
+            assert holder.startswith("holds")
+            assert " s" in holder  # a duration is never broken
 
 
 def test_a_line_is_shown_to_a_program(url: str) -> None:
@@ -153,7 +171,7 @@ def test_a_person_is_asked_before_a_holder_is_released(url: str) -> None:
         worker.wait_for("entered")
         until_waiting(url, 3, HOSTILE)
         release = nowserving("release", HOSTILE, "--store", url, "--reason", "it hangs")
-        for answer, status in (("n", 1), ("", 1), (CTRL_C, 1)):
+        for answer, status in (("n", 1), ("", 1), (CTRL_D, 1), (CTRL_C, 130)):
             with Terminal(*release) as terminal:
                 terminal.until("Release it? [y/N]")
                 shown, raw = terminal.text.replace("\n", ""), terminal.raw
