@@ -54,13 +54,16 @@ class TurnLog(AllEvents):
         return found[-1]
 
     def faults(self) -> list[str]:
-        """Return what breaks the law: an order that can't be, or a turn without an end."""
+        """Return what breaks the law: an order of events or of their moments that can't be."""
         found = []
         for turn, events in list(self.turns.items()):
             kinds = [kind for kind, _ in events]
             steps = zip(["", *kinds], kinds, strict=False)
             if not all(kind in AFTER.get(before, ()) for before, kind in steps):
                 found.append(f"turn {turn} was told {kinds}")
+            moments = [event.at for _, event in events]
+            if moments != sorted(moments):
+                found.append(f"turn {turn} was told of moments in another order: {moments}")
         return found
 
     def unfinished(self) -> list[str]:
