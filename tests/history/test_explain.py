@@ -54,6 +54,17 @@ def test_a_ticket_that_nobody_gave_back_is_told() -> None:
     assert "55.0 s until a ticket expired that nobody gave back" in gap
 
 
+def test_nobody_waits_behind_a_turn_longer_than_until_the_next_one_is_served() -> None:
+    killed = turn(0, 0, 0, None)
+    lost_its_lock = turn(1, 5, 60, 200, lost=True, reason="released")  # and ran on
+    told = words(killed, lost_its_lock, turn(2, 6, 80, 90), turn(3, 7, 90, 91))[-1]
+    assert told == (
+        "ticket 3, message m3 waited 83.0 s: 53.0 s behind ticket 0, message m0, which has not "
+        "told its end, 20.0 s behind ticket 1, message m1, which lost its lock (released), 10.0 s "
+        "behind ticket 2, message m2"
+    )
+
+
 def test_a_line_that_settles_is_told() -> None:
     (told,) = words(turn(0, 0, 2, 3, waiting=0.1))
     assert told == "ticket 0, message m0 waited 2.0 s: 2.0 s while the line settled"
@@ -69,7 +80,8 @@ def test_who_still_waits_and_who_waited_in_vain_is_told() -> None:
     waiting = turn(1, 10, None, None)
     vain = turn(2, 20, None, 30, outcome="timeout")
     told = words(holder, waiting, vain, now=110.0)
-    assert told[0].startswith("ticket 1, message m1 has waited 1 min 40 s, and waits: 1 min 40 s")
+    still = "ticket 1, message m1 has waited 1 min 40 s, and still waits: 1 min 40 s behind"
+    assert told[0].startswith(still)
     assert told[1].startswith("ticket 2, message m2 waited 10.0 s in vain (timeout): 10.0 s behind")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -106,14 +107,17 @@ def waits_of(turns: Sequence[RecordedTurn], now: float) -> list[Wait]:
 
 
 def _pieces(
-    turn: RecordedTurn, end: float, held: Iterable[RecordedTurn], now: float
+    turn: RecordedTurn, end: float, held: Sequence[RecordedTurn], now: float
 ) -> Iterable[Piece]:
     """Take the time from when a turn was asked for until ``end`` apart."""
     at = turn.asked or 0.0
     before: RecordedTurn | None = None
-    for holder in held:
+    for holder, following in zip_longest(held, held[1:]):
         begin = holder.served or 0.0
         over = now if holder.ended is None else holder.ended
+        if following is not None:
+            # A killed process tells no end, a turn that lost its lock and ran on a late one.
+            over = min(over, following.served or over)
         if holder is turn or over <= at:
             if over <= at and holder is not turn:
                 before = holder
@@ -154,7 +158,7 @@ def words_of(wait: Wait) -> str:
     if turn.served is not None:
         what = f"waited {duration(wait.seconds)}"
     elif turn.ended is None:
-        what = f"has waited {duration(wait.seconds)}, and waits"
+        what = f"has waited {duration(wait.seconds)}, and still waits"
     else:
         what = f"waited {duration(wait.seconds)} in vain ({_ended(turn)})"
     told = [part for piece in _merged(wait.pieces) for part in _told(piece)]
