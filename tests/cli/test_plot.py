@@ -51,6 +51,23 @@ def test_what_is_said_beside_the_bars() -> None:
     ]
 
 
+def test_a_turn_that_lost_its_lock_says_so() -> None:
+    recorded = [
+        RecordedTurn("a", "c", 7, asked=NOW - 40, served=NOW - 30, lost=True),  # and runs on
+        RecordedTurn("b", "c", 8, asked=NOW - 35, served=NOW - 20, ended=NOW - 10, outcome="done"),
+        RecordedTurn(
+            "c", "c", 9, asked=NOW - 34, served=NOW - 10, ended=NOW, outcome="done", lost=True
+        ),
+    ]
+    turns = turns_of(recorded, None, NOW)
+    said = [line.plain.split("  ")[-1].strip() for line in chart(turns, NOW, 100)[1:]]
+    assert said == [
+        "waited 10.0 s, lost its lock after 10.0 s",
+        "waited 15.0 s, done 10.0 s",
+        "waited 24.0 s, done 10.0 s, lost its lock",
+    ]
+
+
 def test_a_turn_of_no_length_is_seen_and_none_is_no_chart() -> None:
     assert chart([], NOW, 80) == []
     assert drawn([PlottedTurn(0, NOW, NOW, NOW, "done")], 30) == ["#"]

@@ -58,6 +58,7 @@ class PlottedTurn(NamedTuple):
         served: When it was served; None if it was not, or not yet.
         ended: When it was over; None if it goes on.
         outcome: How it ended; empty while it goes on.
+        lost: Whether its lock was lost while its body ran.
     """
 
     ticket: int
@@ -65,6 +66,7 @@ class PlottedTurn(NamedTuple):
     served: float | None = None
     ended: float | None = None
     outcome: str = ""
+    lost: bool = False
 
 
 def turns_of(recorded: Iterable[RecordedTurn], line: Line | None, now: float) -> list[PlottedTurn]:
@@ -89,7 +91,11 @@ def turns_of(recorded: Iterable[RecordedTurn], line: Line | None, now: float) ->
             here = present.pop(turn.number)
             turns.append(here._replace(asked=min(asked, here.asked)))
         else:
-            turns.append(PlottedTurn(turn.number, asked, turn.served, turn.ended, turn.outcome))
+            turns.append(
+                PlottedTurn(
+                    turn.number, asked, turn.served, turn.ended, turn.outcome, lost=turn.lost
+                )
+            )
     turns += present.values()
     return [_closed(turn, turns, now) if _is_open(turn, line) else turn for turn in turns]
 
@@ -192,7 +198,7 @@ def _bar(turn: PlottedTurn, now: float, scale: TimeScale, signs: _Signs) -> Text
     began = over if turn.served is None else scale.column(turn.served)
     drawn = Text(signs.wait * (began - came), style="yellow" if turn.served is None else "dim")
     if turn.served is not None:
-        style = _STYLES.get(turn.outcome, "magenta")
+        style = "red" if turn.lost else _STYLES.get(turn.outcome, "magenta")
         drawn.append(signs.hold * max(1, over - began), style=style)
     elif not drawn:
         drawn = Text(signs.wait, style="yellow")
@@ -208,4 +214,8 @@ def _words(turn: PlottedTurn, now: float) -> str:
     if turn.served is None:
         return f"{turn.outcome or 'waits'} {duration(ended - turn.asked)}"
     waited = duration(turn.served - turn.asked) if turn.served > turn.asked else NOTHING
-    return f"waited {waited}, {turn.outcome or 'holds'} {duration(ended - turn.served)}"
+    held = duration(ended - turn.served)
+    if turn.lost and turn.outcome == UNKNOWN:  # its body may run on
+        return f"waited {waited}, lost its lock after {held}"
+    lost = ", lost its lock" * turn.lost
+    return f"waited {waited}, {turn.outcome or 'holds'} {held}{lost}"
