@@ -13,7 +13,7 @@ import pytest
 from nowserving import LockAbsorbed, LockStore, Observer, TicketEvent
 from tests.support.crew import Worker
 from tests.support.looking import line_of, until_waiting
-from tests.support.terminal import CTRL_C, ENTER, Terminal, nowserving, of_a_person
+from tests.support.terminal import CTRL_C, CTRL_D, ENTER, Terminal, nowserving, of_a_person
 from tests.support.worker import TurnJob
 
 HOSTILE = "a\x1b[2J[bold]b[/]\u202ec\n:smile:\x9bd"
@@ -153,7 +153,7 @@ def test_a_person_is_asked_before_a_holder_is_released(url: str) -> None:
         worker.wait_for("entered")
         until_waiting(url, 3, HOSTILE)
         release = nowserving("release", HOSTILE, "--store", url, "--reason", "it hangs")
-        for answer, status in (("n", 1), ("", 1), (CTRL_C, 1)):
+        for answer, status in (("n", 1), ("", 1), (CTRL_D, 1), (CTRL_C, 130)):
             with Terminal(*release) as terminal:
                 terminal.until("Release it? [y/N]")
                 shown, raw = terminal.text.replace("\n", ""), terminal.raw

@@ -70,7 +70,7 @@ def release(  # noqa: PLR0913 - one parameter an option
     works on, beside the next one.
 
     Exit status: 0 if it was released, 1 if there was nothing to release or you said no, 2 if the
-    store can't be asked.
+    store can't be asked, 130 after Ctrl-C.
     """
     asked = None if ticket is None else IssuedTicket.parse(ticket)
     found = signals.run_to_exit(_find(conversation_id, asked, store, endpoints))
@@ -97,7 +97,12 @@ def release(  # noqa: PLR0913 - one parameter an option
 
 def _agreed(conversation_id: str, ticket: LineTicket, now: float) -> bool:
     typer.echo(f"In line for {safe(conversation_id)}: {whose(ticket, now)}.", err=True)
-    return typer.confirm("Release it?", err=True)
+    try:
+        with signals.stoppable():
+            return typer.confirm("Release it?", err=True)
+    except signals.Stopped as stopped:
+        typer.echo("\nNothing was released.", err=True)
+        raise typer.Exit(stopped.status) from None
 
 
 async def _find(
