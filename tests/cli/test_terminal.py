@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import unicodedata
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import pytest
 from rich.table import Table
 
 from nowserving.cli.terminal import console, safe
-from tests.support.terminal import CTRL_C, ENTER, Terminal
-
-if TYPE_CHECKING:
-    import pytest
+from tests.support.terminal import CTRL_C, ENTER, Terminal, nowserving
 
 HOSTILE = (
     "\x1b[2Jx\x9b1m\n\r\b[bold]:smile:\u202eabc\u2066\u200b\ud800\udc80\u2028\x00\x7f\U000e0041"
@@ -72,3 +72,35 @@ def test_a_person_at_a_terminal() -> None:
         terminal.until("12 60\nend")
         terminal.type(CTRL_C)
         assert terminal.wait() == 130
+
+
+TELLING = [
+    ("doctor", "--store", "memory://"),
+    ("doctor", "--store", "memory://", "--json"),
+]
+
+
+@pytest.mark.parametrize("arguments", TELLING)
+def test_what_nobody_reads_ends_as_with_sigpipe(arguments: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            nowserving(*arguments), stdout=writing, stderr=subprocess.PIPE, check=False, text=True
+        )
+    finally:
+        os.close(writing)
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", TELLING)
+def test_an_output_that_can_not_be_written_is_said(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            nowserving(*arguments), stdout=full, stderr=subprocess.PIPE, check=False, text=True
+        )
+    assert done.returncode == 2
+    assert "the output can't be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -36,6 +36,12 @@ def safe(text: object, most: int | None = None) -> str:
     return shown
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command to end as programs do that nobody reads any more."""
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False, **settings: Any) -> Console:  # noqa: ANN401 - as Console takes
     """Return a console that takes a text for a text: no markup, no emoji codes, no highlighting.
 
@@ -45,7 +51,7 @@ def console(*, stderr: bool = False, **settings: Any) -> Console:  # noqa: ANN40
         stderr: Whether it writes to standard error.
         **settings: As ``rich.console.Console`` takes them.
     """
-    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False, **settings)
+    made = _Console(stderr=stderr, markup=False, emoji=False, highlight=False, **settings)
     if not made.is_terminal and "width" not in settings and "COLUMNS" not in os.environ:
         made.width = _WIDE
     return made
