@@ -130,6 +130,9 @@ def test_whatif_refuses_a_limit_of_nothing(waited: str) -> None:
     done = typed("whatif", "--store", waited, "--settle-max", "3")
     assert done.returncode == 2
     assert "it limits --settle" in done.stderr
+    done = typed("whatif", "--store", waited, "--when-full", "drop_oldest")
+    assert done.returncode == 2
+    assert "--max-waiting are there: give both" in done.stderr
 
 
 def test_watch_shows_what_was_and_what_comes(waited: str) -> None:

@@ -112,6 +112,7 @@ def test_what_can_not_be_tried_is_said(store: str, monkeypatch: pytest.MonkeyPat
     done = typed("--store", store, "--port", "0", "--allow-release")
     assert done.exit_code == 2
     assert "at least 16" in done.output
+    assert "--allowed-host" not in done.output
     assert "brief" not in done.output
     done = typed("--store", store, "--port", "0", "--allowed-host", "http://bot.example")
     assert done.exit_code == 2

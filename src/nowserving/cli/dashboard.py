@@ -93,7 +93,8 @@ async def _serve(  # noqa: PLR0913 - what the command was told
                 raise typer.BadParameter(str(error), param_hint=_blamed(names, token)) from None
             behind = f"#token={quote(token)}" if token and not given else ""
             typer.echo(f"Showing {safe(name)} at {serving.address(listening)}{behind}")
-            typer.echo(_note(token, given=given, public=public), err=True)
+            note = _note(token, given=given, public=public, allow_release=allow_release)
+            typer.echo(note, err=True)
             await serving.serve(app, listening)
 
 
@@ -129,12 +130,12 @@ def _token() -> tuple[str, bool]:
 
 
 def _blamed(names: list[str], token: str | None) -> str:
-    return "--allowed-host" if names and token is None else f"--allowed-host or {TOKEN_VARIABLE}"
+    return " or ".join(["--allowed-host"] * bool(names) + [TOKEN_VARIABLE] * (token is not None))
 
 
-def _note(token: str | None, *, given: bool, public: bool) -> str:
+def _note(token: str | None, *, given: bool, public: bool, allow_release: bool) -> str:
     if token is None:
         return "Read only; --allow-release lets tickets be released. Ctrl-C ends it."
     where = f"is that of {TOKEN_VARIABLE}" if given else "stands behind the address"
-    use = "reading" if public else "releasing"
+    use = " and ".join(["reading"] * public + ["releasing"] * allow_release)
     return f"The token for {use} {where}. Ctrl-C ends it."

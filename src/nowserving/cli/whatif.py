@@ -90,6 +90,10 @@ def whatif(  # noqa: PLR0913 - one parameter an option
     """
     if settle_max is not None and settle is None:
         raise typer.BadParameter("it limits --settle: give both.", param_hint="--settle-max")
+    if when_full is not WhenFull.REJECT and max_waiting is None:
+        raise typer.BadParameter(
+            "it says what to do when --max-waiting are there: give both.", param_hint="--when-full"
+        )
     rules = Rules(when_busy.value, max_waiting, when_full.value, settle, settle_max)
     try:
         compared = compare(signals.run(_read(conversation_id, store, endpoints)), rules)
