@@ -8,12 +8,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from nowserving.protocol.status import RELEASED
+
 if TYPE_CHECKING:
     from nowserving.protocol.handle import TicketHandle
 
 _lease = logging.getLogger("nowserving.lease")
 _turn = logging.getLogger("nowserving.turn")
 _leaving = logging.getLogger("nowserving.leaving")
+
+_LIVE_LONGER = "renew long turns (auto_renew=True), give them a longer lock_lifetime, or "
 
 
 def tells_waits() -> bool:
@@ -46,14 +50,17 @@ def lost(handle: TicketHandle, held_for: float, why: str) -> None:
         held_for: Seconds for which it was held.
         why: Why it was lost.
     """
+    # Somebody else decided on a release: no longer lifetime would have helped.
+    remedy = "" if why.startswith(RELEASED) else _LIVE_LONGER
     _lease.warning(
         "The lock of conversation %r (ticket %d) was lost after being held for %.3g s: %s. "
-        "Another message may be handled beside this one; renew long turns (auto_renew=True), "
-        "give them a longer lock_lifetime, or check lock.fencing_token where you write.",
+        "Another message may be handled beside this one; %scheck lock.fencing_token where you "
+        "write.",
         handle.conversation_id,
         handle.number,
         held_for,
         why,
+        remedy,
     )
 
 

@@ -136,3 +136,4 @@ class Reasons(StoreHarness):
     def _told(records: list[logging.LogRecord], why: str) -> None:
         (warning,) = [record.getMessage() for record in records]
         assert f": {why}. " in warning
+        assert ("auto_renew" in warning) is (why == EXPIRED)  # it helps nobody who was released
