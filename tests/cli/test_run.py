@@ -123,13 +123,16 @@ def test_exit_statuses(file_url: str, tmp_path: Path) -> None:
     assert "Exec format error" in bad.stderr
     assert command("redis://:hunter2@127.0.0.1:1", "c", "--", "true").returncode == 2
     assert command(file_url, "--label", "x" * 201, "c", "--", "true").returncode == 2
+    mistaken = command(file_url, "--lifetime", "0", "c", "--", "true")
+    assert (mistaken.returncode, "'--lifetime'" in mistaken.stderr) == (2, True)
 
 
 @pytest.mark.usefixtures("held")
 def test_the_turn_never_comes(url: str) -> None:
     for arguments, complaint in (
         (("--timeout", "0"), "1 ahead"),
-        (("--when-busy", "reject", "--conflict-exit-code", "75"), "'c'"),
+        (("--timeout", "0"), "Its holder: message m, "),
+        (("--when-busy", "reject", "--conflict-exit-code", "75"), "Its holder: message m, "),
         (("--message-id", "m"), "'m'"),
     ):
         done = command(url, *arguments, "c", "--", "echo", "ran")

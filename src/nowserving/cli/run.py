@@ -39,6 +39,13 @@ def _seconds(context: typer.CallbackParam, value: float | None) -> float | None:
         raise typer.BadParameter(str(error)) from None
 
 
+def _lifetime(value: float | None) -> float | None:
+    try:
+        return checks.seconds_or_none("lifetime", value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def run(  # noqa: PLR0913 - one parameter an option
     conversation_id: ConversationId,
     command: Annotated[
@@ -83,7 +90,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     lifetime: Annotated[
         float | None,
         typer.Option(
-            callback=_seconds,
+            callback=_lifetime,
             metavar="S",
             help="Seconds after which the turn is free if this process is gone or stopped; it is "
             "renewed every third of that.",

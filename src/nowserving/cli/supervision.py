@@ -21,6 +21,7 @@ from nowserving import (
 )
 from nowserving.cli import forwarding
 from nowserving.cli.terminal import safe
+from nowserving.cli.words import holder_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,7 +120,7 @@ class Run(Observer):
                 return self._status
             if isinstance(error, _NOT_ANSWERED):
                 raise
-            self._say(f"no turn: {error}")
+            self._say(f"no turn: {error} {holder_of(error)}".rstrip())
             return self._conflict
         assert self._status is not None  # noqa: S101 - for the type checker
         return self._status

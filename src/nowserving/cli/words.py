@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nowserving import LockBusy, LockSuperseded, LockTimeout
 from nowserving.cli.terminal import safe
 
 if TYPE_CHECKING:
-    from nowserving import LineTicket
+    from collections.abc import Iterator
+
+    from nowserving import Holder, LineTicket, LockError
 
 NOTHING = "\N{EN DASH}"
 """What stands where nothing is known."""
+
+_WITH_HOLDER = (LockBusy, LockTimeout, LockSuperseded)
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _TENTHS_BELOW = 100.0  # seconds
@@ -47,13 +52,23 @@ def whose(ticket: LineTicket, now: float) -> str:
         ticket: The ticket, as ``inspect`` shows it.
         now: Unix time when it was looked at.
     """
-    said = [f"ticket {ticket.number}"]
-    if ticket.message_id is not None:
-        said.append(f"message {safe(ticket.message_id)}")
-    if ticket.label is not None:
-        said.append(f"label {safe(ticket.label)}")
-    if ticket.host is not None:
-        said.append(f"on {process(ticket.host, ticket.pid)}")
+    said = [f"ticket {ticket.number}", *_what_is_known(ticket)]
     if ticket.since is not None:
         said.append(f"for {duration(now - ticket.since)}")
     return ", ".join(said)
+
+
+def holder_of(error: LockError) -> str:
+    """Return in a sentence who was in the way, safe to show; empty if the error does not know."""
+    holder = error.holder if isinstance(error, _WITH_HOLDER) else None
+    known = [] if holder is None else [*_what_is_known(holder)]
+    return f"Its holder: {', '.join(known)}." if known else ""
+
+
+def _what_is_known(of: LineTicket | Holder) -> Iterator[str]:
+    if of.message_id is not None:
+        yield f"message {safe(of.message_id)}"
+    if of.label is not None:
+        yield f"label {safe(of.label)}"
+    if of.host is not None:
+        yield f"on {process(of.host, of.pid)}"
