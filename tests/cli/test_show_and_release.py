@@ -71,6 +71,24 @@ def test_a_line_is_shown(url: str) -> None:
             assert danger not in raw
 
 
+def test_a_narrow_terminal_shows_fewer_columns(file_url: str) -> None:
+    with in_line(file_url) as worker:
+        worker.wait_for("entered")
+        until_waiting(file_url, 3)
+        for columns, titles in (
+            (30, "place ticket for"),
+            (60, "place ticket for message process"),
+            (160, "place ticket for lease left message label process"),
+        ):
+            show = nowserving("show", "c", "--store", file_url)
+            with Terminal(*show, columns=columns) as terminal:
+                assert terminal.wait() == 0
+                _, header, holder, *_ = terminal.lines
+            assert header.split() == titles.split()
+            assert holder.startswith("holds")
+            assert " s" in holder  # a duration is never broken
+
+
 def test_a_line_is_shown_to_a_program(url: str) -> None:
     with in_line(url) as worker:
         worker.wait_for("entered")

@@ -23,6 +23,19 @@ NOBODY = 1
 _MOST = 100  # waiting tickets in the table
 _EVENTS = 10_000  # of a history, to be drawn: as many as a conversation may have
 
+_COLUMNS = {
+    "place": 0,
+    "ticket": 0,
+    "for": 0,
+    "lease left": 76,
+    "message": 46,
+    "label": 92,
+    "process": 60,
+}
+"""The columns of the table, and how wide a terminal has to be to show each, in characters."""
+
+_OF_TEXT = {"message", "label", "process"}  # others have chosen them, so they may be long
+
 _EXPLAINED = {
     "settles": "settles: it waits until nothing newer has come for a while",
     "absorbed": "absorbed: the holder has taken its message into its own turn",
@@ -120,23 +133,27 @@ def ticket_as_dict(ticket: LineTicket, now: float) -> dict[str, Any]:
 
 
 def _show(conversation_id: str, line: Line, now: float) -> None:
+    out = console()
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for title, side in (
-        ("place", "left"),
-        ("ticket", "right"),
-        ("for", "right"),
-        ("lease left", "right"),
-        ("message", "left"),
-        ("label", "left"),
-        ("process", "left"),
-    ):
-        table.add_column(title, justify=side, overflow="fold")  # type: ignore[arg-type]  # literals
+    shown = [title for title, from_width in _COLUMNS.items() if from_width <= out.width]
+    for title in shown:
+        of_text = title in _OF_TEXT
+        table.add_column(
+            title,
+            justify="left" if of_text or title == "place" else "right",
+            no_wrap=not of_text,
+            overflow="fold",
+        )
+
+    def add(place: str, ticket: LineTicket, style: str | None = None) -> None:
+        texts = dict(zip(_COLUMNS, _row(place, ticket, now), strict=True))
+        table.add_row(*(texts[title] for title in shown), style=style)
+
     if line.holder is not None:
-        table.add_row(*_row("holds", line.holder, now), style="bold")
+        add("holds", line.holder, "bold")
     for position, ticket in enumerate(line.waiting[:_MOST], start=1):
         state = _state(ticket)
-        table.add_row(*_row(f"{position}{f' {state}' * bool(state)}", ticket, now))
-    out = console()
+        add(f"{position}{f' {state}' * bool(state)}", ticket)
     holds = "one holds" if line.holder else "nobody holds"
     out.print(f"{safe(conversation_id)}: {holds}, {len(line.waiting):,} waiting", soft_wrap=True)
     out.print(table)
