@@ -66,7 +66,7 @@ def history_of(given: Mapping[str, Any]) -> HistoryOptions | None:
         beside = sorted({"history_total", "history_ttl"} & given.keys())
         if beside:
             raise ConfigurationError(
-                f"{' and '.join(beside)} say how much is kept of a history, and there is none: "
+                f"{' and '.join(beside)}: there is no history that this could bound; "
                 "give history= as well, the number of events a conversation (200, say)"
             )
         return None
