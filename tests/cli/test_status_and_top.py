@@ -17,7 +17,7 @@ from nowserving import LockStore
 from tests.cli.test_show_and_release import AS_SHOWN, HOSTILE, command
 from tests.support.crew import Worker, until
 from tests.support.redis_server import RedisServer
-from tests.support.terminal import CTRL_C, CTRL_Z, DOWN, Terminal, nowserving, of_a_person
+from tests.support.terminal import CTRL_C, CTRL_Z, DOWN, UP, Terminal, nowserving, of_a_person
 from tests.support.worker import TurnJob
 
 if TYPE_CHECKING:
@@ -267,8 +267,9 @@ def test_top_goes_on_while_the_store_is_silent() -> None:
             server.pause()
             terminal.type("h")
             terminal.until("longest held first")
+            until(lambda: picked_row(terminal) != "")
             before = picked_row(terminal)
-            terminal.type(DOWN)
+            terminal.type(UP if picked_row(terminal, below=1).strip() == "" else DOWN)
             until(lambda: picked_row(terminal) not in {"", before})
             terminal.until("did not answer")
             terminal.until("as of")
@@ -290,12 +291,12 @@ def names_of(terminal: Terminal) -> list[str]:
     return [re.split(r"\s{2,}", line)[0] for place in titles for line in lines[place + 1 :] if line]
 
 
-def picked_row(terminal: Terminal) -> str:
-    """Return the row that stands out."""
+def picked_row(terminal: Terminal, below: int = 0) -> str:
+    """Return the row that stands out, or one below it."""
     screen = terminal._screen
     for place in range(screen.lines):
         if screen.buffer[place][0].reverse:
-            return screen.display[place]
+            return screen.display[place + below]
     return ""
 
 
