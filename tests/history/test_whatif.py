@@ -119,19 +119,29 @@ REAL: list[dict[str, Any]] = [
 ]
 
 
-async def test_what_would_be_is_what_is() -> None:
-    """One run under the usual options tells what other runs show, with room for the machine."""
-    log = make_traffic(600)
-    usual = await recorded(log, {})
-    for options in REAL:
+@pytest.mark.parametrize("options", REAL, ids=str)
+async def test_what_would_be_is_what_is(options: dict[str, Any]) -> None:
+    """One run under the usual options tells what another run shows.
+
+    On a busy machine one of the two may be slower than the other; a replay that is wrong is so each
+    time.
+    """
+    log, tries = make_traffic(600), 4
+    for left in reversed(range(tries)):
+        would_be = made(compare(await recorded(log, {}), Rules(**options))).replayed
         is_so = made(compare(await recorded(log, options), Rules())).recorded
-        would_be = made(compare(usual, Rules(**options))).replayed
         assert would_be.messages == is_so.messages == len(log)
-        assert would_be.turns == pytest.approx(is_so.turns, rel=0.15)
-        assert would_be.superseded == pytest.approx(is_so.superseded, rel=0.2, abs=50)
-        assert would_be.refused == pytest.approx(is_so.refused, rel=0.2, abs=50)
-        assert would_be.interrupted == pytest.approx(is_so.interrupted, rel=0.2, abs=50)
-        assert would_be.answer.p50 == pytest.approx(is_so.answer.p50, abs=0.1)
+        try:
+            assert would_be.turns == pytest.approx(is_so.turns, rel=0.1)
+            assert would_be.superseded == pytest.approx(is_so.superseded, rel=0.2, abs=30)
+            assert would_be.refused == pytest.approx(is_so.refused, rel=0.2, abs=30)
+            assert would_be.interrupted == pytest.approx(is_so.interrupted, rel=0.2, abs=30)
+            assert would_be.answer.p50 == pytest.approx(is_so.answer.p50, abs=0.1)
+        except AssertionError:
+            if not left:
+                raise
+        else:
+            return
 
 
 async def test_the_real_log_is_replayed_as_it_was() -> None:
