@@ -67,8 +67,8 @@ def test_workers(start_method: str, redis_server: RedisServer, tmp_path: Path) -
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
-    # How Sanic's main process ends is its own matter: a signal that comes in the middle of one of
-    # its calls to its manager breaks both. The workers end in good order, and nothing of ours fails.
+    # How Sanic's main process ends is its own matter: a signal in the middle of one of its calls to
+    # its manager breaks both. The workers end in good order, and nothing of ours fails.
     ended = log.read_text()
     assert ended.count("Worker complete [") == 2, ended
     assert "src/nowserving" not in ended
