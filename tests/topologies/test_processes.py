@@ -28,7 +28,9 @@ def narrow_server() -> Iterator[RedisServer]:
     """A server whose user may not touch the notes of processes, but all else."""
     with RedisServer() as server:
         keys = ["~lock:{*", "&lock:inbox:*"]
-        server.cli("ACL", "SETUSER", "locker", "on", f">{PASSWORD}", *keys, "-@all", *ALLOWED)
+        server.cli(
+            "ACL", "SETUSER", "locker", "reset", "on", f">{PASSWORD}", *keys, "-@all", *ALLOWED
+        )
         yield server
 
 

@@ -33,7 +33,7 @@ def guarded(certificates: Certificates) -> Iterator[SentinelSetup]:
         setup.demand("watcher", THEIRS)
         setup.ask(0, "ACL", "SETUSER", "stranger", "on", f">{THEIRS}", "-@all", "+ping")
         for server in setup.servers:
-            server.cli("ACL", "SETUSER", "locker", "on", f">{OURS}", "~*", "&*", "+@all")
+            server.cli("ACL", "SETUSER", "locker", "reset", "on", f">{OURS}", "~*", "&*", "+@all")
         yield setup
 
 

@@ -64,7 +64,9 @@ async def test_an_acl_user_who_may_scan_may_survey() -> None:
     with RedisServer() as server:
         keys = ["~lock:*", "&lock:inbox:*"]
         granted = [*ALLOWED, "+scan"]
-        server.cli("ACL", "SETUSER", "locker", "on", f">{PASSWORD}", *keys, "-@all", *granted)
+        server.cli(
+            "ACL", "SETUSER", "locker", "reset", "on", f">{PASSWORD}", *keys, "-@all", *granted
+        )
         async with (
             RedisLockStore(HOST, server.port, username="locker", password=PASSWORD) as store,
             store.lock("c"),

@@ -43,7 +43,9 @@ ALLOWED = tuple(
 def acl_server() -> Iterator[RedisServer]:
     with RedisServer() as server:
         keys = ["~lock:*", "&lock:inbox:*"]
-        server.cli("ACL", "SETUSER", "locker", "on", f">{PASSWORD}", *keys, "-@all", *ALLOWED)
+        server.cli(
+            "ACL", "SETUSER", "locker", "reset", "on", f">{PASSWORD}", *keys, "-@all", *ALLOWED
+        )
         server.cli("ACL", "SETUSER", "admin", "on", ">admin", "~*", "&*", "+@all")
         server.cli("ACL", "SETUSER", "default", "off")
         yield server
@@ -59,7 +61,16 @@ async def test_an_acl_user_in_a_cluster(cluster_setup: ClusterSetup) -> None:
         keys = ["~lock:*", "&lock:inbox:*"]
         more = ["+cluster|slots", "+asking"]
         server.cli(
-            "ACL", "SETUSER", "locker", "on", f">{PASSWORD}", *keys, "-@all", *ALLOWED, *more
+            "ACL",
+            "SETUSER",
+            "locker",
+            "reset",
+            "on",
+            f">{PASSWORD}",
+            *keys,
+            "-@all",
+            *ALLOWED,
+            *more,
         )
     store = RedisLockStore(
         deployment_mode="cluster",
@@ -311,7 +322,9 @@ async def test_a_ready_client_with_a_unix_socket() -> None:
     with tempfile.TemporaryDirectory(prefix="ns") as folder:
         path = f"{folder}/redis.sock"
         with RedisServer("--unixsocket", path) as server:
-            server.cli("ACL", "SETUSER", "locker", "on", f">{PASSWORD}", "~*", "&*", "+@all")
+            server.cli(
+                "ACL", "SETUSER", "locker", "reset", "on", f">{PASSWORD}", "~*", "&*", "+@all"
+            )
             await take_turns(
                 RedisLockStore(
                     client=redis.asyncio.Redis(

@@ -118,7 +118,9 @@ async def test_a_server_as_a_sentinel(redis_server: RedisServer) -> None:
 @pytest.fixture
 def guarded() -> Iterator[RedisServer]:
     with RedisServer() as server:
-        server.cli("ACL", "SETUSER", "locker", "on", ">hers", "~*", "&*", "+@all", "-select")
+        server.cli(
+            "ACL", "SETUSER", "locker", "reset", "on", ">hers", "~*", "&*", "+@all", "-select"
+        )
         server.cli("ACL", "SETUSER", "admin", "on", ">his", "~*", "&*", "+@all")
         server.cli("CONFIG", "SET", "requirepass", "by-now")
         yield server
