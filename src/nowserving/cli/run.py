@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import sys
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ import typer
 
 from nowserving._config import checks
 from nowserving.cli import forwarding
+from nowserving.cli.choices import WhenBusy
 from nowserving.cli.command import NOT_EXECUTABLE, NOT_FOUND, Command, complain
 from nowserving.cli.supervision import OnLost, Run
 from nowserving.cli.target import ConversationId, Endpoints, StoreUrl, opened
@@ -21,15 +21,6 @@ from nowserving.cli.target import ConversationId, Endpoints, StoreUrl, opened
 _CONFLICT = 1
 _LARGEST_STATUS = 255
 _KILL_AFTER = 10.0  # seconds
-
-
-class WhenBusy(str, Enum):
-    """What the command does if the conversation is busy."""
-
-    QUEUE = "queue"
-    REJECT = "reject"
-    LATEST = "latest"
-    INTERRUPT = "interrupt"
 
 
 def _seconds(context: typer.CallbackParam, value: float | None) -> float | None:

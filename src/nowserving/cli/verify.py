@@ -16,6 +16,7 @@ from nowserving import LockStore, RasaException
 from nowserving._config import checks
 from nowserving._config.urls import shown
 from nowserving.cli import signals, view
+from nowserving.cli.choices import positive
 from nowserving.verify import traffic
 from nowserving.verify.plan import Plan, make_plan
 from nowserving.verify.replay import Replay, replay
@@ -37,12 +38,6 @@ VIOLATED = 1
 _WORKERS = 4
 _SHORTEST_LIFETIME = 60.0  # seconds
 _ASK_FOR_REPORT = "Also write a page with a timeline of the busiest conversations."
-
-
-def _positive(value: float | None) -> float | None:
-    if value is not None and not (math.isfinite(value) and value > 0):
-        raise typer.BadParameter(f"{value} is not a number above 0.")
-    return value
 
 
 def _lifetime(value: float | None) -> float | None:
@@ -96,7 +91,7 @@ def verify(  # noqa: PLR0913 - one parameter an option
     speed: Annotated[
         float | None,
         typer.Option(
-            callback=_positive,
+            callback=positive,
             help="Trace seconds that pass in one second.",
             metavar="X",
             show_default="as fast as the workers can follow",
@@ -129,7 +124,7 @@ def verify(  # noqa: PLR0913 - one parameter an option
     settle: Annotated[
         float | None,
         typer.Option(
-            callback=_positive,
+            callback=positive,
             help="Trace seconds for which nothing newer has to come before a turn begins.",
             metavar="S",
             show_default="a turn begins at once",
@@ -138,7 +133,7 @@ def verify(  # noqa: PLR0913 - one parameter an option
     settle_max: Annotated[
         float | None,
         typer.Option(
-            callback=_positive,
+            callback=positive,
             help="Trace seconds since the first message of a burst after which it begins anyway.",
             metavar="S",
             show_default="no limit",

@@ -1,7 +1,6 @@
 """``nowserving whatif``: the recorded messages again, under other options."""
 
 import json
-import math
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from rich.table import Table
 
 from nowserving.cli import recorded, signals
+from nowserving.cli.choices import WhenBusy, positive
 from nowserving.cli.target import AsJson, Endpoints, StoreUrl, opened
 from nowserving.cli.terminal import console
 from nowserving.history.explain import duration
@@ -20,26 +20,11 @@ from nowserving.history.whatif import Comparison, Figures, compare
 NOTHING_TO_REPLAY = 1
 
 
-class WhenBusy(str, Enum):
-    """What a message does in a busy conversation."""
-
-    QUEUE = "queue"
-    REJECT = "reject"
-    LATEST = "latest"
-    INTERRUPT = "interrupt"
-
-
 class WhenFull(str, Enum):
     """What a message does when enough wait already."""
 
     REJECT = "reject"
     DROP_OLDEST = "drop_oldest"
-
-
-def _positive(value: float | None) -> float | None:
-    if value is not None and not (math.isfinite(value) and value > 0):
-        raise typer.BadParameter(f"{value} is not a number above 0.")
-    return value
 
 
 def whatif(  # noqa: PLR0913 - one parameter an option
@@ -56,7 +41,7 @@ def whatif(  # noqa: PLR0913 - one parameter an option
     settle: Annotated[
         float | None,
         typer.Option(
-            callback=_positive,
+            callback=positive,
             help="Seconds for which nothing newer has to come before a turn begins.",
             metavar="S",
             show_default="a turn begins at once",
@@ -65,7 +50,7 @@ def whatif(  # noqa: PLR0913 - one parameter an option
     settle_max: Annotated[
         float | None,
         typer.Option(
-            callback=_positive,
+            callback=positive,
             help="Seconds since the first message of a burst after which it begins anyway.",
             metavar="S",
             show_default="no limit",

@@ -69,20 +69,25 @@ class LoopConnections:
         # Renewals have a connection of their own: a slow answer to somebody's take must not
         # cost others their leases.
         self.heartbeat = topology.heartbeat(settings)
-        self._make_history = partial(topology.heartbeat, settings)
-        self._history: Session | None = None
         self.inbox = Inbox(topology.inbox_server(), settings.header.channel_prefix + name)
         self.inbox.open()
         self._topology, self._settings = topology, settings
         self._aside: Session | None = None
+        self._history: Session | None = None
         self._end_hook = self._close_with_the_loop()
         self._start_end_hook()
 
     def aside(self) -> Session:
         """Return the session for surveys; made at the first one, since most processes make none."""
         if self._aside is None:
-            self._aside = self._topology.heartbeat(self._settings.for_surveys())
+            self._aside = self._another(self._settings.for_surveys())
         return self._aside
+
+    def _another(self, settings: CallSettings) -> Session:
+        session = self._topology.heartbeat(settings)
+        if self.is_closed:
+            session.close()
+        return session
 
     def _start_end_hook(self) -> None:
         # It suspends nowhere, so one step runs it; `handle` and `take` must not wait for it.
@@ -107,9 +112,7 @@ class LoopConnections:
     def history(self) -> Session:
         """Return the session for what happens; to be used on the loop."""
         if self._history is None:
-            self._history = self._make_history()
-            if self.is_closed:
-                self._history.close()
+            self._history = self._another(self._settings)
         return self._history
 
     def _parts(self) -> list[Session | Inbox]:
